@@ -1,0 +1,212 @@
+/**
+ * What must last, as rows, and the primitive reads and writes on it.
+ *
+ * The services beside this folder (`users.ts`, `app-passwords.ts` …) compose these inside `transaction`; nothing else calls
+ * a mutating method. One implementation text (`sql.ts`) serves SQLite and PostgreSQL. All times are Dates, all lists are
+ * arrays; how they are laid out in columns is the implementation's business.
+ *
+ * Every method rejects with `StoreError` when the store can't be reached or is corrupt.
+ */
+
+import type { ProtocolName } from '../../contract/admission.ts'
+
+export type StoreErrorCode = 'ERR_STORE_UNAVAILABLE' | 'ERR_STORE_LOCKED' | 'ERR_STORE_SCHEMA' | 'ERR_STORE_CORRUPT'
+
+/** The store did not do what was asked. The message names the file or server and what to do. */
+export class StoreError extends Error {
+  readonly code: StoreErrorCode
+  constructor(code: StoreErrorCode, message: string, options?: { readonly cause: unknown }) {
+    super(message, options)
+    this.name = 'StoreError'
+    this.code = code
+  }
+}
+
+export interface UserRow {
+  readonly id: string
+  /** Canonical address (`contract/names.ts`), unique for ever: a deleted user's name stays reserved. */
+  readonly address: string
+  readonly name: string | null
+  readonly groups: readonly string[]
+  readonly admin: boolean
+  readonly enabled: boolean
+  /** Raised by whatever may take access away or change it; sealed into cached logins, which it makes worthless. */
+  readonly epoch: number
+  /** When two-step was first set up; never null again afterwards. */
+  readonly enrolledAt: Date | null
+  /** PHC argon2id of the primary password of a local user; null when it has none. */
+  readonly passwordHash: string | null
+  readonly createdAt: Date
+}
+
+export interface LastUse {
+  readonly at: Date
+  readonly protocol: ProtocolName
+  readonly ip: string
+  readonly agent: string | null
+}
+
+export interface AppPasswordRow {
+  readonly id: string
+  readonly userId: string
+  /** 1–64 characters, chosen by the user: which device this is for. */
+  readonly name: string
+  /** 16 bits of a keyed digest of user and secret: finds the row without trying every hash. */
+  readonly selector: number
+  /** PHC argon2id, peppered. */
+  readonly hash: string
+  /** The key of the key file that selector and pepper come from. */
+  readonly keyId: string
+  readonly protocols: readonly ProtocolName[]
+  /** CIDR blocks; empty: from anywhere. */
+  readonly networks: readonly string[]
+  readonly createdAt: Date
+  readonly expiresAt: Date | null
+  readonly lastUsed: LastUse | null
+  /** Keyed 128-bit digest of user and secret, kept when the row is deleted: the old phone is recognised by it. Base64url. */
+  readonly tombstoneDigest: string
+}
+
+export interface TombstoneRow {
+  readonly userId: string
+  readonly digest: string
+  readonly appPasswordId: string
+  readonly name: string
+  readonly deletedAt: Date
+}
+
+export interface StoredSecretRow {
+  readonly userId: string
+  /** Name of the upstream in the configuration. */
+  readonly upstream: string
+  /** Envelope of `vault.ts`; bound to user and upstream. */
+  readonly sealed: string
+  readonly keyId: string
+  readonly updatedAt: Date
+}
+
+export interface AuditRow {
+  /** Ascending; the order things happened in. */
+  readonly seq: number
+  readonly at: Date
+  /** A name of `AUDIT_EVENTS` (records/audit.ts). */
+  readonly event: string
+  /** Who did it: 'cli:root', 'user:<id>', 'system'. */
+  readonly actor: string
+  readonly userId: string | null
+  /** The user's address at that time. */
+  readonly user: string | null
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>
+}
+
+/** A verified login of the embedded level 2 cache: sealed by the keeper, opaque here. */
+export interface CachedLoginRow {
+  readonly key: string
+  readonly value: string
+  readonly expiresAt: Date
+}
+
+export interface NewUser {
+  readonly id: string
+  readonly address: string
+  readonly name: string | null
+  readonly groups: readonly string[]
+  readonly admin: boolean
+  readonly passwordHash: string | null
+  readonly createdAt: Date
+}
+
+export interface UserPatch {
+  readonly name?: string | null
+  readonly groups?: readonly string[]
+  readonly admin?: boolean
+  readonly enabled?: boolean
+  readonly enrolledAt?: Date
+  readonly passwordHash?: string | null
+}
+
+/** One page of a listing: rows after `after` (exclusive, by the listing's own order), at most `limit`. */
+export interface Page {
+  readonly after: string | null
+  readonly limit: number
+}
+
+/** Everything inside one transaction sees one state; a rejection rolls all of it back. */
+export interface StoreTransaction {
+  /** null when the address is taken or reserved. */
+  insertUser(user: NewUser): Promise<UserRow | null>
+  userById(id: string): Promise<UserRow | null>
+  userByAddress(address: string): Promise<UserRow | null>
+  /** Ordered by address. */
+  listUsers(page: Page): Promise<readonly UserRow[]>
+  /** Also raises the epoch. null when there is no such user. */
+  updateUser(id: string, patch: UserPatch): Promise<UserRow | null>
+  /** Removes the user with its app passwords, tombstones and secrets, and reserves the address. */
+  deleteUser(id: string, at: Date): Promise<boolean>
+  /** Returns the new epoch; null when there is no such user. */
+  raiseUserEpoch(id: string): Promise<number | null>
+  /** Raises every user's epoch (after a restore, after a policy change). */
+  raiseAllEpochs(): Promise<void>
+  /** Sets a new hash for a row whose parameters are out of date. Does not raise the epoch: nobody loses access. */
+  replaceAppPasswordHash(id: string, hash: string): Promise<void>
+
+  countAppPasswords(userId: string, now: Date): Promise<number>
+  insertAppPassword(row: AppPasswordRow): Promise<void>
+  appPasswordById(id: string): Promise<AppPasswordRow | null>
+  /** Newest first, expired ones included. */
+  appPasswordsOf(userId: string): Promise<readonly AppPasswordRow[]>
+  appPasswordsBySelector(userId: string, selector: number): Promise<readonly AppPasswordRow[]>
+  /** Last used before `before`, or never used and created before it. */
+  appPasswordsUnusedSince(before: Date): Promise<readonly AppPasswordRow[]>
+  renameAppPassword(id: string, name: string): Promise<boolean>
+  deleteAppPassword(id: string): Promise<boolean>
+  /** One statement for the whole batch. Rows that are gone are skipped. */
+  noteLastUsed(uses: ReadonlyMap<string, LastUse>): Promise<void>
+
+  insertTombstone(row: TombstoneRow): Promise<void>
+  tombstone(userId: string, digest: string): Promise<TombstoneRow | null>
+  deleteTombstonesBefore(before: Date): Promise<number>
+
+  putStoredSecret(row: StoredSecretRow): Promise<void>
+  storedSecret(userId: string, upstream: string): Promise<StoredSecretRow | null>
+  deleteStoredSecret(userId: string, upstream: string): Promise<boolean>
+
+  appendAudit(entry: Omit<AuditRow, 'seq'>): Promise<number>
+  /** Ascending by seq. `userId` null: all users. */
+  listAudit(filter: {
+    readonly userId: string | null
+    readonly since: Date | null
+    readonly afterSeq: number
+    readonly limit: number
+  }): Promise<readonly AuditRow[]>
+
+  /** Check values per key id: a store that was made under another key file is refused. */
+  keyChecks(): Promise<ReadonlyMap<string, string>>
+  putKeyCheck(keyId: string, check: string): Promise<void>
+  /** How many rows carry each key id. */
+  keyUse(): Promise<ReadonlyMap<string, number>>
+}
+
+/** What a login needs to know of a user and a credential, in one indexed read. */
+export interface LiveCheck {
+  readonly user: UserRow
+  readonly appPassword: AppPasswordRow | null
+}
+
+export interface Store extends StoreTransaction {
+  transaction<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T>
+  /** User and credential as they are now; null when the user is gone. */
+  liveCheck(userId: string, appPasswordId: string): Promise<LiveCheck | null>
+
+  /** Embedded level 2 cache of verified logins. Not part of a backup. */
+  cachedLogin(key: string, now: Date): Promise<string | null>
+  putCachedLogin(row: CachedLoginRow): Promise<void>
+  deleteCachedLogin(key: string): Promise<void>
+  deleteExpiredCachedLogins(now: Date): Promise<number>
+
+  /** Writes a consistent copy to a file that must not exist yet, mode 0600, without the login cache. */
+  backup(file: string): Promise<void>
+  /** Reads one row: whether the store answers. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
