@@ -36,6 +36,8 @@ export interface UserRow {
   readonly enrolledAt: Date | null
   /** PHC argon2id of the primary password of a local user; null when it has none. */
   readonly passwordHash: string | null
+  /** The key of the key file that peppers `passwordHash`; null when there is none. */
+  readonly passwordKeyId: string | null
   readonly createdAt: Date
 }
 
@@ -70,6 +72,8 @@ export interface AppPasswordRow {
 export interface TombstoneRow {
   readonly userId: string
   readonly digest: string
+  /** The key that made the digest. */
+  readonly keyId: string
   readonly appPasswordId: string
   readonly name: string
   readonly deletedAt: Date
@@ -113,6 +117,7 @@ export interface NewUser {
   readonly groups: readonly string[]
   readonly admin: boolean
   readonly passwordHash: string | null
+  readonly passwordKeyId: string | null
   readonly createdAt: Date
 }
 
@@ -122,7 +127,8 @@ export interface UserPatch {
   readonly admin?: boolean
   readonly enabled?: boolean
   readonly enrolledAt?: Date
-  readonly passwordHash?: string | null
+  /** With its key; null takes the password away. */
+  readonly password?: { readonly hash: string; readonly keyId: string } | null
 }
 
 /** One page of a listing: rows after `after` (exclusive, by the listing's own order), at most `limit`. */
@@ -156,8 +162,8 @@ export interface StoreTransaction {
   /** Newest first, expired ones included. */
   appPasswordsOf(userId: string): Promise<readonly AppPasswordRow[]>
   appPasswordsBySelector(userId: string, selector: number): Promise<readonly AppPasswordRow[]>
-  /** Last used before `before`, or never used and created before it. */
-  appPasswordsUnusedSince(before: Date): Promise<readonly AppPasswordRow[]>
+  /** Last used before `before`, or never used and created before it; longest unused first, at most `limit`. */
+  appPasswordsUnusedSince(before: Date, limit: number): Promise<readonly AppPasswordRow[]>
   renameAppPassword(id: string, name: string): Promise<boolean>
   deleteAppPassword(id: string): Promise<boolean>
   /** One statement for the whole batch. Rows that are gone are skipped. */
@@ -166,6 +172,8 @@ export interface StoreTransaction {
   insertTombstone(row: TombstoneRow): Promise<void>
   tombstone(userId: string, digest: string): Promise<TombstoneRow | null>
   deleteTombstonesBefore(before: Date): Promise<number>
+  /** Keeps the newest `keep` of a user, so that making and deleting app passwords all day fills nothing. */
+  trimTombstones(userId: string, keep: number): Promise<void>
 
   putStoredSecret(row: StoredSecretRow): Promise<void>
   storedSecret(userId: string, upstream: string): Promise<StoredSecretRow | null>

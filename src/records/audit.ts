@@ -1,0 +1,73 @@
+/**
+ * The audit trail: who changed what, when. One entry per change, in the transaction of the change.
+ *
+ * `AUDIT_EVENTS` is the closed list of events with the fields that an entry's detail may hold; anything else is a bug and
+ * rolls the change back. No field holds a secret, a hash or a digest.
+ */
+
+import type { AuditRow, StoreTransaction } from './store/store.ts'
+
+type Scalar = string | number | boolean | null
+
+export const AUDIT_EVENTS = {
+  user_added: ['name', 'groups', 'admin', 'password', 'imported'],
+  user_enabled: [],
+  user_disabled: [],
+  user_deleted: ['appPasswords'],
+  user_password_set: ['appPasswordsDeleted'],
+  user_groups_set: ['groups'],
+  app_password_created: ['appPassword', 'name', 'protocols', 'networks', 'expiresAt'],
+  app_password_renamed: ['appPassword', 'name', 'before'],
+  /** `why`: 'asked', 'all', 'unused', 'password-reset', 'expired-long-ago'. */
+  app_password_deleted: ['appPassword', 'name', 'why'],
+  secret_set: ['upstream'],
+  secret_deleted: ['upstream'],
+  sessions_ended: ['count', 'session', 'appPassword'],
+  throttle_cleared: ['address'],
+  backup_made: ['file'],
+  store_restored: ['file'],
+  key_added: ['key'],
+  key_retired: ['key'],
+} as const satisfies Readonly<Record<string, readonly string[]>>
+
+export type AuditEvent = keyof typeof AUDIT_EVENTS
+export type AuditDetail<E extends AuditEvent> = { readonly [F in (typeof AUDIT_EVENTS)[E][number]]?: Scalar }
+
+export interface AuditEntry<E extends AuditEvent> {
+  readonly event: E
+  /** Who did it: 'cli:root', 'user:<id>', 'system'. */
+  readonly actor: string
+  /** Whom it concerns; null: nobody in particular. */
+  readonly user: { readonly id: string; readonly address: string } | null
+  readonly at: Date
+  readonly detail: AuditDetail<E>
+}
+
+/** Appends one entry inside the transaction of the change and answers its number. */
+export async function appendAudit<E extends AuditEvent>(tx: StoreTransaction, entry: AuditEntry<E>): Promise<number> {
+  const allowed: readonly string[] = AUDIT_EVENTS[entry.event]
+  const detail: Record<string, Scalar> = {}
+  for (const [field, value] of Object.entries<Scalar | undefined>(entry.detail)) {
+    if (!allowed.includes(field)) throw new RangeError(`audit event ${entry.event} has no field ${field}`)
+    if (value !== undefined) detail[field] = value
+  }
+  const { event, actor, at, user } = entry
+  return await tx.appendAudit({ at, event, actor, userId: user?.id ?? null, user: user?.address ?? null, detail })
+}
+
+export interface AuditQuery {
+  readonly userId: string | null
+  readonly since: Date | null
+  /** Entries after this number; 0: from the beginning. */
+  readonly afterSeq: number
+  readonly limit: number
+}
+
+/** One page, oldest first. `lastSeq` is where the next page starts, also when this one is empty. */
+export async function readAudit(
+  store: StoreTransaction,
+  query: AuditQuery,
+): Promise<{ readonly entries: readonly AuditRow[]; readonly lastSeq: number }> {
+  const entries = await store.listAudit(query)
+  return { entries, lastSeq: entries.at(-1)?.seq ?? query.afterSeq }
+}
