@@ -1,0 +1,238 @@
+/**
+ * The configuration: found, read, checked whole, and handed out as one frozen value.
+ *
+ * Keys are those of the file (declared in config/schema.ts), with four differences: durations are milliseconds and sizes
+ * bytes; paths are absolute; a secret's file (`passwordFile`) has become the secret itself (`password`), and `caFile` the
+ * certificates (`ca`); listeners, upstreams and routes have one form each. What the file can leave out is filled in.
+ *
+ * `loadConfig` reports all that is wrong at once (`ConfigError`), each with file, line, key and what to do.
+ */
+
+import { open } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { checkConfig } from './config/checks.ts'
+import type { ConfigDocument } from './config/document.ts'
+import { MAX_FILE_BYTES, parseConfigDocument } from './config/document.ts'
+import { applyOverrides } from './config/overrides.ts'
+import type { ConfigProblem } from './config/problems.ts'
+import { ConfigError } from './config/problems.ts'
+import type { Resolved } from './config/resolve.ts'
+import { resolveFiles } from './config/resolve.ts'
+import type { Settings } from './config/schema.ts'
+import { settings } from './config/schema.ts'
+import { jsonSchema } from './config/shape.ts'
+import type { PathProblem } from './config/wording.ts'
+import { problemKey, wordIssue } from './config/wording.ts'
+
+export type { ConfigProblem } from './config/problems.ts'
+
+import type { Secret } from './secret.ts'
+
+export { ConfigError, problemText } from './config/problems.ts'
+
+type ResolvedSettings = Resolved<Settings>
+type Changed = 'dataDirectory' | 'runtimeDirectory' | 'store' | 'redis' | 'listeners' | 'upstreams' | 'routes'
+
+/** The whole configuration, frozen. */
+export interface Config extends Omit<ResolvedSettings, Changed> {
+  /** Absolute. */
+  readonly dataDirectory: string
+  /** Where the sockets between processes are; absolute. */
+  readonly runtimeDirectory: string
+  readonly store: StoreConfig
+  /** null: none, everything in process. */
+  readonly redis: RedisConfig | null
+  readonly listeners: readonly ListenerConfig[]
+  /** By name. Look one up with `Object.hasOwn` when the name comes from elsewhere. */
+  readonly upstreams: Readonly<Record<string, UpstreamConfig>>
+  /** Routes by user stand before routes by domain, otherwise in the order of the file; the first that fits counts. */
+  readonly routes: readonly RouteConfig[]
+}
+
+/** `sqlite`: absolute path of the file. */
+export type StoreConfig =
+  | { readonly sqlite: string }
+  | {
+      readonly postgres: {
+        /** Without user name and password. */
+        readonly url: string
+        readonly username: string | null
+        readonly password: Secret | null
+      }
+    }
+
+type RedisSettings = NonNullable<ResolvedSettings['redis']>
+/** `nodes` are the server itself, the sentinels, or some nodes of the cluster, as `mode` says. */
+export type RedisConfig = Omit<RedisSettings, 'urlPassword'>
+
+/** One port. `name` ('imap-993') is unique and goes into logs. `bind` null: all addresses, IPv6 and IPv4. */
+export type ListenerConfig = ResolvedSettings['listeners'][number] & { readonly name: string }
+/** A port that speaks IMAP, POP3 or SMTP. */
+export type MailListenerConfig = Extract<ListenerConfig, { readonly tls: string }>
+
+export type UpstreamConfig = ResolvedSettings['upstreams'][string]
+/** Where one protocol's sessions of an upstream go. `ca`: PEM; `serverName` null: the host's own name. */
+export type UpstreamSection = NonNullable<UpstreamConfig['imap']>
+export type IdentityConfig = UpstreamConfig['identity']
+/** Exactly one of `domain` and `users` is not null. */
+export type RouteConfig = ResolvedSettings['routes'][number]
+/** `expiry`: milliseconds from creation, null for never. */
+export type AppPasswordPolicy = Config['appPasswords']
+export type GroupConfig = Config['groups'][string]
+
+export interface LoadOptions {
+  /** The file (--config); left out: $SALLYPORT_CONFIG, ./sallyport.yaml, /etc/sallyport/sallyport.yaml. */
+  readonly path?: string | null | undefined
+  /** Default: the process's own. */
+  readonly env?: NodeJS.ProcessEnv
+  /** What relative names on the command line mean. Default: the process's own. */
+  readonly cwd?: string
+}
+
+export interface LoadedConfig {
+  readonly config: Config
+  /** Absolute path of the file it came from. */
+  readonly file: string
+  /** What works and is still not as it should be. */
+  readonly warnings: readonly ConfigProblem[]
+  /** The file's content with the environment's settings over it, before defaults: plain values. */
+  readonly written: unknown
+}
+
+const SYSTEM_FILE = '/etc/sallyport/sallyport.yaml'
+
+/**
+ * Finds, reads and checks the configuration, and reads the secrets that it names.
+ *
+ * @throws ConfigError
+ */
+export async function loadConfig({
+  path,
+  env = process.env,
+  cwd = process.cwd(),
+}: LoadOptions = {}): Promise<LoadedConfig> {
+  const { file, text } = await readConfigFile(path ?? (env.SALLYPORT_CONFIG || null), cwd)
+  const document = parseConfigDocument(text, file)
+  const root = jsonSchema
+  const start = document.value ?? {}
+  const { value, origins } =
+    typeof start === 'object' ? applyOverrides(start, env, root) : { value: start, origins: new Map() }
+  const place = (problem: PathProblem) => placed(problem, document, origins)
+
+  const parsed = settings.safeParse(value)
+  if (!parsed.success) {
+    throw new ConfigError(inOrder(parsed.error.issues.flatMap((issue) => wordIssue(issue, root, value)).map(place)))
+  }
+  const files = await resolveFiles(parsed.data, dirname(file))
+  const config = finish(files.value, dirname(file), env)
+  const checks = checkConfig(config, parsed.data)
+  const problems = [...files.problems, ...checks.problems]
+  if (problems.length > 0) throw new ConfigError(inOrder(problems.map(place)))
+  const warnings = inOrder([...files.warnings, ...checks.warnings].map(place))
+  return { config: deepFreeze(config), file, warnings, written: value }
+}
+
+/** Reads the first file that is there. */
+async function readConfigFile(named: string | null, cwd: string): Promise<{ file: string; text: string }> {
+  const candidates = named === null ? [join(cwd, 'sallyport.yaml'), SYSTEM_FILE] : [resolve(cwd, named)]
+  for (const file of candidates) {
+    const fail = (message: string) => new ConfigError([{ file, line: null, key: '', message }])
+    try {
+      await using handle = await open(file)
+      const stats = await handle.stat()
+      if (!stats.isFile()) throw fail('is no regular file')
+      if (stats.size > MAX_FILE_BYTES) throw fail('is bigger than 1 MiB: is it the right file?')
+      return { file, text: await handle.readFile('utf8') }
+    } catch (error) {
+      if (error instanceof ConfigError) throw error
+      const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+      if (code === 'ENOENT' && named === null) continue
+      if (code === 'ENOENT') throw fail('does not exist')
+      if (code === 'EACCES') throw fail(`may not be read by this user (uid ${process.getuid?.() ?? '?'})`)
+      throw fail(`can't be read (${code})`)
+    }
+  }
+  throw new ConfigError([
+    {
+      file: null,
+      line: null,
+      key: '',
+      message: `no configuration found: looked for ${candidates.join(' and ')}. Name it with --config or $SALLYPORT_CONFIG, or begin with a copy of config/sallyport.yaml`,
+    },
+  ])
+}
+
+function placed(problem: PathProblem, document: ConfigDocument, origins: ReadonlyMap<string, string>): ConfigProblem {
+  const key = problemKey(problem)
+  for (const [overridden, name] of origins) {
+    if (key === overridden || key.startsWith(`${overridden}.`) || key.startsWith(`${overridden}[`)) {
+      return {
+        file: 'environment',
+        line: null,
+        key: key === overridden ? name : `${name} (${key})`,
+        message: problem.message,
+      }
+    }
+  }
+  const line = problem.atKey === null ? document.lineOf(problem.path) : document.lineOfKey(problem.path, problem.atKey)
+  return { file: document.file, line, key, message: problem.message }
+}
+
+function inOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {
+  return [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0))
+}
+
+/** Fills in what follows from other settings. */
+function finish(resolved: ResolvedSettings, directory: string, env: NodeJS.ProcessEnv): Config {
+  const dataDirectory = resolve(directory, resolved.dataDirectory)
+  const runtimeDirectory = resolve(
+    directory,
+    resolved.runtimeDirectory ?? (env.RUNTIME_DIRECTORY?.split(':')[0] || join(dataDirectory, 'run')),
+  )
+  const names = Object.keys(resolved.upstreams)
+  const only = names.length === 1 ? names[0] : undefined
+  const byDomain = (domain: string, upstream: string): RouteConfig => ({ domain, users: null, upstream })
+  const routes =
+    resolved.routes.length === 0 && only !== undefined
+      ? resolved.domains.map((domain) => byDomain(domain, only))
+      : [...resolved.routes.filter((route) => route.users), ...resolved.routes.filter((route) => route.domain)]
+  return {
+    ...resolved,
+    dataDirectory,
+    runtimeDirectory,
+    keys: { file: resolve(dataDirectory, resolved.keys.file) },
+    store: finishStore(resolved.store, dataDirectory),
+    redis: resolved.redis && finishRedis(resolved.redis),
+    listeners: named(resolved.listeners),
+    routes,
+  }
+}
+
+function finishStore({ sqlite, postgres }: ResolvedSettings['store'], dataDirectory: string): StoreConfig {
+  if (postgres === undefined) return { sqlite: resolve(dataDirectory, sqlite ?? 'sallyport.db') }
+  const { url, username, password } = postgres.url
+  return { postgres: { url: url.href, username, password: postgres.password ?? password } }
+}
+
+function finishRedis({ urlPassword, ...redis }: RedisSettings): RedisConfig {
+  return { ...redis, password: redis.password ?? urlPassword }
+}
+
+/** Names by protocol and port, with a number where two are alike (the same port on two addresses). */
+function named(listeners: ResolvedSettings['listeners']): readonly ListenerConfig[] {
+  const seen = new Map<string, number>()
+  return listeners.map((listener) => {
+    const base = `${listener.protocol}-${listener.port}`
+    const count = (seen.get(base) ?? 0) + 1
+    seen.set(base, count)
+    return { ...listener, name: count === 1 ? base : `${base}-${count}` }
+  })
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const part of Object.values(value)) deepFreeze(part)
+  }
+  return value
+}

@@ -1,0 +1,85 @@
+/**
+ * What the declaration objects to, in words: zod's issues become problems with place, key and advice.
+ */
+
+import type { z } from 'zod'
+import { keyText, nearest, shownKey } from './problems.ts'
+import type { Shape } from './shape.ts'
+import { alternatives, keysOf, shapesAt } from './shape.ts'
+import { list } from './units.ts'
+
+/** A problem whose place is still a path. `atKey`: the name of a key of the section at `path` is what is wrong. */
+export interface PathProblem {
+  readonly path: readonly PropertyKey[]
+  readonly atKey: string | null
+  readonly message: string
+}
+
+type Issue = z.core.$ZodIssue
+
+/** One problem per thing to repair. `value` is the document that was checked. */
+export function wordIssue(issue: Issue, root: () => Shape, value: unknown): readonly PathProblem[] {
+  const { path } = issue
+  const plain = (message: string): readonly PathProblem[] => [{ path, atKey: null, message }]
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => ({
+        path,
+        atKey: key,
+        message: unknownKey(key, keysOf(shapesAt(root(), path, value))),
+      }))
+    case 'invalid_key': {
+      // The name of an entry (an upstream, a group): the path ends in it.
+      const key = String(path.at(-1) ?? '')
+      return [{ path: path.slice(0, -1), atKey: key, message: issue.issues[0]?.message ?? 'is no valid name' }]
+    }
+    case 'invalid_type':
+      if (issue.input === undefined && issue.message.includes('received undefined'))
+        return plain(missing(root(), path, value))
+      return plain(issue.message)
+    default:
+      if (isMissing(value, path)) return plain(missing(root(), path, value))
+      return plain(issue.message)
+  }
+}
+
+function isMissing(value: unknown, path: readonly PropertyKey[]): boolean {
+  let at: unknown = value
+  for (const part of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part)) return true
+    at = (at as Record<PropertyKey, unknown>)[part]
+  }
+  return at === undefined
+}
+
+function missing(root: Shape, path: readonly PropertyKey[], value: unknown): string {
+  const [shape] = shapesAt(root, path, value)
+  const parent = shapesAt(root, path.slice(0, -1), value)
+    .map((each) => each.properties?.[String(path.at(-1))])
+    .find((each) => each !== undefined)
+  const described = parent ?? shape
+  if (described === undefined) return 'is missing'
+  const choices = alternatives(described).flatMap((each) => each.enum ?? (each.const === undefined ? [] : [each.const]))
+  const example = described.examples?.[0]
+  const hint =
+    choices.length > 0
+      ? `: ${list(choices.map(String))}`
+      : `${described.description ? `: ${described.description}` : ''}${example === undefined ? '' : `; for example ${JSON.stringify(example)}`}`
+  return `is missing${hint}`
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  if (shownKey(key) !== key) return 'is not a key'
+  const secretFile = `${key}File`
+  if (known.includes(secretFile)) {
+    return `is not a key: write the value to a file of its own (chmod 0600) and name it with ${secretFile}`
+  }
+  const near = nearest(key, known)
+  if (near !== null) return `is not a key; did you mean ${near}?`
+  return known.length === 0 ? 'is not a key' : `is not a key; known here: ${known.join(', ')}`
+}
+
+/** The dotted key of a problem. */
+export function problemKey({ path, atKey }: PathProblem): string {
+  return keyText(atKey === null ? path : [...path, atKey])
+}
