@@ -1,0 +1,148 @@
+/**
+ * A program that a test starts: its output is kept, it is stopped by its own pid, and it does not outlive the test process.
+ */
+
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { userInfo } from 'node:os'
+
+export interface ProgramOptions {
+  readonly cwd?: string
+  readonly env?: NodeJS.ProcessEnv
+  /** Written to standard input, which is closed after it. */
+  readonly input?: string | Uint8Array
+  /** Run as this user instead of ours (root only). */
+  readonly account?: Account
+  /** The program starts others: give it a process group of its own, and let `kill` end the whole group. */
+  readonly group?: boolean
+}
+
+/** A user to run a server as: our own, or when we are root somebody who owns nothing. */
+export interface Account {
+  readonly user: string
+  readonly group: string | null
+  readonly uid: number | undefined
+  readonly gid: number | undefined
+}
+
+/** Who servers under test run as. No server needs root for what tests do with it, and Dovecot's mail processes refuse it. */
+export function ordinaryAccount(): Account {
+  if (process.getuid?.() === 0) return { user: 'nobody', group: 'nogroup', uid: 65534, gid: 65534 }
+  return { user: userInfo().username, group: null, uid: undefined, gid: undefined }
+}
+
+/** Programs still running when the test process ends, however it ends, are killed. */
+const running = new Set<Program>()
+process.on('exit', () => {
+  for (const program of running) program.signal('SIGKILL')
+})
+/**
+ * The runner ends a test that takes too long by SIGTERM; without a listener 'exit' would not come. A program that handles
+ * these signals itself (the demo) has its listeners in place before it starts anything.
+ */
+function exitOnSignals(): void {
+  for (const [signal, status] of [
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+    ['SIGHUP', 129],
+  ] as const) {
+    if (process.listenerCount(signal) === 0) process.once(signal, () => process.exit(status))
+  }
+}
+
+export class Program implements AsyncDisposable {
+  readonly child: ChildProcess
+  readonly #group: boolean
+  readonly #output: Buffer[] = []
+  readonly #ended = new AbortController()
+  readonly #exit: Promise<number>
+
+  constructor(file: string, args: readonly string[], options: ProgramOptions = {}) {
+    exitOnSignals()
+    this.#group = options.group ?? false
+    this.child = spawn(file, args, {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: this.#group,
+      ...(options.account?.uid === undefined ? {} : { uid: options.account.uid, gid: options.account.gid }),
+    })
+    running.add(this)
+    this.#exit = new Promise((resolve) => {
+      const done = (why: string, code: number): void => {
+        running.delete(this)
+        this.#ended.abort(`${file} ended: ${why}\n${this.output}`)
+        resolve(code)
+      }
+      this.child.once('error', (error) => done(error.message, 127))
+      this.child.once('close', (code, signal) => done(signal ?? `exit ${code}`, code ?? 128))
+    })
+    this.child.stdout?.on('data', (chunk: Buffer) => this.#output.push(chunk))
+    this.child.stderr?.on('data', (chunk: Buffer) => this.#output.push(chunk))
+    // A program that ends without reading its input is no fault of the test.
+    this.child.stdin?.on('error', () => undefined)
+    this.child.stdin?.end(options.input ?? '')
+  }
+
+  /** Aborted when the program has ended; the reason says how, with its output. */
+  get ended(): AbortSignal {
+    return this.#ended.signal
+  }
+
+  /** Standard output and standard error so far, as they came. */
+  get output(): string {
+    return Buffer.concat(this.#output).toString()
+  }
+
+  /** The exit status (128 when a signal ended it, 127 when it could not be started). */
+  get exit(): Promise<number> {
+    return this.#exit
+  }
+
+  /** Sends a signal to the program, or to its whole group when it has one. */
+  signal(name: NodeJS.Signals): void {
+    if (this.ended.aborted || this.child.pid === undefined) return
+    if (!this.#group) {
+      this.child.kill(name)
+      return
+    }
+    try {
+      process.kill(-this.child.pid, name)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+
+  /** Ends the program: `signal`, and SIGKILL when it has not obeyed within `graceMs`. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 5_000): Promise<number> {
+    if (!this.ended.aborted) {
+      this.signal(signal)
+      const timer = setTimeout(() => this.signal('SIGKILL'), graceMs)
+      await once(this.ended, 'abort').finally(() => clearTimeout(timer))
+    }
+    return this.#exit
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+export interface Finished {
+  readonly status: number
+  /** Standard output and standard error together. */
+  readonly output: string
+}
+
+/** Runs a program to its end. A program that takes longer than `timeoutMs` is killed and answers status 128. */
+export async function run(
+  file: string,
+  args: readonly string[],
+  options: ProgramOptions & { readonly timeoutMs?: number } = {},
+): Promise<Finished> {
+  const program = new Program(file, args, options)
+  const timer = setTimeout(() => program.signal('SIGKILL'), options.timeoutMs ?? 60_000)
+  const status = await program.exit.finally(() => clearTimeout(timer))
+  return { status, output: program.output }
+}
