@@ -20,7 +20,7 @@ import type { Resolved } from './config/resolve.ts'
 import { resolveFiles } from './config/resolve.ts'
 import type { Settings } from './config/schema.ts'
 import { settings } from './config/schema.ts'
-import { jsonSchema } from './config/shape.ts'
+import { jsonSchema, memberAt } from './config/shape.ts'
 import type { PathProblem } from './config/wording.ts'
 import { problemKey, wordIssue } from './config/wording.ts'
 
@@ -28,6 +28,7 @@ export type { ConfigProblem } from './config/problems.ts'
 
 import type { Secret } from './secret.ts'
 
+export { unavailableFeatures } from './config/features.ts'
 export { ConfigError, problemText } from './config/problems.ts'
 
 type ResolvedSettings = Resolved<Settings>
@@ -95,7 +96,7 @@ export interface LoadedConfig {
   readonly file: string
   /** What works and is still not as it should be. */
   readonly warnings: readonly ConfigProblem[]
-  /** The file's content with the environment's settings over it, before defaults: plain values. */
+  /** The file's content with the environment's settings over it, before defaults: plain values, passwords in URLs masked. */
   readonly written: unknown
 }
 
@@ -115,13 +116,15 @@ export async function loadConfig({
   const document = parseConfigDocument(text, file)
   const root = jsonSchema
   const start = document.value ?? {}
-  const { value, origins } =
-    typeof start === 'object' ? applyOverrides(start, env, root) : { value: start, origins: new Map() }
+  const overridden = applyOverrides(start, env, root)
+  const { value, origins } = overridden
   const place = (problem: PathProblem) => placed(problem, document, origins)
 
   const parsed = settings.safeParse(value)
-  if (!parsed.success) {
-    throw new ConfigError(inOrder(parsed.error.issues.flatMap((issue) => wordIssue(issue, root, value)).map(place)))
+  if (!parsed.success || overridden.problems.length > 0) {
+    const issues = parsed.error?.issues ?? []
+    const problems = issues.flatMap((issue) => wordIssue(issue, root, value)).map(place)
+    throw new ConfigError(inOrder([...problems, ...overridden.problems]))
   }
   const files = await resolveFiles(parsed.data, dirname(file))
   const config = finish(files.value, dirname(file), env)
@@ -129,7 +132,7 @@ export async function loadConfig({
   const problems = [...files.problems, ...checks.problems]
   if (problems.length > 0) throw new ConfigError(inOrder(problems.map(place)))
   const warnings = inOrder([...files.warnings, ...checks.warnings].map(place))
-  return { config: deepFreeze(config), file, warnings, written: value }
+  return { config: deepFreeze(config), file, warnings, written: withoutPasswords(value) }
 }
 
 /** Reads the first file that is there. */
@@ -164,15 +167,14 @@ async function readConfigFile(named: string | null, cwd: string): Promise<{ file
 
 function placed(problem: PathProblem, document: ConfigDocument, origins: ReadonlyMap<string, string>): ConfigProblem {
   const key = problemKey(problem)
+  const inFile = problem.path.length === 0 || memberAt(document.value, problem.path) !== undefined
   for (const [overridden, name] of origins) {
-    if (key === overridden || key.startsWith(`${overridden}.`) || key.startsWith(`${overridden}[`)) {
-      return {
-        file: 'environment',
-        line: null,
-        key: key === overridden ? name : `${name} (${key})`,
-        message: problem.message,
-      }
-    }
+    const message = problem.message
+    if (key === overridden) return { file: 'environment', line: null, key: name, message }
+    const below = key.startsWith(`${overridden}.`) || key.startsWith(`${overridden}[`)
+    // A section that the environment alone has made.
+    const above = !inFile && overridden.startsWith(`${key}.`)
+    if (below || above) return { file: 'environment', line: null, key: `${name} (${key})`, message }
   }
   const line = problem.atKey === null ? document.lineOf(problem.path) : document.lineOfKey(problem.path, problem.atKey)
   return { file: document.file, line, key, message: problem.message }
@@ -227,6 +229,14 @@ function named(listeners: ResolvedSettings['listeners']): readonly ListenerConfi
     seen.set(base, count)
     return { ...listener, name: count === 1 ? base : `${base}-${count}` }
   })
+}
+
+/** A copy in which no URL carries a password. */
+function withoutPasswords(value: unknown): unknown {
+  if (typeof value === 'string') return value.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/@\s]*?:)[^@\s]*@/i, '$1[secret]@')
+  if (Array.isArray(value)) return value.map(withoutPasswords)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, withoutPasswords(child)]))
 }
 
 function deepFreeze<T>(value: T): T {

@@ -95,12 +95,10 @@ export const listeners = z
   .max(64, 'must not hold more than 64 listeners')
   .meta({
     description: 'Ports to listen on',
-    examples: [
-      [
-        { protocol: 'imap', port: 143, tls: 'starttls' },
-        { protocol: 'imap', port: 993, tls: 'implicit' },
-        { protocol: 'http', bind: '127.0.0.1', port: 9464, serves: ['health', 'metrics'] },
-      ],
+    example: [
+      { protocol: 'imap', port: 143, tls: 'starttls' },
+      { protocol: 'imap', port: 993, tls: 'implicit' },
+      { protocol: 'http', bind: '127.0.0.1', port: 9464, serves: ['health', 'metrics'] },
     ],
   })
 
@@ -123,7 +121,7 @@ export const tls = z
         .meta({
           description:
             'Certificates; with several the one whose name the client asks for is shown. None: a self-made one, for trying out',
-          examples: [[{ certFile: '/etc/sallyport/tls/fullchain.pem', keyFile: '/etc/sallyport/tls/privkey.pem' }]],
+          example: [{ certFile: '/etc/sallyport/tls/fullchain.pem', keyFile: '/etc/sallyport/tls/privkey.pem' }],
         }),
       minVersion: oneOf(['TLSv1.2', 'TLSv1.3'], 'Oldest version of TLS to speak').default('TLSv1.2'),
     },

@@ -19,17 +19,15 @@ export interface Overridden {
   readonly value: unknown
   /** Key path (as `keyText` writes it) → the variable that set it. */
   readonly origins: ReadonlyMap<string, string>
+  /** Names that fit no key, and values that can't be read. */
+  readonly problems: readonly ConfigProblem[]
 }
 
-/**
- * The document with the environment's settings laid over it; the document itself is not changed.
- *
- * @throws ConfigError for names that fit no key, and values that can't be read
- */
+/** The document with the environment's settings laid over it; the document itself is not changed. */
 export function applyOverrides(value: unknown, env: NodeJS.ProcessEnv, shape: () => Shape): Overridden {
   const origins = new Map<string, string>()
   const names = Object.keys(env).filter((name) => name.startsWith(PREFIX) && !NOT_SETTINGS.has(name))
-  if (names.length === 0) return { value, origins }
+  if (names.length === 0) return { value, origins, problems: [] }
   const root = shape()
   const result = structuredClone(value)
   const problems: ConfigProblem[] = []
@@ -43,8 +41,7 @@ export function applyOverrides(value: unknown, env: NodeJS.ProcessEnv, shape: ()
       problems.push(...error.problems)
     }
   }
-  if (problems.length > 0) throw new ConfigError(problems)
-  return { value: result, origins }
+  return { value: result, origins, problems }
 }
 
 function refuse(name: string, message: string): ConfigError {

@@ -24,7 +24,7 @@ export const names = z
         .default({})
         .meta({
           description: 'What DOMAIN\\user means: Windows domain → mail domain. Others are refused',
-          examples: [{ CONTOSO: 'example.org' }],
+          example: { CONTOSO: 'example.org' },
         }),
     },
     'must be a section with allow and windowsDomains',
@@ -53,9 +53,7 @@ export const appPasswords = z
       allowed: flag(ALLOWED).default(true),
       perUser: count(PER_USER, 1, 1000).default(40),
       length: count('Letters in a new app password, without the blanks between groups', 16, 32).default(16),
-      expiry: expiry()
-        .prefault('never')
-        .meta({ description: EXPIRY, examples: ['365d'] }),
+      expiry: expiry().prefault('never').meta({ description: EXPIRY, example: '365d' }),
       protocols: appPasswordProtocols()
         .default([...PROTOCOLS])
         .meta({ description: PROTOCOLS_HELP }),
@@ -102,10 +100,10 @@ export const groups = z
     ),
     'must be a section with one entry per group',
   )
-  .default({})
+  .prefault({})
   .meta({
     description: 'Exceptions for the members of a group. Of several groups the strictest counts',
-    examples: [{ contractors: { appPasswords: { allowed: false } } }],
+    example: { contractors: { appPasswords: { allowed: false } } },
   })
 
 export const limits = z
@@ -141,7 +139,7 @@ export const throttle = z
       trustedNetworks: z
         .array(network('Address block'), 'must be a list of address blocks')
         .default([])
-        .meta({ description: 'Networks whose addresses are not counted; users still are', examples: [['10.0.0.0/8']] }),
+        .meta({ description: 'Networks whose addresses are not counted; users still are', example: ['10.0.0.0/8'] }),
     },
     'must be a section',
   )
@@ -186,7 +184,7 @@ export const signIn = z
   )
   .nullable()
   .default(null)
-  .meta({ description: 'Who may sign in to the portal', examples: [{ local: true }] })
+  .meta({ description: 'Who may sign in to the portal', example: { local: true } })
 
 export const portal = z
   .strictObject(
@@ -207,7 +205,7 @@ export const portal = z
   )
   .nullable()
   .default(null)
-  .meta({ description: 'The self-service portal', examples: [{ url: 'https://mail.example.org' }] })
+  .meta({ description: 'The self-service portal', example: { url: 'https://mail.example.org' } })
 
 export const workers = z
   .union([z.literal('auto'), count('Mail edges', 0, 256)], {

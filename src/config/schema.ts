@@ -39,7 +39,7 @@ export const settings = z.strictObject(
       .min(1, 'must hold at least one domain')
       .meta({
         description: 'Mail domains served; the first one completes bare user names',
-        examples: [['example.org']],
+        example: ['example.org'],
       }),
     names,
     store,

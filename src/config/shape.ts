@@ -27,7 +27,19 @@ export interface Shape {
 
 /** The JSON Schema of the file as an administrator writes it. */
 export function jsonSchema(): Shape {
-  return z.toJSONSchema(settings, { io: 'input' }) as Shape
+  return z.toJSONSchema(settings, { io: 'input', override: ({ jsonSchema: shape }) => tidy(shape) }) as Shape
+}
+
+/** Our `example` becomes the standard's `examples`, which zod takes for values after parsing and leaves out. */
+function tidy(shape: Record<string, unknown>): void {
+  if (shape.example === undefined) return
+  shape.examples = [shape.example]
+  delete shape.example
+}
+
+/** What a value means: said of the whole, or of its only form. */
+export function meaning(shape: Shape): string {
+  return shape.description ?? alternatives(shape)[0]?.description ?? ''
 }
 
 /** A shape without its alternatives: each of oneOf and anyOf, 'null' left out. */
@@ -38,7 +50,7 @@ export function alternatives(shape: Shape): readonly Shape[] {
 }
 
 /** The alternatives that a value can mean: those whose fixed keys (protocol, method) it has; all when it fits none. */
-function fitting(shape: Shape, value: unknown): readonly Shape[] {
+export function fitting(shape: Shape, value: unknown): readonly Shape[] {
   const all = alternatives(shape)
   const fit = all.filter((choice) =>
     Object.entries(choice.properties ?? {}).every(
@@ -53,6 +65,11 @@ export function member(value: unknown, key: PropertyKey): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
     ? (value as Record<PropertyKey, unknown>)[key]
     : undefined
+}
+
+/** The value at a path, undefined when there is none. */
+export function memberAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce(member, value)
 }
 
 /** The shapes that may stand at `path` of the document `value`; empty when nothing may. */

@@ -36,7 +36,7 @@ export const store = z
               .transform(withoutUserInfo)
               .meta({
                 description: 'Address of the database',
-                examples: ['postgres://sallyport@db.internal/sallyport'],
+                example: 'postgres://sallyport@db.internal/sallyport',
               }),
             passwordFile: path('File with the password, mode 0600').nullable().default(null),
           },
@@ -59,7 +59,7 @@ export const store = z
     }
   })
   .prefault({})
-  .meta({ description: 'Where users and app passwords are kept', default: { sqlite: 'sallyport.db' } })
+  .meta({ description: 'Where users and app passwords are kept', example: { sqlite: 'sallyport.db' } })
 
 const REDIS_URL = 'must be an address: redis://127.0.0.1:6379, or rediss:// for TLS'
 
@@ -70,14 +70,14 @@ export const redis = z
         .url({ protocol: /^rediss?$/, error: REDIS_URL })
         .transform(withoutUserInfo)
         .optional()
-        .meta({ description: 'One server; rediss:// for TLS', examples: ['redis://127.0.0.1:6379'] }),
+        .meta({ description: 'One server; rediss:// for TLS', example: 'redis://127.0.0.1:6379' }),
       sentinels: z
         .array(hostPort('Sentinel as host:port; port 26379 when left out'), 'must be a list of host:port')
         .min(1, 'must name at least one sentinel')
         .optional()
         .meta({
           description: 'Sentinels to ask for the master, instead of url',
-          examples: [['sentinel-1.internal', 'sentinel-2.internal']],
+          example: ['sentinel-1.internal', 'sentinel-2.internal'],
         }),
       name: text('Name of the master that the sentinels watch').optional(),
       cluster: z
@@ -86,7 +86,7 @@ export const redis = z
         .optional()
         .meta({
           description: 'Some nodes of a Redis Cluster, instead of url',
-          examples: [['redis-1.internal', 'redis-2.internal']],
+          example: ['redis-1.internal', 'redis-2.internal'],
         }),
       tls: flag('With sentinels or cluster: speak TLS to every server').default(false),
       caFile: path('Certificate authorities to trust instead of the public ones, PEM').nullable().default(null),
@@ -112,7 +112,7 @@ export const redis = z
       refuse('name', 'is missing: the name of the master that the sentinels watch')
     if (sentinels === undefined && name !== undefined) refuse('name', 'is for sentinels only')
   })
-  .transform(({ url, sentinels, cluster, name = null, allowUnprotectedRedis: _, ...rest }) => {
+  .transform(({ url, sentinels, cluster, name = null, ...rest }) => {
     const at = (nodes: readonly { host: string; port: number | null }[], port: number) =>
       nodes.map((node) => ({ host: node.host, port: node.port ?? port }))
     const common = {
@@ -136,7 +136,7 @@ export const redis = z
   .default(null)
   .meta({
     description: 'Shared cache and counters. Left out: both live in this process and the store, for one node',
-    examples: [{ url: 'redis://127.0.0.1:6379' }],
+    example: { url: 'redis://127.0.0.1:6379' },
   })
 
 export const keys = z

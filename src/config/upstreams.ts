@@ -33,7 +33,7 @@ function section(protocol: MailProtocol) {
           .meta({
             description:
               'Several hosts instead of one, in order of preference; the next is tried when one does not answer',
-            examples: [['mail-1.internal', 'mail-2.internal']],
+            example: ['mail-1.internal', 'mail-2.internal'],
           }),
         port: count(
           'Port of hosts that name none; by default the usual one of the protocol and tls',
@@ -74,7 +74,10 @@ function section(protocol: MailProtocol) {
     }))
     .nullable()
     .default(null)
-    .meta({ description: `Where ${protocol.toUpperCase()} sessions go` })
+    .meta({
+      description: `Where ${protocol.toUpperCase()} sessions go`,
+      example: { host: 'mail.internal', port: DEFAULT_PORTS[protocol].implicit, tls: 'implicit' },
+    })
 }
 
 const user = (what: string) => text(what, 254)
@@ -138,7 +141,7 @@ const identity = z
   )
   .meta({
     description: 'How sallyport logs in there on behalf of a user',
-    examples: [{ method: 'master-user', user: 'sallyport', passwordFile: '/etc/sallyport/master-password' }],
+    example: { method: 'master-user', user: 'sallyport', passwordFile: '/etc/sallyport/master-password' },
   })
 
 export const upstream = z
@@ -181,14 +184,12 @@ export const upstreams = z
   .refine((all) => Object.keys(all).length > 0, 'must hold at least one mail system')
   .meta({
     description: 'The mail systems behind, by a name of your choice; the name is used in routes, logs and metrics',
-    examples: [
-      {
-        main: {
-          imap: { host: 'mail.internal', port: 993, tls: 'implicit' },
-          identity: { method: 'master-user', user: 'sallyport', passwordFile: '/etc/sallyport/master-password' },
-        },
+    example: {
+      main: {
+        imap: { host: 'mail.internal', port: 993, tls: 'implicit' },
+        identity: { method: 'master-user', user: 'sallyport', passwordFile: '/etc/sallyport/master-password' },
       },
-    ],
+    },
   })
 
 export const routes = z
@@ -222,8 +223,8 @@ export const routes = z
       .transform(({ domain = null, users = null, upstream }) => ({ domain, users, upstream })),
     'must be a list of routes',
   )
-  .default([])
+  .prefault([])
   .meta({
     description: 'Who goes to which upstream. May be left out when there is one upstream: then all domains go there',
-    examples: [[{ domain: 'example.org', upstream: 'main' }]],
+    example: [{ domain: 'example.org', upstream: 'main' }],
   })

@@ -5,7 +5,7 @@
 import type { z } from 'zod'
 import { keyText, nearest, shownKey } from './problems.ts'
 import type { Shape } from './shape.ts'
-import { alternatives, keysOf, shapesAt } from './shape.ts'
+import { alternatives, keysOf, memberAt, shapesAt } from './shape.ts'
 import { list } from './units.ts'
 
 /** A problem whose place is still a path. `atKey`: the name of a key of the section at `path` is what is wrong. */
@@ -33,23 +33,10 @@ export function wordIssue(issue: Issue, root: () => Shape, value: unknown): read
       const key = String(path.at(-1) ?? '')
       return [{ path: path.slice(0, -1), atKey: key, message: issue.issues[0]?.message ?? 'is no valid name' }]
     }
-    case 'invalid_type':
-      if (issue.input === undefined && issue.message.includes('received undefined'))
-        return plain(missing(root(), path, value))
-      return plain(issue.message)
     default:
-      if (isMissing(value, path)) return plain(missing(root(), path, value))
+      if (memberAt(value, path) === undefined && issue.code !== 'custom') return plain(missing(root(), path, value))
       return plain(issue.message)
   }
-}
-
-function isMissing(value: unknown, path: readonly PropertyKey[]): boolean {
-  let at: unknown = value
-  for (const part of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part)) return true
-    at = (at as Record<PropertyKey, unknown>)[part]
-  }
-  return at === undefined
 }
 
 function missing(root: Shape, path: readonly PropertyKey[], value: unknown): string {

@@ -1,0 +1,54 @@
+/**
+ * What the configuration can say and this version can't do yet. One line each: delete the line when the thing is there.
+ *
+ * Such settings are checked like all others (`config check` accepts them), but a server does not start with them: half a
+ * service that looks whole is worse than none.
+ */
+
+import type { Config } from '../config.ts'
+import type { ConfigProblem } from './problems.ts'
+import { keyText } from './problems.ts'
+
+interface Feature {
+  /** 'POP3 listeners'; goes in front of 'are not available yet'. */
+  readonly what: string
+  /** Where the configuration asks for it. */
+  readonly asked: (config: Config) => readonly (readonly PropertyKey[])[]
+}
+
+const listeners = (config: Config, protocol: string) =>
+  config.listeners.flatMap((listener, index) => (listener.protocol === protocol ? [['listeners', index]] : []))
+const identities = (config: Config, method: string) =>
+  Object.entries(config.upstreams).flatMap(([name, { identity }]) =>
+    identity.method === method ? [['upstreams', name, 'identity']] : [],
+  )
+const section = (config: Config, key: 'signIn' | 'portal') => (config[key] === null ? [] : [[key]])
+
+const UNAVAILABLE: readonly Feature[] = [
+  { what: 'POP3 listeners', asked: (config) => listeners(config, 'pop3') },
+  { what: 'SMTP listeners', asked: (config) => listeners(config, 'smtp') },
+  { what: 'HTTPS listeners (portal, ActiveSync, set-up of clients)', asked: (config) => listeners(config, 'https') },
+  {
+    what: 'The admin API (serves: api)',
+    asked: (config) =>
+      config.listeners.flatMap((listener, index) =>
+        listener.protocol === 'http' && listener.serves.includes('api') ? [['listeners', index, 'serves']] : [],
+      ),
+  },
+  { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },
+  { what: 'OAuth 2.0 upstream (method: oauth2)', asked: (config) => identities(config, 'oauth2') },
+  { what: 'Sign-in to the portal', asked: (config) => section(config, 'signIn') },
+  { what: 'The portal', asked: (config) => section(config, 'portal') },
+]
+
+/** The settings that this version can't serve; empty when it can serve all. */
+export function unavailableFeatures(config: Config): readonly ConfigProblem[] {
+  return UNAVAILABLE.flatMap(({ what, asked }) =>
+    asked(config).map((path) => ({
+      file: null,
+      line: null,
+      key: keyText(path),
+      message: `${what}: not available in this version; take this out of the configuration`,
+    })),
+  )
+}
