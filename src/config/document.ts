@@ -14,6 +14,8 @@ import { ConfigError } from './problems.ts'
 export const MAX_FILE_BYTES = 1024 * 1024
 /** How many nodes the aliases of a file may expand to, per alias (the package's own guard against exponential growth). */
 const MAX_ALIAS_COUNT = 100
+/** Faults of syntax that are reported. */
+const MAX_FAULTS = 5
 
 export interface ConfigDocument {
   readonly file: string
@@ -29,12 +31,7 @@ export interface ConfigDocument {
 export function parseConfigDocument(text: string, file: string): ConfigDocument {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, merge: false })
-  const problems: ConfigProblem[] = [...document.errors, ...document.warnings].map((error) => ({
-    file,
-    line: lines.linePos(error.pos[0]).line,
-    key: '',
-    message: wording(error),
-  }))
+  const problems = firstFaults([...document.errors, ...document.warnings], file, lines)
   if (problems.length > 0) throw new ConfigError(problems)
   let value: unknown
   try {
@@ -95,6 +92,17 @@ function offsetOf(document: Document, path: readonly PropertyKey[], wantKey = fa
   return offset
 }
 
+/** What follows a fault of syntax is mostly its echo: one problem per line, and a few lines only. */
+function firstFaults(errors: readonly YAMLError[], file: string, lines: LineCounter): readonly ConfigProblem[] {
+  const problems = new Map<number, ConfigProblem>()
+  for (const error of errors) {
+    const { line } = lines.linePos(error.pos[0])
+    if (problems.has(line) || problems.size >= MAX_FAULTS) continue
+    problems.set(line, { file, line, key: '', message: wording(error) })
+  }
+  return [...problems.values()]
+}
+
 function wording(error: YAMLError): string {
   switch (error.code) {
     case 'DUPLICATE_KEY':
@@ -102,7 +110,7 @@ function wording(error: YAMLError): string {
     case 'TAB_AS_INDENT':
       return 'a tab is used to indent: YAML wants blanks'
     case 'BAD_INDENT':
-      return 'the indentation does not fit the lines above'
+      return 'the indentation does not fit the lines above, or a bracket or quote above is missing'
     case 'MULTILINE_IMPLICIT_KEY':
     case 'BLOCK_IN_FLOW':
       return 'this is no YAML here: a colon, a quote or a bracket may be missing above'

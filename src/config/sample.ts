@@ -10,9 +10,9 @@ import { alternatives, fitting, jsonSchema, meaning, member } from './shape.ts'
 const WIDTH = 110
 const HEAD = `# yaml-language-server: $schema=./sallyport.schema.json
 #
-# Configuration of sallyport, with every setting and what it means. Lines beginning with '#' and no blank are settings at
-# their defaults or examples: take the '#' away to change them. Check the file with: sallyport config check
-# This file is printed by 'sallyport config reference --sample'; smaller ones to begin with stand beside it.
+# Configuration of sallyport: every setting and what it means. Settings with a '#' in front are switched off and show
+# their default or an example: take the '#' away to switch one on. Check the file with: sallyport config check
+# Printed by 'sallyport config reference --sample'. Smaller files to begin with stand beside this one.
 `
 
 export function sampleText(): string {

@@ -120,7 +120,11 @@ const identity = z
             .union(
               [
                 z.enum(['microsoft', 'google']),
-                z.strictObject({ issuer: z.url({ protocol: /^https$/, error: 'must be an https:// address' }) }),
+                z.strictObject({
+                  issuer: z
+                    .url({ protocol: /^https$/, error: 'must be an https:// address' })
+                    .meta({ description: 'Issuer of the OpenID provider' }),
+                }),
               ],
               {
                 error: 'must be microsoft, google or { issuer: https://… }',

@@ -1,0 +1,520 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import t from 'tap'
+import { ConfigError, loadConfig, unavailableFeatures } from '../src/config.ts'
+import { directoryFor, GOOD, load, MASTER_PASSWORD, problemsOf, writeConfig } from './config/fixture.ts'
+
+t.test('a good file: units resolved, defaults filled in, paths absolute, secrets read', async (t) => {
+  const directory = directoryFor(t)
+  const { config, file, warnings } = await load(directory)
+  t.equal(file, join(directory, 'sallyport.yaml'))
+  t.equal(config.dataDirectory, join(directory, 'data'))
+  t.equal(config.runtimeDirectory, join(directory, 'data/run'))
+  t.strictSame(config.store, { sqlite: join(directory, 'data/sallyport.db') })
+  t.equal(config.keys.file, join(directory, 'data/keys'))
+  t.equal(config.limits.idle, 31 * 60_000)
+  t.strictSame(config.throttle.delays, [2000, 4000, 8000, 15_000])
+  t.equal(config.appPasswords.perUser, 40, 'R8: at most 40')
+  t.equal(config.appPasswords.length, 16, 'R7')
+  t.equal(config.appPasswords.expiry, null)
+  t.equal(config.primaryPassword, 'refuse', 'R2')
+  t.equal(config.redis, null)
+  t.strictSame(
+    config.listeners.map(({ name, port }) => [name, port]),
+    [
+      ['imap-1993', 1993],
+      ['http-9464', 9464],
+    ],
+  )
+  const { identity } = config.upstreams.main ?? {}
+  t.match(identity, { method: 'master-user', user: 'sallyport', separator: '*' })
+  t.equal(identity?.method === 'master-user' && identity.password.reveal(), MASTER_PASSWORD, 'without the last newline')
+  t.notMatch(inspect(config, { depth: null }), MASTER_PASSWORD, 'invariant 5: the configuration prints no secret')
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.upstreams.main?.imap?.hosts[0]))
+  t.match(warnings, [{ key: 'tls.certificates', message: /self-made/ }])
+})
+
+t.test('routes by user stand before routes by domain; one upstream needs none', async (t) => {
+  const byUser = GOOD.replace('routes:', 'routes:\n  - { domain: example.org, upstream: main }').replace(
+    '{ domain: example.org, upstream: main }\n  - { domain: example.net',
+    '{ users: [ann@example.org], upstream: main }\n  - { domain: example.net',
+  )
+  const { config } = await load(
+    directoryFor(t),
+    byUser.replace('routes:\n  - { users', 'routes:\n  - { domain: example.org, upstream: main }\n  - { users'),
+  )
+  t.strictSame(config.routes[0], { domain: null, users: ['ann@example.org'], upstream: 'main' })
+  const without = await load(directoryFor(t), GOOD.slice(0, GOOD.indexOf('routes:')))
+  t.strictSame(
+    without.config.routes.map((route) => route.domain),
+    ['example.org', 'example.net'],
+  )
+})
+
+t.test('hosts, ports and protocols get one form', async (t) => {
+  const text = GOOD.replace(
+    'host: mail.internal\n      port: 993\n      tls: implicit',
+    'hosts: [a.internal, "b.internal:1143", "[2001:db8::1]:7"]\n      tls: starttls',
+  )
+  const { config } = await load(directoryFor(t), text)
+  t.strictSame(config.upstreams.main?.imap?.hosts, [
+    { host: 'a.internal', port: 143 },
+    { host: 'b.internal', port: 1143 },
+    { host: '2001:db8::1', port: 7 },
+  ])
+})
+
+/** What to replace in GOOD, by what, and the problem that must come of it. */
+const REFUSED: readonly [why: string, from: string, to: string, line: number | null, key: string, message: RegExp][] = [
+  [
+    'unknown key names the nearest',
+    'dataDirectory:',
+    'dataDirectry:',
+    1,
+    'dataDirectry',
+    /not a key; did you mean dataDirectory\?/,
+  ],
+  ['unknown key deep inside', 'host: mail', 'hots: mail', 10, 'upstreams.main.imap.hots', /did you mean hosts?\?/],
+  [
+    'unknown key far from any',
+    'user: sally',
+    'zzzzzzzz: sally',
+    15,
+    'upstreams.main.identity.zzzzzzzz',
+    /known here: method, user, passwordFile, separator/,
+  ],
+  [
+    'a secret in the file itself',
+    'passwordFile: master',
+    'password: master',
+    16,
+    'upstreams.main.identity.password',
+    /file of its own .*passwordFile/,
+  ],
+  ['missing key', 'domains: [example.org, example.net]', '', 1, 'domains', /is missing: Mail domains/],
+  ['wrong enum', 'tls: implicit }', 'tls: implict }', 4, 'listeners[0].tls', /must be implicit, starttls or none/],
+  ['wrong protocol', 'protocol: imap', 'protocol: imaps', 4, 'listeners[0].protocol', /must have a protocol/],
+  ['missing in a list', 'port: 1993, ', '', 4, 'listeners[0].port', /is missing: Port/],
+  ['text for a number', 'port: 9464', 'port: "9464"', 6, 'listeners[1].port', /whole number between 0 and 65535/],
+  ['number out of range', 'port: 993\n', 'port: 99333\n', 11, 'upstreams.main.imap.port', /between 1 and 65535/],
+  [
+    'yes is no boolean in YAML 1.2',
+    'identity:',
+    'trusted: yes\n    identity:',
+    13,
+    'upstreams.main.trusted',
+    /true or false/,
+  ],
+  ['domain in capitals', '[example.org, ', '[Example.org, ', 2, 'domains[0]', /lower case/],
+  ['domain not an A-label', '[example.org, ', '[exämple.org, ', 2, 'domains[0]', /xn--/],
+  ['domain twice', '[example.org, example.net]', '[example.org, example.net, example.org]', 2, 'domains[2]', /twice/],
+  ['duration without unit', 'routes:', 'limits: { login: 60 }\nroutes:', 17, 'limits.login', /with a unit/],
+  ['duration out of range', 'routes:', 'limits: { login: 2h }\nroutes:', 17, 'limits.login', /between 1s and 10m/],
+  ['duplicate key', 'port: 993\n', 'port: 993\n      port: 994\n', 12, '', /twice in one section/],
+  ['tab', '  main:', '\tmain:', 8, '', /tab/],
+  ['unquoted star', 'user: sallyport', 'user: sallyport\n      separator: *', 16, '', /quotes/],
+  ['unknown tag', 'user: sallyport', 'user: !secret x', 15, '', /quotes/],
+  ['unclosed bracket', '[example.org, example.net]', '[example.org, example.net', 4, '', /bracket .* missing/],
+  ['two documents', 'routes:', '---\nroutes:', 17, '', /several documents/],
+  ['bad name of an upstream', '  main:\n', '  Main Mail:\n', 8, '', /a-z, 0-9 and -/],
+  [
+    'route to an unknown upstream',
+    'example.net, upstream: main',
+    'example.net, upstream: mian',
+    19,
+    'routes[1].upstream',
+    /did you mean main\?/,
+  ],
+  [
+    'route of a domain that is not served',
+    'domain: example.net',
+    'domain: example.com',
+    19,
+    'routes[1].domain',
+    /not in domains; did you mean/,
+  ],
+  ['domain without a route', '  - { domain: example.net, upstream: main }\n', '', 2, 'domains[1]', /no route/],
+  ['route for nobody', '{ domain: example.net, ', '{ ', 19, 'routes[1]', /domain or users/],
+  ['route twice', 'domain: example.net', 'domain: example.org', 19, 'routes[1].domain', /route already/],
+  [
+    'protocol without an upstream section',
+    'protocol: imap,',
+    'protocol: pop3,',
+    4,
+    'listeners[0]',
+    /upstreams\.main.* has no pop3 section/,
+  ],
+  [
+    'host and hosts',
+    'host: mail.internal',
+    'host: mail.internal\n      hosts: [a]',
+    11,
+    'upstreams.main.imap.hosts',
+    /one of the two/,
+  ],
+  ['no host', 'host: mail.internal\n      ', '', 9, 'upstreams.main.imap.host', /name the server/],
+  [
+    'host with a scheme',
+    'host: mail.internal',
+    'host: imaps://mail.internal',
+    10,
+    'upstreams.main.imap.host',
+    /host or host:port/,
+  ],
+  [
+    'unknown identity',
+    'method: master-user',
+    'method: masteruser',
+    14,
+    'upstreams.main.identity.method',
+    /master-user, authzid, stored-secret/,
+  ],
+  [
+    'pass-through under primaryPassword: refuse',
+    'method: master-user\n      user: sallyport\n      passwordFile: master',
+    'method: pass-through',
+    14,
+    'upstreams.main.identity.method',
+    /until-enrolled/,
+  ],
+  [
+    'separator out of names',
+    'user: sallyport',
+    'user: sallyport\n      separator: "-"',
+    16,
+    'upstreams.main.identity.separator',
+    /user names hold/,
+  ],
+  [
+    'names.allow holds the separator (threat C1)',
+    'routes:',
+    'names: { allow: "*!" }\nroutes:',
+    17,
+    'names.allow',
+    /read as two/,
+  ],
+  ['no TLS towards strangers', 'tls: implicit }', 'tls: none }', 4, 'listeners[0].tls', /allowCleartextLogin/],
+  [
+    'allowCleartextLogin where it means nothing',
+    'tls: implicit }',
+    'tls: starttls, allowCleartextLogin: true }',
+    4,
+    'listeners[0].allowCleartextLogin',
+    /tls: none only/,
+  ],
+  ['port twice', 'port: 9464', 'port: 1993', 6, 'listeners[1].port', /taken by listeners\[0\]/],
+  [
+    'admin API in public',
+    'port: 9464',
+    'port: 9464\n    bind: 0.0.0.0\n    serves: [api]',
+    7,
+    'listeners[1].bind',
+    /loopback/,
+  ],
+  ['bind to a name', 'port: 9464', 'port: 9464\n    bind: localhost', 7, 'listeners[1].bind', /IP address/],
+  [
+    'bad address block',
+    'tls: implicit }',
+    'tls: implicit, proxyProtocol: { from: [10.0.0.0/33] } }',
+    4,
+    'listeners[0].proxyProtocol.from[0]',
+    /10\.0\.0\.0\/8/,
+  ],
+  [
+    'secret file that is not there',
+    'passwordFile: master',
+    'passwordFile: nowhere',
+    16,
+    'upstreams.main.identity.passwordFile',
+    /does not exist/,
+  ],
+  [
+    'secret file that is a directory',
+    'passwordFile: master',
+    'passwordFile: /',
+    16,
+    'upstreams.main.identity.passwordFile',
+    /others may read|no regular file/,
+  ],
+  [
+    'certificate that is not there',
+    'routes:',
+    'tls: { certificates: [{ certFile: /x/cert.pem, keyFile: /x/key.pem }] }\nroutes:',
+    17,
+    'tls.certificates[0].certFile',
+    /does not exist/,
+  ],
+  [
+    'CA file that is none',
+    'tls: implicit\n',
+    'tls: implicit\n      caFile: master\n',
+    13,
+    'upstreams.main.imap.caFile',
+    /no certificate/,
+  ],
+  [
+    'Windows domain that leads nowhere',
+    'routes:',
+    'names: { windowsDomains: { CONTOSO: example.com } }\nroutes:',
+    17,
+    'names.windowsDomains.CONTOSO',
+    /not in domains/,
+  ],
+  [
+    'two stores',
+    'routes:',
+    'store: { sqlite: a, postgres: { url: "postgres://a@b/c" } }\nroutes:',
+    17,
+    'store.postgres',
+    /one of the two/,
+  ],
+  ['Redis nowhere', 'routes:', 'redis: {}\nroutes:', 17, 'redis', /url, sentinels or cluster/],
+  [
+    'Redis on another machine without TLS and password (threat I-1)',
+    'routes:',
+    'redis: { url: redis://r.internal }\nroutes:',
+    17,
+    'redis',
+    /a password .* and TLS/,
+  ],
+  [
+    'Redis sentinels without a name',
+    'routes:',
+    'redis: { sentinels: [a.internal] }\nroutes:',
+    17,
+    'redis.name',
+    /is missing/,
+  ],
+  [
+    'runtime directory too long for a socket',
+    'routes:',
+    `runtimeDirectory: /${'x'.repeat(90)}\nroutes:`,
+    17,
+    'runtimeDirectory',
+    /too long/,
+  ],
+  ['portal served and not set up', 'protocol: http\n', 'protocol: https\n', 5, 'listeners[1].serves', /portal section/],
+  [
+    'an app password longer than promised',
+    'routes:',
+    'appPasswords: { length: 8 }\nroutes:',
+    17,
+    'appPasswords.length',
+    /between 16 and 32/,
+  ],
+]
+
+t.test('every refusal names file, line, key and what to do (threat I-11)', async (t) => {
+  for (const [why, from, to, line, key, message] of REFUSED) {
+    t.ok(GOOD.includes(from), `${why}: the case changes something`)
+    const directory = directoryFor(t)
+    const problems = await problemsOf(directory, GOOD.replace(from, to))
+    const found = problems.find(
+      (problem) => problem.line === line && message.test(problem.message) && (key === '' || problem.key === key),
+    )
+    t.ok(found, why, { problems, wanted: { line, key, message } })
+    t.equal(found?.file, join(directory, 'sallyport.yaml'))
+  }
+})
+
+t.test('all problems at once, in the order of the file', async (t) => {
+  const broken = GOOD.replace('dataDirectory', 'dataDir')
+    .replace('port: 9464', 'port: x')
+    .replace('port: 993\n', 'port: -1\n')
+  const problems = await problemsOf(directoryFor(t), broken)
+  t.strictSame(
+    problems.map(({ line, key }) => [line, key]),
+    [
+      [1, 'dataDir'],
+      [6, 'listeners[1].port'],
+      [11, 'upstreams.main.imap.port'],
+    ],
+  )
+  const crossed = GOOD.replace('example.org, upstream: main', 'example.org, upstream: a')
+    .replace('example.net, upstream: main', 'example.net, upstream: b')
+    .replace('passwordFile: master', 'passwordFile: none')
+  t.strictSame(
+    (await problemsOf(directoryFor(t), crossed)).map(({ line }) => line),
+    [16, 18, 19],
+    'files and checks across settings, too',
+  )
+})
+
+t.test('no value is ever repeated: it may be a secret (threat J2)', async (t) => {
+  const secret = 'hunter2-correct-horse'
+  for (const text of [
+    GOOD.replace('passwordFile: master', `password: ${secret}`),
+    GOOD.replace('passwordFile: master', `passwordFile: master\n      ${secret}`),
+    GOOD.replace('passwordFile: master', `passwordFile: master\n    ${secret} : x : y`),
+    GOOD.replace('method: master-user', `method: ${secret}`),
+    GOOD.replace('user: sallyport', `user: *${secret}`),
+    GOOD.replace('user: sallyport', `user: !${secret} x`),
+    GOOD.replace('user: sallyport', `user: "${secret}`),
+    GOOD.replace('tls: implicit\n', `tls: ${secret}\n`),
+    GOOD.replace('routes:', `redis: { url: "redis//${secret}@x" }\nroutes:`),
+    GOOD.replace('routes:', `redis: { url: "redis://u:${secret}@r.internal" }\nroutes:`),
+    GOOD.replace('routes:', `limits: { login: ${secret} }\nroutes:`),
+  ]) {
+    const problems = await problemsOf(directoryFor(t), text)
+    t.ok(problems.length > 0)
+    t.notMatch(JSON.stringify(problems), secret)
+  }
+})
+
+t.test('alias bombs and giant files are refused', async (t) => {
+  const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]']
+  for (let i = 1; i < 10; i++) {
+    const [name, before] = [String.fromCharCode(97 + i), String.fromCharCode(96 + i)]
+    bomb.push(`${name}: &${name} [${Array.from({ length: 9 }, () => `*${before}`).join()}]`)
+  }
+  t.match(await problemsOf(directoryFor(t), bomb.join('\n')), [{ message: /aliases/ }])
+  t.match(await problemsOf(directoryFor(t), `#${'x'.repeat(1024 * 1024)}`), [{ message: /bigger than 1 MiB/ }])
+  t.match(
+    await problemsOf(directoryFor(t), ''),
+    [{ line: null, key: 'domains' }, { key: 'listeners' }, { key: 'upstreams' }],
+    'an empty file lacks the three',
+  )
+  t.match(await problemsOf(directoryFor(t), '- a\n- b\n'), [{ line: 1, message: /section of keys/ }])
+  t.match(await problemsOf(directoryFor(t), `__proto__: { x: 1 }\n${GOOD}`), [{ line: 1, message: /not a key/ }])
+})
+
+t.test('where the file is looked for', async (t) => {
+  const directory = directoryFor(t)
+  await t.rejects(loadConfig({ env: {}, cwd: join(directory, 'nowhere') }), {
+    message:
+      /^no configuration found: looked for .*nowhere\/sallyport\.yaml and \/etc\/sallyport\/sallyport\.yaml.*--config/,
+  })
+  const path = writeConfig(directory)
+  t.equal((await loadConfig({ env: {}, cwd: directory })).file, path, './sallyport.yaml')
+  const other = join(directory, 'other')
+  mkdirSync(other)
+  const otherPath = writeConfig(other)
+  t.equal(
+    (await loadConfig({ env: { SALLYPORT_CONFIG: otherPath }, cwd: directory })).file,
+    otherPath,
+    '$SALLYPORT_CONFIG',
+  )
+  t.equal(
+    (await loadConfig({ path: 'sallyport.yaml', env: { SALLYPORT_CONFIG: otherPath }, cwd: directory })).file,
+    path,
+    '--config',
+  )
+  await t.rejects(loadConfig({ path: join(directory, 'none.yaml'), env: {} }), {
+    message: /none\.yaml: does not exist$/,
+  })
+  await t.rejects(loadConfig({ path: directory, env: {} }), { message: /no regular file|EISDIR/ })
+  t.equal(
+    (await loadConfig({ env: { RUNTIME_DIRECTORY: '/run/sallyport' }, cwd: directory })).config.runtimeDirectory,
+    '/run/sallyport',
+  )
+})
+
+t.test('warnings: works, and should be known', async (t) => {
+  for (const [why, from, to, key, message] of [
+    ['clear upstream', 'tls: implicit\n', 'tls: none\n', 'upstreams.main.imap.tls', /in clear/],
+    [
+      'allowed clear logins',
+      'tls: implicit }',
+      'tls: none, allowCleartextLogin: true }',
+      'listeners[0].allowCleartextLogin',
+      /in clear/,
+    ],
+    [
+      'trusted and proxyProtocol',
+      'identity:',
+      'trusted: true\n    proxyProtocol: v2\n    identity:',
+      'upstreams.main.trusted',
+      /not needed/,
+    ],
+    ['short idle', 'routes:', 'limits: { idle: 5m }\nroutes:', 'limits.idle', /30 minutes/],
+    [
+      'proxy from everywhere',
+      'tls: implicit }',
+      'tls: implicit, proxyProtocol: { from: [0.0.0.0/0] } }',
+      'listeners[0].proxyProtocol.from',
+      /everybody/,
+    ],
+    [
+      'password in the Redis URL',
+      'routes:',
+      'redis: { url: "redis://u:pw@127.0.0.1" }\nroutes:',
+      'redis.url',
+      /passwordFile/,
+    ],
+    [
+      'unused upstream',
+      'routes:',
+      '  spare:\n    imap: { host: a }\n    identity: { method: stored-secret }\nroutes:',
+      'upstreams.spare',
+      /not used/,
+    ],
+  ] as const) {
+    const { warnings } = await load(directoryFor(t), GOOD.replace(from, to))
+    t.ok(
+      warnings.some((warning) => warning.key === key && message.test(warning.message)),
+      why,
+      { warnings },
+    )
+  }
+  const loopback = await load(
+    directoryFor(t),
+    GOOD.replace('host: mail.internal', 'host: 127.0.0.1').replace('tls: implicit\n', 'tls: none\n'),
+  )
+  t.notOk(
+    loopback.warnings.some((warning) => warning.key.startsWith('upstreams')),
+    'loopback may be in clear',
+  )
+})
+
+t.test('what this version cannot do is accepted, and named for serve', async (t) => {
+  t.strictSame(unavailableFeatures((await load(directoryFor(t))).config), [])
+  const text = `${GOOD.replace('protocol: imap,', 'protocol: pop3,').replace('identity:', 'pop3: { host: a }\n    identity:')}
+store: { postgres: { url: "postgres://a@b/c" } }
+portal: { url: "https://mail.example.org" }
+signIn: { local: true }
+`
+  const { config } = await load(directoryFor(t), text)
+  t.strictSame(
+    unavailableFeatures(config).map(({ key }) => key),
+    ['listeners[0]', 'store.postgres', 'signIn', 'portal'],
+  )
+})
+
+t.test('ConfigError prints one line per problem', (t) => {
+  const error = new ConfigError([
+    { file: 'a.yaml', line: 3, key: 'x.y', message: 'is wrong' },
+    { file: null, line: null, key: '', message: 'nothing there' },
+  ])
+  t.equal(error.message, 'a.yaml:3: x.y: is wrong\nnothing there')
+  t.end()
+})
+
+t.test('Redis: a password in the URL becomes a Secret', async (t) => {
+  const directory = directoryFor(t)
+  const { config, written } = await load(
+    directory,
+    GOOD.replace('routes:', 'redis: { url: "rediss://sp:p%40ss@127.0.0.1:6380/2" }\nroutes:'),
+  )
+  t.match(config.redis, {
+    mode: 'single',
+    tls: true,
+    username: 'sp',
+    database: 2,
+    nodes: [{ host: '127.0.0.1', port: 6380 }],
+  })
+  t.equal(config.redis?.password?.reveal(), 'p@ss')
+  t.notMatch(JSON.stringify(written), 'p%40ss')
+  writeFileSync(join(directory, 'rp'), 'file-pw', { mode: 0o600 })
+  const sentinels = 'redis: { sentinels: [a.internal, "b.internal:1"], name: m, tls: true, passwordFile: rp }\nroutes:'
+  const second = await load(directory, GOOD.replace('routes:', sentinels))
+  t.match(second.config.redis, {
+    mode: 'sentinel',
+    name: 'm',
+    nodes: [
+      { host: 'a.internal', port: 26379 },
+      { host: 'b.internal', port: 1 },
+    ],
+  })
+  t.equal(second.config.redis?.password?.reveal(), 'file-pw')
+})
