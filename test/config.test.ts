@@ -115,7 +115,7 @@ const REFUSED: readonly [why: string, from: string, to: string, line: number | n
   ['tab', '  main:', '\tmain:', 8, '', /tab/],
   ['unquoted star', 'user: sallyport', 'user: sallyport\n      separator: *', 16, '', /quotes/],
   ['unknown tag', 'user: sallyport', 'user: !secret x', 15, '', /quotes/],
-  ['unclosed bracket', '[example.org, example.net]', '[example.org, example.net', 4, '', /bracket .* missing/],
+  ['unclosed bracket', '[example.org, example.net]', '[example.org, example.net', 3, '', /bracket .* missing/],
   ['two documents', 'routes:', '---\nroutes:', 17, '', /several documents/],
   ['bad name of an upstream', '  main:\n', '  Main Mail:\n', 8, '', /a-z, 0-9 and -/],
   [
