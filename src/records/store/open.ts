@@ -2,6 +2,7 @@
  * Opening the store that the configuration names.
  */
 
+import { openSqlite } from './sqlite.ts'
 import type { Store } from './store.ts'
 
 export interface OpenStoreOptions {
@@ -9,7 +10,11 @@ export interface OpenStoreOptions {
   readonly sqlite: string
 }
 
-/** @throws StoreError 'ERR_STORE_LOCKED' when a server has it open, 'ERR_STORE_SCHEMA', 'ERR_STORE_CORRUPT' */
-export function openStore(_options: OpenStoreOptions): Promise<Store> {
-  throw new Error('todo')
+/**
+ * Opens the store and brings its schema to this version.
+ *
+ * @throws StoreError 'ERR_STORE_LOCKED' when a server has it open, 'ERR_STORE_SCHEMA', 'ERR_STORE_CORRUPT'
+ */
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  return await openSqlite({ file: options.sqlite })
 }

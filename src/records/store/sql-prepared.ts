@@ -1,0 +1,72 @@
+/**
+ * The queries of a login, compiled once when the store is opened: building one costs more than running it.
+ */
+
+import type { Compilable, CompiledQuery, Kysely, Selectable } from 'kysely'
+import type { AppPasswordsTable, StoredSecretsTable, Tables, TombstonesTable, UsersTable } from './schema.ts'
+
+/** A query whose text is made once; parameters are given in the order in which they stand in it. */
+type Prepared<R> = (...parameters: readonly unknown[]) => CompiledQuery<R>
+
+function prepared<R>(query: Compilable<R>): Prepared<R> {
+  const compiled = query.compile()
+  return (...parameters) => ({ ...compiled, parameters })
+}
+
+export const APP_PASSWORD_COLUMNS = [
+  'id',
+  'user_id',
+  'name',
+  'selector',
+  'hash',
+  'key_id',
+  'protocols',
+  'networks',
+  'created_at',
+  'expires_at',
+  'last_used_at',
+  'last_used_protocol',
+  'last_used_ip',
+  'last_used_agent',
+  'tombstone_digest',
+] as const satisfies readonly (keyof AppPasswordsTable)[]
+
+/** A user's columns, and those of an app password behind a prefix, all null when there is none. */
+type LiveCheckColumns = Selectable<UsersTable> & {
+  [C in keyof AppPasswordsTable as `ap_${C}`]: AppPasswordsTable[C] | null
+}
+
+/** Queries that a login runs. The values in them are place-holders. */
+export function prepareQueries(db: Kysely<Tables>) {
+  const users = db.selectFrom('users').selectAll()
+  const appPasswords = db.selectFrom('app_passwords').selectAll()
+  return {
+    userById: prepared<Selectable<UsersTable>>(users.where('id', '=', '')),
+    userByAddress: prepared<Selectable<UsersTable>>(users.where('address', '=', '')),
+    bySelector: prepared<Selectable<AppPasswordsTable>>(
+      appPasswords.where('user_id', '=', '').where('selector', '=', 0),
+    ),
+    /** Parameters: app password, user. */
+    liveCheck: prepared<LiveCheckColumns>(
+      db
+        .selectFrom('users')
+        .leftJoin('app_passwords', (join) =>
+          join.onRef('app_passwords.user_id', '=', 'users.id').on('app_passwords.id', '=', ''),
+        )
+        .selectAll('users')
+        .select(APP_PASSWORD_COLUMNS.map((column) => `app_passwords.${column} as ap_${column}` as const))
+        .where('users.id', '=', '') as unknown as Compilable<LiveCheckColumns>,
+    ),
+    tombstone: prepared<Selectable<TombstonesTable>>(
+      db.selectFrom('tombstones').selectAll().where('user_id', '=', '').where('digest', '=', ''),
+    ),
+    storedSecret: prepared<Selectable<StoredSecretsTable>>(
+      db.selectFrom('stored_secrets').selectAll().where('user_id', '=', '').where('upstream', '=', ''),
+    ),
+    cachedLogin: prepared<{ value: string }>(
+      db.selectFrom('cached_logins').select('value').where('key', '=', '').where('expires_at', '>', 0),
+    ),
+  }
+}
+
+export type Queries = ReturnType<typeof prepareQueries>

@@ -1,0 +1,99 @@
+/**
+ * The store over SQL, whole: single statements, transactions, and the reads of a login.
+ */
+
+import type { Selectable } from 'kysely'
+import { sql } from 'kysely'
+import type { AppPasswordsTable } from './schema.ts'
+import { appPasswordRow, userRow } from './schema.ts'
+import type { Queries } from './sql-prepared.ts'
+import { APP_PASSWORD_COLUMNS, prepareQueries } from './sql-prepared.ts'
+import type { Db, SqlDialect } from './sql-transaction.ts'
+import { SqlTransaction } from './sql-transaction.ts'
+import type { CachedLoginRow, LiveCheck, Store, StoreTransaction } from './store.ts'
+import { StoreError } from './store.ts'
+
+class SqlStore extends SqlTransaction implements Store {
+  readonly #db: Db
+  readonly #dialect: SqlDialect
+  readonly #queries: Queries
+  readonly #open: () => Db
+  #closed = false
+
+  constructor(db: Db, dialect: SqlDialect) {
+    const queries = prepareQueries(db)
+    const open = () => {
+      if (this.#closed) throw new StoreError('ERR_STORE_UNAVAILABLE', 'the store has been closed')
+      return db
+    }
+    super(open, dialect, queries)
+    this.#db = db
+    this.#dialect = dialect
+    this.#queries = queries
+    this.#open = open
+  }
+
+  async transaction<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
+    return await this.#open()
+      .transaction()
+      .execute((tx) => work(new SqlTransaction(() => tx, this.#dialect, this.#queries)))
+  }
+
+  async liveCheck(userId: string, appPasswordId: string): Promise<LiveCheck | null> {
+    const { rows } = await this.#open().executeQuery(this.#queries.liveCheck(appPasswordId, userId))
+    const row = rows[0]
+    if (!row) return null
+    if (row.ap_id === null) return { user: userRow(row), appPassword: null }
+    const columns = Object.fromEntries(APP_PASSWORD_COLUMNS.map((column) => [column, row[`ap_${column}`]]))
+    return { user: userRow(row), appPassword: appPasswordRow(columns as unknown as Selectable<AppPasswordsTable>) }
+  }
+
+  async cachedLogin(key: string, now: Date): Promise<string | null> {
+    const { rows } = await this.#open().executeQuery(this.#queries.cachedLogin(key, now.getTime()))
+    return rows[0]?.value ?? null
+  }
+
+  async putCachedLogin(row: CachedLoginRow): Promise<void> {
+    const content = { value: row.value, expires_at: row.expiresAt.getTime() }
+    await this.#dialect.relaxed(this.#open(), async (db) => {
+      await db
+        .insertInto('cached_logins')
+        .values({ key: row.key, ...content })
+        .onConflict((conflict) => conflict.column('key').doUpdateSet(content))
+        .execute()
+    })
+  }
+
+  async deleteCachedLogin(key: string): Promise<void> {
+    await this.#dialect.relaxed(this.#open(), async (db) => {
+      await db.deleteFrom('cached_logins').where('key', '=', key).execute()
+    })
+  }
+
+  async deleteExpiredCachedLogins(now: Date): Promise<number> {
+    return await this.#dialect.relaxed(this.#open(), async (db) => {
+      const result = await db.deleteFrom('cached_logins').where('expires_at', '<=', now.getTime()).executeTakeFirst()
+      return Number(result.numDeletedRows)
+    })
+  }
+
+  async backup(file: string): Promise<void> {
+    this.#open()
+    await this.#dialect.backup(file)
+  }
+
+  async ping(): Promise<void> {
+    await sql`select count(*) from key_checks`.execute(this.#open())
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#db.destroy()
+  }
+}
+
+/** A store over an open database whose schema is the current one. */
+export function createSqlStore(db: Db, dialect: SqlDialect): Store {
+  return new SqlStore(db, dialect)
+}

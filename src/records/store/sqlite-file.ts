@@ -1,0 +1,175 @@
+/**
+ * The SQLite file as a file: making and opening it for this process alone, copying it, looking at what is in it.
+ *
+ * SQLite holds POSIX record locks, which belong to the process: opening and closing the same file by any other means would
+ * drop them. So nothing here (or elsewhere) opens an existing store file but SQLite itself.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { chmodSync, closeSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { backup, DatabaseSync } from 'node:sqlite'
+import type { Migrations } from './migrations.ts'
+import { storeErrorOf } from './sqlite-dialect.ts'
+import { StoreError } from './store.ts'
+
+/** 'SPRT' in the header of the file: tells our store from any other SQLite database. */
+const APPLICATION_ID = 0x53505254
+export const MIGRATION_TABLE = 'schema_migrations'
+export const MIGRATION_LOCK_TABLE = 'schema_migrations_lock'
+/** Pages of 4 KiB copied between two turns of the event loop. */
+const BACKUP_PAGES = 256
+
+/**
+ * Makes the file when it is not there, closes it to others when it is. Files that SQLite puts beside it get its mode.
+ *
+ * @throws StoreError
+ */
+export function prepareFile(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    const found = statSync(file, { throwIfNoEntry: false })
+    if (!found) {
+      closeSync(openSync(file, 'wx', 0o600))
+      syncDirectory(file)
+      return
+    }
+    if (!found.isFile()) throw new StoreError('ERR_STORE_UNAVAILABLE', `the store ${file} is not a regular file`)
+    for (const path of [file, `${file}-wal`, `${file}-journal`]) {
+      const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
+      if ((mode & 0o077) !== 0) chmodSync(path, 0o600)
+    }
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    const why = error instanceof Error ? error.message : String(error)
+    throw new StoreError(
+      'ERR_STORE_UNAVAILABLE',
+      `can't prepare the store ${file} (wanted: own it, mode 600): ${why}`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+/**
+ * Opens a file that exists and keeps it to this process until it is closed.
+ *
+ * @throws StoreError 'ERR_STORE_LOCKED' after `lockWaitMs`, during which the event loop stands
+ */
+export function openDatabase(file: string, lockWaitMs: number): DatabaseSync {
+  let database: DatabaseSync | null = null
+  try {
+    database = new DatabaseSync(file, { timeout: lockWaitMs, enableForeignKeyConstraints: true, defensive: true })
+    database.exec(`
+      pragma locking_mode = exclusive;
+      pragma journal_mode = wal;
+      pragma synchronous = full;
+      pragma secure_delete = on;
+      pragma trusted_schema = off;
+      pragma cell_size_check = on;
+      begin exclusive; commit;`)
+    return database
+  } catch (error) {
+    database?.close()
+    throw storeErrorOf(error, file)
+  }
+}
+
+/**
+ * The schema steps that the database has had, none for a new one; marks a new one as ours.
+ *
+ * @throws StoreError 'ERR_STORE_SCHEMA' when it is not ours, or knows steps that this version doesn't
+ */
+export function appliedMigrations(database: DatabaseSync, file: string, migrations: Migrations): readonly string[] {
+  const tables = database
+    .prepare("select name from sqlite_master where type = 'table' and name not like 'sqlite~_%' escape '~'")
+    .all()
+    .map((row) => String(row.name))
+  const { application_id: id } = database.prepare('pragma application_id').get() as { application_id: number }
+  if (tables.length === 0 && id === 0) database.exec(`pragma application_id = ${APPLICATION_ID}`)
+  else if (id !== APPLICATION_ID) {
+    throw new StoreError('ERR_STORE_SCHEMA', `${file} is an SQLite database, but not a store of sallyport`)
+  }
+  if (!tables.includes(MIGRATION_TABLE)) return []
+  const applied = database
+    .prepare(`select name from ${MIGRATION_TABLE} order by name`)
+    .all()
+    .map((row) => String(row.name))
+  const newer = applied.find((name) => !Object.hasOwn(migrations, name))
+  if (newer !== undefined) {
+    throw new StoreError(
+      'ERR_STORE_SCHEMA',
+      `the store ${file} has schema version ${newer}, and this version of sallyport knows none after ` +
+        `${latestMigration(migrations)}: use the version that made it, or restore an older backup`,
+    )
+  }
+  return applied
+}
+
+/** The version that a store has once all steps are taken. */
+export function latestMigration(migrations: Migrations): string {
+  return Object.keys(migrations).sort().at(-1) ?? 'none'
+}
+
+/**
+ * Writes a consistent copy of an open database without its cached logins, mode 0600. The file appears whole or not at all.
+ *
+ * @param replace whether `to` may be there already
+ */
+export async function copyDatabase(from: DatabaseSync, to: string, replace: boolean): Promise<void> {
+  const partial = `${to}.partial-${randomBytes(6).toString('hex')}`
+  try {
+    closeSync(openSync(partial, 'wx', 0o600))
+    await backup(from, partial, { rate: BACKUP_PAGES })
+    const copy = openDatabase(partial, 0)
+    try {
+      const cached = copy.prepare("select 1 from sqlite_master where name = 'cached_logins'").get()
+      if (cached) copy.exec('delete from cached_logins')
+      // A copy is one file: no log beside it that could be forgotten.
+      copy.exec('pragma journal_mode = delete')
+    } finally {
+      copy.close()
+    }
+    syncFile(partial)
+    if (replace) rmSync(to, { force: true })
+    linkSync(partial, to)
+    syncDirectory(to)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') {
+      throw new StoreError('ERR_STORE_UNAVAILABLE', `${to} is there already; give the name of a new file`, {
+        cause: error,
+      })
+    }
+    const why = storeErrorOf(error, to)
+    if (why instanceof StoreError) throw why
+    const message = error instanceof Error ? error.message : String(error)
+    throw new StoreError('ERR_STORE_UNAVAILABLE', `can't write ${to}: ${message}`, { cause: error })
+  } finally {
+    removeDatabase(partial)
+  }
+}
+
+/** Removes a database file that nobody has open, with what SQLite left beside it. */
+export function removeDatabase(file: string): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(file + suffix, { force: true })
+}
+
+export function syncFile(file: string): void {
+  const descriptor = openSync(file, 'r+')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Makes the directory entry of `file` last. */
+export function syncDirectory(file: string): void {
+  const descriptor = openSync(dirname(file), 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
