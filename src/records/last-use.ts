@@ -10,6 +10,8 @@ export interface LastUseBatchOptions {
   readonly flushMs: number
   /** Hears why a batch could not be written; it is kept and tried again. */
   readonly onError: (error: unknown) => void
+  /** Uses kept while the store is away; beyond it the oldest are forgotten. Default 100,000. */
+  readonly maxWaiting?: number
 }
 
 export interface LastUseBatch extends AsyncDisposable {
@@ -20,6 +22,68 @@ export interface LastUseBatch extends AsyncDisposable {
 }
 
 /** Disposing it writes what is waiting and stops its timer. */
-export function createLastUseBatch(_options: LastUseBatchOptions): LastUseBatch {
-  throw new Error('todo')
+export function createLastUseBatch(options: LastUseBatchOptions): LastUseBatch {
+  const { store, flushMs, onError } = options
+  const maxWaiting = options.maxWaiting ?? 100_000
+  let waiting = new Map<string, LastUse>()
+  let timer: NodeJS.Timeout | null = null
+  let writing: Promise<void> | null = null
+  let disposed = false
+
+  function schedule(): void {
+    if (timer || disposed) return
+    timer = setTimeout(() => {
+      timer = null
+      void flush()
+    }, flushMs)
+    timer.unref()
+  }
+
+  function trim(): void {
+    for (const oldest of waiting.keys()) {
+      if (waiting.size <= maxWaiting) return
+      waiting.delete(oldest)
+    }
+  }
+
+  async function write(): Promise<void> {
+    const batch = waiting
+    waiting = new Map()
+    try {
+      await store.noteLastUsed(batch)
+    } catch (error) {
+      // What came meanwhile is newer, and wins.
+      waiting = new Map([...batch, ...waiting])
+      trim()
+      schedule()
+      onError(error)
+    }
+  }
+
+  async function flush(): Promise<void> {
+    // One at a time, and whoever asks sees everything written that was noted before.
+    while (writing) await writing
+    if (waiting.size === 0) return
+    writing = write()
+    await writing.finally(() => {
+      writing = null
+    })
+  }
+
+  return {
+    note(appPasswordId, use) {
+      // Taken out first, so that the map's order is the order of use.
+      waiting.delete(appPasswordId)
+      waiting.set(appPasswordId, use)
+      trim()
+      schedule()
+    },
+    flush,
+    async [Symbol.asyncDispose]() {
+      disposed = true
+      if (timer) clearTimeout(timer)
+      timer = null
+      await flush()
+    },
+  }
 }
