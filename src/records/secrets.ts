@@ -4,10 +4,16 @@
 
 import type { NameRules } from '../contract/names.ts'
 import type { Actor } from '../contract/services.ts'
-import type { Secret } from '../secret.ts'
+import { ServiceError } from '../contract/services.ts'
+import { Secret } from '../secret.ts'
+import { appendAudit } from './audit.ts'
 import type { Bus } from './bus.ts'
-import type { Store, UserRow } from './store/store.ts'
-import type { Vault } from './vault.ts'
+import { noSuchUser, userAt } from './lookup.ts'
+import type { Store, StoreTransaction, UserRow } from './store/store.ts'
+import type { Binding, Vault } from './vault.ts'
+
+/** As much as the services take. */
+const MAX_SECRET_BYTES = 1024
 
 export interface StoredSecretsOptions {
   readonly store: Store
@@ -35,6 +41,70 @@ export interface StoredSecrets {
   open(userId: string, upstream: string): Promise<OpenedSecret>
 }
 
-export function createStoredSecrets(_options: StoredSecretsOptions): StoredSecrets {
-  throw new Error('todo')
+export function createStoredSecrets(options: StoredSecretsOptions): StoredSecrets {
+  const { store, vault, bus, names } = options
+  const now = options.now ?? (() => new Date())
+
+  return {
+    async set(address, upstream, secret, actor) {
+      const value = secret.reveal()
+      // What no login dialogue could carry (RFC 9051 §4.3, RFC 4616 §2) is refused here, not at three in the morning.
+      if (value === '' || Buffer.byteLength(value) > MAX_SECRET_BYTES || /[\0\r\n]/.test(value)) {
+        throw new ServiceError('invalid', `a secret has 1 to ${MAX_SECRET_BYTES} bytes without NUL, CR and LF`)
+      }
+      const at = now()
+      const user = await store.transaction(async (tx) => {
+        const before = await userAt(tx, address, names())
+        await tx.putStoredSecret({
+          userId: before.id,
+          upstream,
+          ...vault.seal(value, bindingOf(before.id, upstream)),
+          updatedAt: at,
+        })
+        return await noteChange(tx, before, 'secret_set', upstream, actor, at)
+      })
+      bus.publish({ kind: 'user-changed', userId: user.id, epoch: user.epoch })
+      return user
+    },
+
+    async delete(address, upstream, actor) {
+      const at = now()
+      const result = await store.transaction(async (tx) => {
+        const before = await userAt(tx, address, names())
+        if (!(await tx.deleteStoredSecret(before.id, upstream))) return { user: before, deleted: false }
+        return { user: await noteChange(tx, before, 'secret_deleted', upstream, actor, at), deleted: true }
+      })
+      if (result.deleted) bus.publish({ kind: 'user-changed', userId: result.user.id, epoch: result.user.epoch })
+      return result
+    },
+
+    async open(userId, upstream) {
+      const row = await store.storedSecret(userId, upstream)
+      if (!row) return { ok: false, why: 'none' }
+      const opened = vault.open(row.sealed, bindingOf(userId, upstream))
+      if (!opened.ok) return opened
+      const secret = new Secret(opened.plain.toString('utf8'))
+      opened.plain.fill(0)
+      return { ok: true, secret }
+    },
+  }
+}
+
+function bindingOf(userId: string, upstream: string): Binding {
+  return ['upstream-secret', userId, upstream]
+}
+
+/** The epoch rises with the secret, so that whoever keeps an opened one reads it again. */
+async function noteChange(
+  tx: StoreTransaction,
+  user: UserRow,
+  event: 'secret_set' | 'secret_deleted',
+  upstream: string,
+  actor: Actor,
+  at: Date,
+): Promise<UserRow> {
+  const changed = await tx.updateUser(user.id, {})
+  if (!changed) throw noSuchUser(user.address)
+  await appendAudit(tx, { event, actor, user, at, detail: { upstream } })
+  return changed
 }

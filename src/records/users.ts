@@ -5,13 +5,30 @@
  * deleted user's name stays reserved. Nothing here ends a session: whoever called does, once this has returned.
  */
 
+import { randomUUID } from 'node:crypto'
 import type { NameRules } from '../contract/names.ts'
 import type { Actor, ImportReport, UserView } from '../contract/services.ts'
+import { ServiceError } from '../contract/services.ts'
+import { printable } from '../log.ts'
 import type { Secret } from '../secret.ts'
+import type { AuditDetail, AuditEvent } from './audit.ts'
+import { appendAudit } from './audit.ts'
 import type { Bus } from './bus.ts'
+import { deleteAppPasswords, publishRevocation } from './deletion.ts'
 import type { PasswordHasher } from './hash.ts'
+import { HasherError } from './hash.ts'
 import type { Keys } from './keys.ts'
-import type { Page, Store, UserRow } from './store/store.ts'
+import { nameOfNewUser, noSuchUser, userAt } from './lookup.ts'
+import { preparePassword } from './primary-password.ts'
+import type { Page, Store, UserPatch, UserRow } from './store/store.ts'
+
+/** NIST SP 800-63B §3.1.1.2, with a second factor beside it. */
+const MIN_PASSWORD = 8
+const MAX_NAME = 128
+const MAX_GROUPS = 32
+const UNSHOWABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
+/** A name that comes back to life could read what was meant for its first owner. */
+const RESERVED = 'belonged to a user that was deleted; the name stays reserved'
 
 export interface UsersOptions {
   readonly store: Store
@@ -70,6 +87,194 @@ export interface Users {
   view(user: UserRow): Promise<UserView>
 }
 
-export function createUsers(_options: UsersOptions): Users {
-  throw new Error('todo')
+export function createUsers(options: UsersOptions): Users {
+  const { store, keys, hasher, bus, names } = options
+  const now = options.now ?? (() => new Date())
+
+  async function hashOf(password: Secret) {
+    const prepared = preparePassword(password)
+    if (!prepared || prepared.length < MIN_PASSWORD) {
+      throw new ServiceError('invalid', `a password has ${MIN_PASSWORD} to 256 characters, and no control characters`)
+    }
+    try {
+      return { hash: await hasher.hash(prepared, keys.active), keyId: keys.active.id }
+    } catch (error) {
+      if (!(error instanceof HasherError)) throw error
+      throw new ServiceError('unavailable', 'too many passwords are being checked just now; try again', {
+        cause: error,
+      })
+    }
+  }
+
+  /** One change of one user: row, audit entry, then the bus. */
+  async function change<E extends AuditEvent>(
+    address: string,
+    actor: Actor,
+    work: (
+      user: UserRow,
+    ) => { readonly patch: UserPatch; readonly event: E; readonly detail: AuditDetail<E> } | 'unchanged',
+  ): Promise<{ readonly user: UserRow; readonly changed: boolean }> {
+    const result = await store.transaction(async (tx) => {
+      const before = await userAt(tx, address, names())
+      const wanted = work(before)
+      if (wanted === 'unchanged') return { user: before, changed: false }
+      const user = await tx.updateUser(before.id, wanted.patch)
+      if (!user) throw noSuchUser(before.address)
+      await appendAudit(tx, { event: wanted.event, actor, user, at: now(), detail: wanted.detail })
+      return { user, changed: true }
+    })
+    if (result.changed) bus.publish({ kind: 'user-changed', userId: result.user.id, epoch: result.user.epoch })
+    return result
+  }
+
+  return {
+    async add(request, actor) {
+      const { name: address } = nameOfNewUser(request.address, names())
+      const name = displayName(request.name)
+      const groups = groupNames(request.groups)
+      const password = request.password ? await hashOf(request.password) : null
+      return await store.transaction(async (tx) => {
+        const user = await tx.insertUser({
+          id: randomUUID(),
+          address,
+          name,
+          groups,
+          admin: request.admin,
+          passwordHash: password?.hash ?? null,
+          passwordKeyId: password?.keyId ?? null,
+          createdAt: now(),
+        })
+        if (!user) {
+          const taken = (await tx.userByAddress(address)) !== null
+          throw new ServiceError('exists', taken ? `there is a user ${address} already` : `${address} ${RESERVED}`)
+        }
+        const detail = {
+          name,
+          groups: groups.join(',') || null,
+          admin: request.admin,
+          password: password !== null,
+          imported: false,
+        }
+        await appendAudit(tx, { event: 'user_added', actor, user, at: user.createdAt, detail })
+        return user
+      })
+    },
+
+    async import(entries, actor) {
+      const rules = names()
+      let added = 0
+      let unchanged = 0
+      const refused: { line: number; address: string; why: string }[] = []
+      await store.transaction(async (tx) => {
+        for (const entry of entries) {
+          try {
+            const { name: address } = nameOfNewUser(entry.address, rules)
+            if (await tx.userByAddress(address)) {
+              unchanged += 1
+              continue
+            }
+            const name = displayName(entry.name)
+            const groups = groupNames(entry.groups)
+            const nobody = { passwordHash: null, passwordKeyId: null, admin: false }
+            const user = await tx.insertUser({ id: randomUUID(), address, name, groups, ...nobody, createdAt: now() })
+            if (!user) throw new ServiceError('exists', `${address} ${RESERVED}`)
+            const detail = { name, groups: groups.join(',') || null, admin: false, password: false, imported: true }
+            await appendAudit(tx, { event: 'user_added', actor, user, at: user.createdAt, detail })
+            added += 1
+          } catch (error) {
+            if (!(error instanceof ServiceError)) throw error
+            refused.push({ line: entry.line, address: printable(entry.address), why: error.message })
+          }
+        }
+      })
+      return { added, unchanged, refused }
+    },
+
+    list: (page) => store.listUsers(page),
+    show: (address) => userAt(store, address, names()),
+
+    setEnabled: (address, enabled, actor) =>
+      change(address, actor, (user) =>
+        user.enabled === enabled
+          ? 'unchanged'
+          : { patch: { enabled }, event: enabled ? 'user_enabled' : 'user_disabled', detail: {} },
+      ),
+
+    async setGroups(address, wanted, actor) {
+      const groups = groupNames(wanted)
+      const { user } = await change(address, actor, (before) =>
+        before.groups.join('\n') === groups.join('\n')
+          ? 'unchanged'
+          : { patch: { groups }, event: 'user_groups_set', detail: { groups: groups.join(',') || null } },
+      )
+      return user
+    },
+
+    async setPassword(address, password, appPasswords, actor) {
+      await userAt(store, address, names())
+      const hashed = await hashOf(password)
+      const at = now()
+      const { user, revoked } = await store.transaction(async (tx) => {
+        const before = await userAt(tx, address, names())
+        const user = await tx.updateUser(before.id, { password: hashed })
+        if (!user) throw noSuchUser(before.address)
+        const rows = appPasswords === 'revoke' ? await tx.appPasswordsOf(user.id) : []
+        const revoked = await deleteAppPasswords(tx, user, rows, { why: 'password-reset', actor, at })
+        const detail = { appPasswordsDeleted: revoked.length }
+        await appendAudit(tx, { event: 'user_password_set', actor, user, at, detail })
+        return { user, revoked }
+      })
+      bus.publish({ kind: 'user-changed', userId: user.id, epoch: user.epoch })
+      publishRevocation(bus, { userId: user.id, epoch: user.epoch, revoked })
+      return { user, revoked }
+    },
+
+    async delete(address, actor) {
+      const user = await store.transaction(async (tx) => {
+        const user = await userAt(tx, address, names())
+        const appPasswords = (await tx.appPasswordsOf(user.id)).length
+        if (!(await tx.deleteUser(user.id, now()))) throw noSuchUser(user.address)
+        await appendAudit(tx, { event: 'user_deleted', actor, user, at: now(), detail: { appPasswords } })
+        return user
+      })
+      bus.publish({ kind: 'user-removed', userId: user.id })
+      return user
+    },
+
+    async view(user) {
+      return {
+        id: user.id,
+        address: user.address,
+        name: user.name,
+        groups: user.groups,
+        admin: user.admin,
+        enabled: user.enabled,
+        hasPassword: user.passwordHash !== null,
+        enrolledAt: user.enrolledAt?.toISOString() ?? null,
+        createdAt: user.createdAt.toISOString(),
+        appPasswords: await store.countAppPasswords(user.id, now()),
+      }
+    },
+  }
+}
+
+/** Trimmed, NFC; nothing left is null. */
+function displayName(raw: string | null): string | null {
+  const name = raw?.normalize('NFC').trim() ?? ''
+  if ([...name].length > MAX_NAME || UNSHOWABLE.test(name)) {
+    throw new ServiceError('invalid', `a name has at most ${MAX_NAME} characters that can be shown`)
+  }
+  return name === '' ? null : name
+}
+
+/** Each once, sorted, so that the same groups are the same text. */
+function groupNames(raw: readonly string[]): readonly string[] {
+  const groups = [...new Set(raw.map((group) => group.normalize('NFC').trim()))].sort()
+  for (const group of groups) {
+    if (group === '' || [...group].length > 64 || UNSHOWABLE.test(group) || group.includes(',')) {
+      throw new ServiceError('invalid', `a group has 1 to 64 characters and no comma: "${printable(group, 64)}"`)
+    }
+  }
+  if (groups.length > MAX_GROUPS) throw new ServiceError('invalid', `a user is in at most ${MAX_GROUPS} groups`)
+  return groups
 }
