@@ -1,0 +1,316 @@
+/**
+ * The gate: may this attempt in, and as whom?
+ *
+ *   throttle → verify → policy → route and upstream identity → the epoch once more → grant
+ *
+ * A login seen before goes through in one go, without waiting for anything. Everybody else takes a place in the table of
+ * grants before the records are read for the last time, so that a revocation at any moment either is in what was read or
+ * finds the place.
+ *
+ * Which secret costs what: a wrong one keeps its charge; one that is the user's own but of no use here (deleted, expired,
+ * another protocol) is slowed and not counted; a right one is refunded when its grant is settled.
+ *
+ * A primary password that the upstream refuses is a guess. Its delay can't travel with the grant, so it is served by the
+ * lanes: until it is over the next primary password is throttled before it gets anywhere.
+ */
+
+import type { Config } from '../config.ts'
+import type { Grant, LoginAttempt, Outcome, UpstreamIdentity } from '../contract/admission.ts'
+import type { LoginFailureReason } from '../contract/failure.ts'
+import { LoginFailure } from '../contract/failure.ts'
+import type { Log } from '../log.ts'
+import { HasherError } from '../records/hash.ts'
+import type { Keys } from '../records/keys.ts'
+import type { LastUseBatch } from '../records/last-use.ts'
+import type { StoredSecrets } from '../records/secrets.ts'
+import type { AppPasswordRow, Store, UserRow } from '../records/store/store.ts'
+import { StoreError } from '../records/store/store.ts'
+import type { Secret } from '../secret.ts'
+import type { GrantPort, Hold } from './grants.ts'
+import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
+import type { PrimaryAttempt, PrimaryPasswords } from './primary.ts'
+import type { StoreWatch } from './store-watch.ts'
+import type { Charge, Throttle } from './throttle.ts'
+import { identityFor, primaryIdentity, UpstreamIdentityError } from './upstream/identity.ts'
+import type { Route } from './upstream/routes.ts'
+import { routeFor } from './upstream/routes.ts'
+import type { Verified, Verifier } from './verifier.ts'
+
+export type GateConfig = Pick<Config, 'appPasswords' | 'groups' | 'primaryPassword' | 'routes' | 'upstreams' | 'limits'>
+
+export interface GateOptions {
+  /** Called at each use, so that a reload takes effect. */
+  readonly config: () => GateConfig
+  readonly store: Store
+  readonly keys: Keys
+  readonly secrets: StoredSecrets
+  readonly lastUse: LastUseBatch
+  readonly verifier: Verifier
+  readonly throttle: Throttle
+  readonly primary: PrimaryPasswords
+  readonly watch: StoreWatch
+  readonly log: Log
+  readonly clock: () => Date
+}
+
+/** How often a login is looked at again because its user's record changed meanwhile, before it is told to come back. */
+const MAX_LOOKS = 4
+/** Edges give canonical names; anything else is nobody's. */
+const CANONICAL = /^[\x21-\x7e]{1,254}$/
+
+type Match = Extract<Verified, { kind: 'match' }>
+
+/** Decides attempts. `port` is the edge that asks: its table holds the grant. Throws LoginFailure. */
+export type Admit = (attempt: LoginAttempt, port: GrantPort) => Promise<Grant>
+
+export function createGate(options: GateOptions): Admit {
+  const { config, store, keys, secrets, lastUse, verifier, throttle, primary, watch, log, clock } = options
+
+  /** The name to log: an account's own, or a keyed hash of an unknown one with its domain. */
+  function logNameOf(name: string, user: UserRow | null): string {
+    if (user !== null) return user.address
+    const hash = keys.active.hmac('log-names', name).toString('hex', 0, 6)
+    const at = name.lastIndexOf('@')
+    return at < 0 ? `unknown:${hash}` : `unknown:${hash}${name.slice(at)}`
+  }
+
+  function guessed(name: string, user: UserRow | null, secret: Secret, charge: Charge, detail: string): LoginFailure {
+    const logName = logNameOf(name, user)
+    const { delayMs, throttled } = charge.failed(secret)
+    return new LoginFailure(throttled ? 'throttled' : 'bad-credentials', detail, { delayMs, logName })
+  }
+
+  /** The secret is the user's own, so nobody guessed it. */
+  function ownButRefused(reason: LoginFailureReason, user: UserRow, charge: Charge, detail: string): LoginFailure {
+    return new LoginFailure(reason, detail, { delayMs: charge.slowed().delayMs, logName: user.address })
+  }
+
+  function routeOf(user: UserRow, attempt: LoginAttempt): Route {
+    const routed = routeFor(config(), user.address, attempt.protocol)
+    if (routed.ok) return routed.route
+    throw new LoginFailure('upstream-unreachable', routed.why, { logName: user.address })
+  }
+
+  function targetOf({ identity: _, ...route }: Route, identity: UpstreamIdentity): Grant['upstream'] {
+    return { ...route, identity }
+  }
+
+  async function admit(attempt: LoginAttempt, port: GrantPort): Promise<Grant> {
+    const { credential, peer } = attempt
+    const name = CANONICAL.test(credential.authcid) ? credential.authcid : ''
+    const secret = credential.kind === 'password' ? credential.secret : credential.token
+    const charge = throttle.charge(name, peer.ip)
+    if (charge.verdict !== 'charged') {
+      throw new LoginFailure('throttled', 'too many checks in flight from this address', {
+        delayMs: charge.verdict.waitMs,
+        logName: logNameOf(name, null),
+      })
+    }
+    try {
+      // Threat C2: a name to act as that is not one's own is refused, never ignored.
+      if (credential.kind === 'password' && credential.authzid !== '' && credential.authzid !== credential.authcid) {
+        throw guessed(name, null, secret, charge, 'the authorization identity is not the authentication identity')
+      }
+      if (credential.kind !== 'password') {
+        throw guessed(name, null, secret, charge, 'bearer tokens are not taken')
+      }
+      const verdict = verifier.seen(name, secret, peer.ip) ?? (await verifier.verify(name, secret, peer.ip))
+      charge.checked()
+      switch (verdict.kind) {
+        case 'match':
+          return await admitAppPassword(attempt, verdict, port, charge, secret)
+        case 'deleted':
+          throw ownButRefused(
+            'app-password-deleted',
+            verdict.user,
+            charge,
+            `the app password "${verdict.name}" was deleted and is still tried`,
+          )
+        case 'none':
+          if (verdict.user !== null && mayUsePrimaryPassword(config(), verdict.user)) {
+            return await admitPrimary(attempt, verdict.user, port, charge, secret)
+          }
+          throw guessed(name, verdict.user, secret, charge, whyNot(verdict.user))
+      }
+    } catch (error) {
+      throw asFailure(error, charge, name)
+    } finally {
+      charge.checked()
+    }
+  }
+
+  async function admitAppPassword(
+    attempt: LoginAttempt,
+    match: Match,
+    port: GrantPort,
+    charge: Charge,
+    secret: Secret,
+  ): Promise<Grant> {
+    let { user, appPassword } = match
+    let trusted = match.seen
+    using hold = port.hold({ userId: user.id, appPasswordId: appPassword.id })
+    for (let look = 1; look <= MAX_LOOKS; look++) {
+      const why = refusalOf(config(), user, appPassword, attempt.protocol, attempt.peer.ip, clock())
+      if (why === 'bad-credentials') throw guessed(user.address, user, secret, charge, 'not allowed by policy')
+      if (why !== null) throw ownButRefused(why, user, charge, `app password "${appPassword.name}"`)
+      tooManySessions(user, hold)
+      const route = routeOf(user, attempt)
+      const made = identityFor(route, user, secrets)
+      const identity = made instanceof Promise ? await made : made
+
+      // The last look. What memory says is as good as the store as long as nothing was heard.
+      if (trusted?.valid && !hold.disturbed) {
+        return grantAppPassword(attempt, user, appPassword, targetOf(route, identity), hold, charge)
+      }
+      hold.reset()
+      const live = await store.liveCheck(user.id, appPassword.id)
+      if (!live?.user.enabled) throw guessed(user.address, live?.user ?? null, secret, charge, 'disabled just now')
+      if (live.appPassword === null) {
+        throw ownButRefused('app-password-deleted', live.user, charge, `app password "${appPassword.name}"`)
+      }
+      if (live.user.epoch === user.epoch && !hold.disturbed) {
+        return grantAppPassword(attempt, live.user, live.appPassword, targetOf(route, identity), hold, charge)
+      }
+      // The secret belongs to this app password whatever else changed: only what follows from the record is asked again.
+      user = live.user
+      appPassword = live.appPassword
+      trusted = null
+    }
+    throw new LoginFailure('busy', 'the user kept changing while the login was checked', { logName: user.address })
+  }
+
+  function grantAppPassword(
+    attempt: LoginAttempt,
+    user: UserRow,
+    { id, name, expiresAt }: AppPasswordRow,
+    upstream: Grant['upstream'],
+    hold: Hold,
+    charge: Charge,
+  ): Grant {
+    const { protocol, peer, agent } = attempt
+    const appPassword = { id, name }
+    const grantId = hold.grant({
+      user: user.address,
+      appPassword,
+      protocol,
+      ip: peer.ip,
+      upstream: upstream.name,
+      expiresAt,
+      onSettled(outcome) {
+        // Its secret was right, whatever became of it.
+        charge.refund()
+        if (outcome === 'accepted') lastUse.note(id, { at: clock(), protocol, ip: peer.ip, agent })
+      },
+    })
+    return { id: grantId, userId: user.id, logName: user.address, appPassword, verifiedBy: 'us', upstream }
+  }
+
+  /** Design: only after the throttle, the app passwords and the tombstones have had their say. */
+  async function admitPrimary(
+    attempt: LoginAttempt,
+    known: UserRow,
+    port: GrantPort,
+    charge: Charge,
+    secret: Secret,
+  ): Promise<Grant> {
+    const route = routeOf(known, attempt)
+    if (route.identity.method === 'oauth2') throw guessed(known.address, known, secret, charge, 'no passwords upstream')
+    if (charge.wait !== null) {
+      // A primary password can be guessed: the delay is served before the check, and nothing exempts from it.
+      charge.refund()
+      throw new LoginFailure('throttled', `a delay is being served in lane ${charge.wait.lane}`, {
+        delayMs: charge.wait.waitMs,
+        logName: known.address,
+      })
+    }
+    using hold = port.hold({ userId: known.id, appPasswordId: null })
+    tooManySessions(known, hold)
+    const user = await store.userById(known.id)
+    if (user === null || !mayUsePrimaryPassword(config(), user) || hold.disturbed) {
+      throw guessed(known.address, known, secret, charge, 'the user changed just now')
+    }
+    const taken = primary.take(user.id, route.name, secret)
+    if (taken.verdict === 'refused-before') {
+      throw guessed(user.address, user, secret, charge, 'the upstream refused this secret a short while ago')
+    }
+    if (taken.verdict === 'spent') {
+      charge.refund()
+      throw new LoginFailure('throttled', `too many primary passwords were refused (${taken.ration})`, {
+        logName: user.address,
+      })
+    }
+    const upstream = targetOf(route, primaryIdentity(route, user, secret))
+    const { protocol, peer } = attempt
+    const grantId = hold.grant({
+      user: user.address,
+      appPassword: null,
+      protocol,
+      ip: peer.ip,
+      upstream: route.name,
+      expiresAt: null,
+      onSettled: (outcome) => primarySettled(outcome, taken.attempt, charge, secret),
+    })
+    return { id: grantId, userId: user.id, logName: user.address, appPassword: null, verifiedBy: 'upstream', upstream }
+  }
+
+  function primarySettled(outcome: Outcome, attempt: PrimaryAttempt, charge: Charge, secret: Secret): void {
+    switch (outcome) {
+      case 'accepted':
+        attempt.accepted()
+        charge.refund()
+        return
+      case 'failed':
+        attempt.unjudged()
+        charge.refund()
+        return
+      case 'upstream-refused':
+      case 'client-gone':
+        // Whoever hangs up before the verdict may have had one: it counts.
+        attempt.refused()
+        charge.failed(secret)
+    }
+  }
+
+  /** Counted exactly, here where all edges meet: sessions, grants and logins under way. */
+  function tooManySessions(user: UserRow, hold: Hold): void {
+    const { perUser } = config().limits
+    if (hold.others < perUser) return
+    throw new LoginFailure('too-many-sessions', `${hold.others} sessions of at most ${perUser}`, {
+      logName: user.address,
+    })
+  }
+
+  /** What an error of a lower layer means for a login. Whatever is not expected here is a bug and goes on as it is. */
+  function asFailure(error: unknown, charge: Charge, name: string): unknown {
+    if (error instanceof LoginFailure) {
+      charge.refund() // unless it was judged already
+      return error
+    }
+    charge.refund()
+    const context = { cause: error, logName: logNameOf(name, null) }
+    if (error instanceof StoreError) {
+      watch.failed(error)
+      return new LoginFailure('store-unavailable', error.message, context)
+    }
+    if (error instanceof HasherError && error.code === 'ERR_HASHER_BUSY') {
+      return new LoginFailure('busy', error.message, context)
+    }
+    if (error instanceof UpstreamIdentityError) {
+      log.event('warn', 'upstream_failed', 'no identity for the upstream', {
+        user: name,
+        error_code: error.code,
+        detail: error.message,
+      })
+      const reason = error.code === 'ERR_IDENTITY_TOKEN' ? 'token-unavailable' : 'upstream-refused'
+      return new LoginFailure(reason, error.message, { ...context, logName: name })
+    }
+    return error
+  }
+
+  return admit
+}
+
+function whyNot(user: UserRow | null): string {
+  if (user === null) return 'no such user'
+  return user.enabled ? 'wrong secret, or not from here' : 'the user is disabled'
+}

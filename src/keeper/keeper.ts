@@ -1,0 +1,249 @@
+/**
+ * The keeper: one object that holds every secret and answers two kinds of callers, edges (`gateHouse`) and people's tools
+ * (`services`).
+ *
+ * Opening it opens the store, the key file and Redis; nothing else ever does. Closing it writes what is waiting.
+ */
+
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import type { Config } from '../config.ts'
+import type { GateHouse } from '../contract/admission.ts'
+import type { NameRules } from '../contract/names.ts'
+import type { ServiceAnswer, ServiceHandlers } from '../contract/services.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { createAppPasswords } from '../records/app-passwords.ts'
+import type { Bus } from '../records/bus.ts'
+import { createLocalBus } from '../records/bus.ts'
+import type { HasherOptions, PasswordHasher } from '../records/hash.ts'
+import { createHasher } from '../records/hash.ts'
+import { openKeys } from '../records/key-file.ts'
+import type { Keys } from '../records/keys.ts'
+import { createLastUseBatch } from '../records/last-use.ts'
+import { createStoredSecrets } from '../records/secrets.ts'
+import { openStore } from '../records/store/open.ts'
+import type { Store } from '../records/store/store.ts'
+import { StoreError } from '../records/store/store.ts'
+import { createUsers } from '../records/users.ts'
+import { createVault } from '../records/vault.ts'
+import { createSeenLogins, createVerifiedLogins } from './cache.ts'
+import { createGate } from './gate.ts'
+import { createGrants } from './grants.ts'
+import { isUsable } from './policy.ts'
+import { createPrimaryPasswords } from './primary.ts'
+import type { RedisLink } from './redis.ts'
+import { createRedisLogins, openRedis } from './redis.ts'
+import { createGateHouse, createRevocation } from './revocation.ts'
+import { createEmbeddedLogins } from './sealed-embedded.ts'
+import { createServices } from './services.ts'
+import { createStoreWatch } from './store-watch.ts'
+import { createThrottle } from './throttle.ts'
+import { createVerifier, TOMBSTONE_LIFE_MS } from './verifier.ts'
+
+export interface Keeper {
+  readonly gateHouse: GateHouse
+  readonly services: ServiceHandlers
+  /** Takes over what can change while running; the rest is named in the log and waits for a restart. */
+  reload(config: Config): Promise<void>
+  health(): Promise<ServiceAnswer<'health'>>
+  /** For tests and metrics. */
+  readonly hasher: PasswordHasher
+  readonly bus: Bus
+  /** Writes last uses and cached logins, closes Redis and the store. */
+  close(): Promise<void>
+}
+
+export interface KeeperOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly version: string
+  /** Monotonic, milliseconds. */
+  readonly now?: () => number
+  readonly clock?: () => Date
+  /** Default: opens the one that the configuration names. Closed with the keeper either way. */
+  readonly openStore?: (config: Config['store']) => Promise<Store>
+  readonly hasher?: HasherOptions
+  /** Instead of the configuration's, to be without delays. */
+  readonly throttleDelaysMs?: readonly number[]
+  readonly maxSeenLogins?: number
+  readonly lastUseFlushMs?: number
+  readonly endWithinMs?: number
+  readonly storeLookMs?: number
+}
+
+const MAX_SEEN_LOGINS = 100_000
+const LAST_USE_FLUSH_MS = 10_000
+const HOUSEKEEPING_MS = 60 * 60_000
+
+/**
+ * @throws StoreError, KeyError: the store or the key file can't be used; the message says what to do
+ */
+export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
+  const { log, metrics, version } = options
+  const now = options.now ?? (() => performance.now())
+  const clock = options.clock ?? (() => new Date())
+  let config = options.config
+  let names = nameRules(config)
+
+  const store = await (options.openStore ?? openConfiguredStore)(config.store)
+  let keys: Keys
+  try {
+    keys = await openKeys({ file: config.keys.file, store, now: clock })
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  const hasher = createHasher(options.hasher)
+  const bus = createLocalBus((error) => log.bug(error, 'a listener of the bus failed'))
+  const records = { store, keys, hasher, bus, names: () => names, now: clock }
+  const secrets = createStoredSecrets({ ...records, vault: createVault(keys, 'seal') })
+  const redis: RedisLink | null = config.redis && openRedis({ config: config.redis, log, metrics })
+  const lastUse = createLastUseBatch({
+    store,
+    flushMs: options.lastUseFlushMs ?? LAST_USE_FLUSH_MS,
+    onError: (error) => storeFailed(error, 'last uses could not be written; they are kept and tried again'),
+  })
+  const watch = createStoreWatch({
+    store,
+    bus,
+    log,
+    metrics,
+    now,
+    ...(options.storeLookMs === undefined ? {} : { everyMs: options.storeLookMs }),
+  })
+  const verified = createVerifiedLogins({
+    sealed: redis ? createRedisLogins(redis) : createEmbeddedLogins(store, clock),
+    vault: createVault(keys, 'cache-seal'),
+    log,
+    clock,
+  })
+  const verifier = createVerifier({
+    store,
+    keys,
+    hasher,
+    seen: createSeenLogins(options.maxSeenLogins ?? MAX_SEEN_LOGINS),
+    verified,
+    watch,
+    alive: () => bus.alive(),
+    isUsable: (user, appPassword, ip) => isUsable(config, user, appPassword, ip),
+    log,
+    metrics,
+    now,
+    clock,
+  })
+  const throttleSettings = ({ throttle }: Config) => ({
+    delaysMs: options.throttleDelaysMs ?? throttle.delays,
+    trustedNetworks: throttle.trustedNetworks,
+  })
+  const throttle = createThrottle({ ...throttleSettings(config), metrics, now })
+  const grants = createGrants({
+    log,
+    metrics,
+    now,
+    clock,
+    ...(options.endWithinMs === undefined ? {} : { answerWithinMs: options.endWithinMs }),
+  })
+  const admit = createGate({
+    config: () => config,
+    store,
+    keys,
+    secrets,
+    lastUse,
+    verifier,
+    throttle,
+    primary: createPrimaryPasswords({ now }),
+    watch,
+    log,
+    clock,
+  })
+  const revocation = createRevocation({ config: () => config, store, bus, grants, verifier, log, clock })
+  const services = createServices({
+    config: () => config,
+    names: () => names,
+    store,
+    keys,
+    users: createUsers(records),
+    appPasswords: createAppPasswords(records),
+    secrets,
+    grants,
+    log,
+    clock,
+    version,
+    redisState: () => (redis === null ? 'none' : redis.up ? 'up' : 'down'),
+  })
+
+  function storeFailed(error: unknown, what: string): void {
+    if (!(error instanceof StoreError)) log.bug(error, what)
+    else log.event('warn', 'warning', what, { error_code: error.code, detail: error.message })
+  }
+
+  async function keepHouse(): Promise<void> {
+    try {
+      await store.deleteExpiredCachedLogins(clock())
+      await store.transaction((tx) => tx.deleteTombstonesBefore(new Date(clock().getTime() - TOMBSTONE_LIFE_MS)))
+    } catch (error) {
+      storeFailed(error, 'old tombstones and cached logins could not be deleted')
+    }
+  }
+  const housekeeping = setInterval(keepHouse, HOUSEKEEPING_MS)
+  housekeeping.unref()
+
+  return {
+    gateHouse: createGateHouse({ admit, grants, revocation }),
+    services,
+    hasher,
+    bus,
+    health: () => services.health({}, 'system'),
+
+    async reload(next) {
+      const before = config
+      for (const key of ['store', 'redis', 'keys'] as const) {
+        if (fingerprint(next[key]) === fingerprint(before[key])) continue
+        log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
+      }
+      config = next
+      names = nameRules(next)
+      throttle.configure(throttleSettings(next))
+      const policy = ({ appPasswords, groups, primaryPassword }: Config) =>
+        fingerprint([appPasswords, groups, primaryPassword])
+      if (policy(next) === policy(before)) return
+      bus.publish({ kind: 'policy-changed' })
+      await revocation.review(null)
+    },
+
+    async close() {
+      clearInterval(housekeeping)
+      watch[Symbol.dispose]()
+      revocation[Symbol.dispose]()
+      grants.close()
+      await lastUse[Symbol.asyncDispose]()
+      await verifier.idle()
+      await redis?.close()
+      await store.close()
+    },
+  }
+}
+
+async function openConfiguredStore(config: Config['store']): Promise<Store> {
+  if (!('sqlite' in config)) {
+    throw new StoreError('ERR_STORE_UNAVAILABLE', 'PostgreSQL is not supported yet: use store: { sqlite: … }')
+  }
+  await mkdir(dirname(config.sqlite), { recursive: true, mode: 0o700 })
+  return await openStore({ sqlite: config.sqlite })
+}
+
+/** What names may look like, here and at every edge. */
+function nameRules({ domains, names, upstreams }: Config): NameRules {
+  const separators = Object.values(upstreams).flatMap(({ identity }) =>
+    identity.method === 'master-user' ? [identity.separator] : [],
+  )
+  return { domains, allow: names.allow, separators: [...new Set(separators)], windowsDomains: names.windowsDomains }
+}
+
+/** Equal for equal values; secrets all look alike. */
+function fingerprint(value: unknown): string {
+  return JSON.stringify(value)
+}

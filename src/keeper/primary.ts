@@ -1,0 +1,141 @@
+/**
+ * Primary passwords on their way upstream (`primaryPassword: until-enrolled`): which may be sent at all.
+ *
+ * The upstream judges them, and its directory locks accounts, so what goes there is rationed: what it refused is not sent
+ * again for ten minutes, a user gets five refusals in a quarter of an hour, and one upstream a bounded number from
+ * everybody. A place is taken before the secret goes out, so guesses made at once don't get past the ration together.
+ */
+
+import type { KeyObject } from 'node:crypto'
+import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { Secret } from '../secret.ts'
+
+export type PrimaryVerdict =
+  | { readonly verdict: 'send'; readonly attempt: PrimaryAttempt }
+  /** The upstream has refused this very secret a short while ago: it is wrong, and the upstream need not hear of it. */
+  | { readonly verdict: 'refused-before' }
+  /** Nothing is said about the secret. */
+  | { readonly verdict: 'spent'; readonly ration: 'user' | 'upstream'; readonly waitMs: number }
+
+/** Exactly one of the three is called; later calls change nothing. */
+export interface PrimaryAttempt {
+  /** The upstream took it: its place is given back. */
+  accepted(): void
+  /** The upstream refused it, or may have: the place stays taken until its time is over. */
+  refused(): void
+  /** It was never judged: its place is given back. */
+  unjudged(): void
+}
+
+export interface PrimaryPasswords {
+  take(userId: string, upstream: string, secret: Secret): PrimaryVerdict
+}
+
+export interface PrimaryPasswordsOptions {
+  /** Monotonic, milliseconds. */
+  readonly now: () => number
+  /** Refusals of one user within `userWindowMs`. Below the lock-out of the directory. */
+  readonly perUser?: number
+  readonly userWindowMs?: number
+  /** Refusals of one upstream within `upstreamWindowMs`. */
+  readonly perUpstream?: number
+  readonly upstreamWindowMs?: number
+  readonly refusedMemoryMs?: number
+}
+
+const PER_USER = 5
+const USER_WINDOW_MS = 15 * 60_000
+const PER_UPSTREAM = 120
+const UPSTREAM_WINDOW_MS = 60_000
+const REFUSED_MEMORY_MS = 10 * 60_000
+/** Only names with a user record get here, so nobody can fill these at will. */
+const MAX_USERS = 100_000
+const MAX_REFUSED = 200_000
+
+interface Ration {
+  readonly max: number
+  readonly windowMs: number
+  /** When each place was taken, oldest first. */
+  taken: number[]
+}
+
+export function createPrimaryPasswords(options: PrimaryPasswordsOptions): PrimaryPasswords {
+  const { now } = options
+  const refusedMemoryMs = options.refusedMemoryMs ?? REFUSED_MEMORY_MS
+  const key: KeyObject = createSecretKey(randomBytes(32))
+  const refused = new LRUCache<string, number>({ max: MAX_REFUSED })
+  const users = new LRUCache<string, Ration>({ max: MAX_USERS })
+  const upstreams = new Map<string, Ration>()
+
+  function rationOf(userId: string): Ration {
+    const known = users.get(userId)
+    if (known) return known
+    const ration = { max: options.perUser ?? PER_USER, windowMs: options.userWindowMs ?? USER_WINDOW_MS, taken: [] }
+    users.set(userId, ration)
+    return ration
+  }
+
+  function rationOfUpstream(upstream: string): Ration {
+    const known = upstreams.get(upstream)
+    if (known) return known
+    const { perUpstream = PER_UPSTREAM, upstreamWindowMs = UPSTREAM_WINDOW_MS } = options
+    const ration = { max: perUpstream, windowMs: upstreamWindowMs, taken: [] }
+    upstreams.set(upstream, ration)
+    return ration
+  }
+
+  /** null: there is a place. Otherwise how long until there is. */
+  function spentFor(ration: Ration, at: number): number | null {
+    ration.taken = ration.taken.filter((taken) => at - taken < ration.windowMs)
+    const oldest = ration.taken[0]
+    return ration.taken.length < ration.max || oldest === undefined ? null : oldest + ration.windowMs - at
+  }
+
+  return {
+    take(userId, upstream, secret) {
+      const at = now()
+      const mark = createHmac('sha256', key).update(`${userId}\0${secret.reveal()}`).digest('base64url')
+      const refusedAt = refused.get(mark)
+      if (refusedAt !== undefined && at - refusedAt < refusedMemoryMs) return { verdict: 'refused-before' }
+
+      const user = rationOf(userId)
+      const everybody = rationOfUpstream(upstream)
+      for (const [ration, name] of [
+        [user, 'user'],
+        [everybody, 'upstream'],
+      ] as const) {
+        const waitMs = spentFor(ration, at)
+        if (waitMs !== null) return { verdict: 'spent', ration: name, waitMs }
+      }
+      user.taken.push(at)
+      everybody.taken.push(at)
+      let decided = false
+
+      function giveBack(): void {
+        for (const { taken } of [user, everybody]) {
+          const place = taken.indexOf(at)
+          if (place >= 0) taken.splice(place, 1)
+        }
+      }
+
+      return {
+        verdict: 'send',
+        attempt: {
+          accepted() {
+            if (!decided) giveBack()
+            decided = true
+          },
+          unjudged() {
+            if (!decided) giveBack()
+            decided = true
+          },
+          refused() {
+            if (!decided) refused.set(mark, now())
+            decided = true
+          },
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * What a change in the records or the configuration ends: at once, on whatever edge it is.
+ *
+ * The bus says where to look, the record says what is true. A deleted app password and a deleted user end their sessions
+ * without another read; after any other change each session of the user is measured against the record and the policy
+ * again, and those that would not be admitted now are ended.
+ */
+
+import type { GateHouse } from '../contract/admission.ts'
+import type { Log } from '../log.ts'
+import { isLive } from '../records/app-password.ts'
+import type { Bus } from '../records/bus.ts'
+import type { LiveCheck, Store } from '../records/store/store.ts'
+import { StoreError } from '../records/store/store.ts'
+import type { Admit } from './gate.ts'
+import type { Grants, SessionInfo } from './grants.ts'
+import type { PolicyConfig } from './policy.ts'
+import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
+import type { Verifier } from './verifier.ts'
+
+export interface RevocationOptions {
+  readonly config: () => PolicyConfig
+  readonly store: Store
+  readonly bus: Bus
+  readonly grants: Grants
+  readonly verifier: Verifier
+  readonly log: Log
+  readonly clock: () => Date
+  /** From a store that did not answer to the next look. */
+  readonly retryMs?: number
+}
+
+export interface Revocation extends Disposable {
+  /** Measures every session of a user (null: of everybody) again and ends those that would not be admitted now. */
+  review(userId: string | null): Promise<void>
+}
+
+const RETRY_MS = 500
+
+export function createRevocation(options: RevocationOptions): Revocation {
+  const { config, store, bus, grants, verifier, log, clock } = options
+  /** Users whose sessions could not be measured because the store was away. */
+  const owed = new Set<string>()
+  let retry: NodeJS.Timeout | null = null
+  let closed = false
+
+  function mayStay(session: SessionInfo, live: LiveCheck | null): boolean {
+    if (live === null) return false
+    if (session.appPassword === null) return mayUsePrimaryPassword(config(), live.user)
+    if (live.appPassword === null || !isLive(live.appPassword, clock())) return false
+    return refusalOf(config(), live.user, live.appPassword, session.protocol, session.ip, clock()) === null
+  }
+
+  async function reviewUser(userId: string): Promise<void> {
+    // One read per app password, however many sessions it has; '' stands for the primary password.
+    const ids = new Set(grants.of(userId).map(({ appPassword }) => appPassword?.id ?? ''))
+    for (const id of ids) {
+      const live = await store.liveCheck(userId, id)
+      if (live?.appPassword) grants.expire(id, live.appPassword.expiresAt)
+      grants.end(
+        (session) => session.userId === userId && (session.appPassword?.id ?? '') === id && !mayStay(session, live),
+      )
+    }
+  }
+
+  async function review(userId: string | null): Promise<void> {
+    for (const id of userId === null ? grants.userIds() : [userId]) {
+      try {
+        await reviewUser(id)
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error
+        owed.add(id)
+        later()
+      }
+    }
+  }
+
+  function later(): void {
+    if (retry !== null || closed) return
+    retry = setTimeout(() => {
+      retry = null
+      const users = [...owed]
+      owed.clear()
+      for (const userId of users) start(userId)
+    }, options.retryMs ?? RETRY_MS)
+    retry.unref()
+  }
+
+  function start(userId: string | null): void {
+    review(userId).catch((error: unknown) => log.bug(error, 'reviewing sessions after a change'))
+  }
+
+  const subscription = bus.subscribe((event) => {
+    switch (event.kind) {
+      case 'app-password-revoked':
+        verifier.forget(event.userId)
+        grants.disturb(event.userId)
+        grants.end(({ appPassword }) => appPassword?.id === event.appPasswordId)
+        return
+      case 'user-removed':
+        verifier.forget(event.userId)
+        grants.disturb(event.userId)
+        grants.end(({ userId }) => userId === event.userId)
+        return
+      case 'user-changed':
+        verifier.forget(event.userId)
+        grants.disturb(event.userId)
+        start(event.userId)
+        return
+      case 'policy-changed':
+      case 'all-changed':
+        verifier.forget(null)
+        grants.disturb(null)
+        start(null)
+    }
+  })
+
+  return {
+    review,
+    [Symbol.dispose]() {
+      closed = true
+      subscription[Symbol.dispose]()
+      if (retry !== null) clearTimeout(retry)
+    },
+  }
+}
+
+/** The gate as edges see it: one port each, with its own part of the table of grants. */
+export function createGateHouse(options: {
+  readonly admit: Admit
+  readonly grants: Grants
+  readonly revocation: Revocation
+}): GateHouse {
+  const { admit, grants, revocation } = options
+  return {
+    attach(ender) {
+      const port = grants.attach(ender)
+      return {
+        admit: (attempt) => admit(attempt, port),
+        settle: port.settle,
+        ended: port.ended,
+        close: port.close,
+        async resume(sessions) {
+          for (const session of sessions) port.adopt(session)
+          for (const userId of new Set(sessions.map((session) => session.userId))) await revocation.review(userId)
+          return port.ending()
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * The keeper's services: one function per method of `SERVICE_METHODS`. Requests arrive checked by their schema.
+ */
+
+import type { Actor, ServiceAnswer, ServiceHandlers, ServiceName, ServiceParams } from '../contract/services.ts'
+import { appPasswordServices } from './services/app-passwords.ts'
+import { operationServices } from './services/operations.ts'
+import { sessionServices } from './services/sessions.ts'
+import type { ServiceDeps } from './services/shared.ts'
+import { asServiceError } from './services/shared.ts'
+import { userServices } from './services/users.ts'
+
+/** All reject with ServiceError; anything else is a bug. */
+export function createServices(deps: ServiceDeps): ServiceHandlers {
+  const handlers: ServiceHandlers = {
+    ...userServices(deps),
+    ...appPasswordServices(deps),
+    ...sessionServices(deps),
+    ...operationServices(deps),
+  }
+
+  function worded<N extends ServiceName>(name: N): ServiceHandlers[N] {
+    const handler = handlers[name] as (params: ServiceParams<N>, actor: Actor) => Promise<ServiceAnswer<N>>
+    return (async (params: ServiceParams<N>, actor: Actor) => {
+      try {
+        return await handler(params, actor)
+      } catch (error) {
+        throw asServiceError(error)
+      }
+    }) as ServiceHandlers[N]
+  }
+
+  const names = Object.keys(handlers) as ServiceName[]
+  return Object.fromEntries(names.map((name) => [name, worded(name)])) as ServiceHandlers
+}

@@ -1,0 +1,57 @@
+/**
+ * Services about open sessions: who is in, and getting them out.
+ */
+
+import type { ServiceHandlers, SessionView } from '../../contract/services.ts'
+import { ServiceError } from '../../contract/services.ts'
+import { appendAudit } from '../../records/audit.ts'
+import type { SessionInfo } from '../grants.ts'
+import type { ServiceDeps } from './shared.ts'
+import { canonical, fitting } from './shared.ts'
+
+type SessionServices = Pick<ServiceHandlers, 'session.list' | 'session.end'>
+
+export function sessionServices({ grants, names, users, store, clock }: ServiceDeps): SessionServices {
+  return {
+    async 'session.list'({ user, after, limit }) {
+      const address = user === undefined ? null : canonical(user, names())
+      const matching = grants
+        .list()
+        .filter((session) => (address === null || session.user === address) && (after === null || session.id > after))
+      const page = fitting(matching.slice(0, limit).map(view))
+      return { sessions: page, next: page.length < matching.length ? (page.at(-1)?.id ?? null) : null }
+    },
+
+    async 'session.end'({ user, appPassword, id }, actor) {
+      if (user === undefined && appPassword === undefined && id === undefined) {
+        throw new ServiceError('invalid', 'say which sessions: a user, an app password or a session')
+      }
+      const owner = user === undefined ? null : await users.show(user)
+      const isMeant = (session: SessionInfo) =>
+        (owner === null || session.userId === owner.id) &&
+        (appPassword === undefined || session.appPassword?.id === appPassword) &&
+        (id === undefined || session.id === id)
+      using ending = grants.watch()
+      grants.end(isMeant)
+      const result = await ending.result(isMeant)
+      await store.transaction((tx) =>
+        appendAudit(tx, {
+          event: 'sessions_ended',
+          actor,
+          user: owner && { id: owner.id, address: owner.address },
+          at: clock(),
+          detail: {
+            count: result.sessionsEnded,
+            ...(id === undefined ? {} : { session: id }),
+            ...(appPassword === undefined ? {} : { appPassword }),
+          },
+        }),
+      )
+      return result
+    },
+  }
+}
+
+function view({ id, user, protocol, appPassword, ip, startedAt, upstream, state }: SessionInfo): SessionView {
+  return { id, user, protocol, appPassword, ip, startedAt: startedAt.toISOString(), upstream, state }
+}

@@ -1,0 +1,64 @@
+/**
+ * What the services share: their collaborators, the words for a store that is away, and answers that fit a frame.
+ */
+
+import type { Config } from '../../config.ts'
+import type { NameRules } from '../../contract/names.ts'
+import { canonicalName } from '../../contract/names.ts'
+import { ServiceError } from '../../contract/services.ts'
+import type { Log } from '../../log.ts'
+import type { AppPasswords } from '../../records/app-passwords.ts'
+import { HasherError } from '../../records/hash.ts'
+import type { Keys } from '../../records/keys.ts'
+import type { StoredSecrets } from '../../records/secrets.ts'
+import type { Store } from '../../records/store/store.ts'
+import { StoreError } from '../../records/store/store.ts'
+import type { Users } from '../../records/users.ts'
+import type { Grants } from '../grants.ts'
+
+export interface ServiceDeps {
+  /** Called at each use, so that a reload takes effect. */
+  readonly config: () => Config
+  readonly names: () => NameRules
+  readonly store: Store
+  readonly keys: Keys
+  readonly users: Users
+  readonly appPasswords: AppPasswords
+  readonly secrets: StoredSecrets
+  readonly grants: Grants
+  readonly log: Log
+  readonly clock: () => Date
+  readonly version: string
+  readonly redisState: () => 'up' | 'down' | 'none'
+}
+
+/** A frame holds 64 KiB; what an answer carries besides its list fits into the rest. */
+const MAX_LIST_BYTES = 56 * 1024
+
+/** As many of the rows, from the first on, as one answer can carry. */
+export function fitting<T>(rows: readonly T[], maxBytes = MAX_LIST_BYTES): readonly T[] {
+  let bytes = 0
+  const end = rows.findIndex((row) => {
+    bytes += Buffer.byteLength(JSON.stringify(row)) + 1
+    return bytes > maxBytes
+  })
+  return end < 0 ? rows : rows.slice(0, end)
+}
+
+/** The canonical form of an address that somebody typed. @throws ServiceError 'invalid' */
+export function canonical(address: string, rules: NameRules): string {
+  const result = canonicalName(address, rules)
+  if (result.ok) return result.name
+  throw new ServiceError('invalid', `"${address}" can't be a user's address (${result.why})`)
+}
+
+/** What an error of the layers below means for whoever asked. Anything else is a bug and goes on as it is. */
+export function asServiceError(error: unknown): unknown {
+  if (error instanceof StoreError) {
+    return new ServiceError('unavailable', `the store does not answer: ${error.message}`, { cause: error })
+  }
+  if (error instanceof HasherError && error.code === 'ERR_HASHER_BUSY') {
+    return new ServiceError('unavailable', 'too many passwords are being checked just now: try again', { cause: error })
+  }
+  return error
+}

@@ -1,0 +1,91 @@
+import t from 'tap'
+import type { PolicyConfig } from '../../src/keeper/policy.ts'
+import { isUsable, mayUsePrimaryPassword, policyFor, refusalOf } from '../../src/keeper/policy.ts'
+import type { AppPasswordRow, UserRow } from '../../src/records/store/store.ts'
+
+const DAY = 24 * 60 * 60_000
+const NOW = new Date('2026-01-02T03:04:05Z')
+
+const config: PolicyConfig = {
+  appPasswords: { allowed: true, perUser: 40, length: 16, expiry: null, protocols: ['imap', 'pop3', 'smtp', 'eas'] },
+  groups: {
+    contractors: { appPasswords: { allowed: false } },
+    staff: { appPasswords: { allowed: true, perUser: 60, expiry: 90 * DAY } },
+    scanners: { appPasswords: { perUser: 2, expiry: null, protocols: ['smtp'] } },
+    readers: { appPasswords: { expiry: 30 * DAY, protocols: ['imap', 'smtp'] } },
+  },
+  primaryPassword: 'refuse',
+}
+
+const user = (patch: Partial<UserRow> = {}): UserRow => ({
+  id: 'u1',
+  address: 'ann@a.test',
+  name: null,
+  groups: [],
+  admin: false,
+  enabled: true,
+  epoch: 1,
+  enrolledAt: null,
+  passwordHash: null,
+  passwordKeyId: null,
+  createdAt: NOW,
+  ...patch,
+})
+const row = (patch: Partial<AppPasswordRow> = {}): AppPasswordRow => ({
+  id: 'p1',
+  userId: 'u1',
+  name: 'phone',
+  selector: 1,
+  hash: '',
+  keyId: 'k',
+  protocols: ['imap'],
+  networks: [],
+  createdAt: NOW,
+  expiresAt: null,
+  lastUsed: null,
+  tombstoneDigest: '',
+  ...patch,
+})
+
+t.test('R29: policy global and per group; of several groups the strictest counts', async (t) => {
+  const general = { allowed: true, cap: 40, length: 16, expiryMs: null, protocols: ['imap', 'pop3', 'smtp', 'eas'] }
+  for (const [groups, want] of [
+    [[], general],
+    [['unknown', '__proto__', 'constructor'], general],
+    [['contractors'], { ...general, allowed: false }],
+    [['staff'], { ...general, cap: 60, expiryMs: 90 * DAY }],
+    [['staff', 'contractors'], { ...general, allowed: false, cap: 60, expiryMs: 90 * DAY }],
+    [['scanners'], { ...general, cap: 2, protocols: ['smtp'] }],
+    [['staff', 'scanners', 'readers'], { ...general, cap: 2, expiryMs: 30 * DAY, protocols: ['smtp'] }],
+  ] as const) {
+    t.strictSame(policyFor(config, groups), want, groups.join() || 'no group')
+  }
+  const closed = { ...config, appPasswords: { ...config.appPasswords, allowed: false } }
+  t.equal(policyFor(closed, []).allowed, false)
+  t.equal(policyFor(closed, ['staff']).allowed, true, 'a group may be the exception')
+})
+
+t.test('what may not be used at all reads as a wrong secret; the rest says why', async (t) => {
+  for (const [u, r, protocol, ip, want, why] of [
+    [user(), row(), 'imap', '192.0.2.1', null, 'admitted'],
+    [user({ enabled: false }), row(), 'imap', '192.0.2.1', 'bad-credentials', 'disabled user'],
+    [user({ groups: ['contractors'] }), row(), 'imap', '192.0.2.1', 'bad-credentials', 'forbidden by policy (R29)'],
+    [user(), row({ networks: ['10.0.0.0/8'] }), 'imap', '192.0.2.1', 'bad-credentials', 'wrong network'],
+    [user(), row({ networks: ['10.0.0.0/8'] }), 'imap', '10.1.1.1', null, 'right network'],
+    [user(), row(), 'smtp', '192.0.2.1', 'not-on-this-protocol', 'wrong protocol (M9)'],
+    [user(), row({ expiresAt: NOW }), 'imap', '192.0.2.1', 'app-password-expired', 'run out this very moment'],
+    [user(), row({ expiresAt: new Date(NOW.getTime() + 1) }), 'imap', '192.0.2.1', null, 'not yet run out'],
+    [user({ enabled: false }), row({ expiresAt: NOW }), 'smtp', '192.0.2.1', 'bad-credentials', 'disabled goes first'],
+  ] as const) {
+    t.equal(refusalOf(config, u, r, protocol, ip, NOW), want, why)
+  }
+  t.equal(isUsable(config, user(), row({ networks: ['10.0.0.0/8'] }), null), true, 'from anywhere')
+})
+
+t.test('R5: the primary password is for known, enabled users who never enrolled, and only if configured', async (t) => {
+  const open: PolicyConfig = { ...config, primaryPassword: 'until-enrolled' }
+  t.equal(mayUsePrimaryPassword(config, user()), false, 'refuse is the default')
+  t.equal(mayUsePrimaryPassword(open, user()), true)
+  t.equal(mayUsePrimaryPassword(open, user({ enrolledAt: NOW })), false, 'enrolment is one-way')
+  t.equal(mayUsePrimaryPassword(open, user({ enabled: false })), false)
+})
