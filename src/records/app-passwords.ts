@@ -7,8 +7,6 @@
 
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import type { ProtocolName } from '../contract/admission.ts'
-import { PROTOCOL_NAMES } from '../contract/admission.ts'
 import type { NameRules } from '../contract/names.ts'
 import type { Actor, AppPasswordView } from '../contract/services.ts'
 import { ServiceError } from '../contract/services.ts'
