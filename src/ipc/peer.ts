@@ -49,12 +49,12 @@ export interface IpcPeer {
   /** Who it said it is, in its hello; proven by its key. */
   readonly name: string
   /**
-   * Asks, and waits for the answer for at most `timeoutMs`.
+   * Asks, and waits for the answer for at most `timeoutMs` (null: as long as the channel lives).
    *
    * @throws IpcFailure when the other side says no; IpcError otherwise. After an IpcError other than 'ERR_IPC_BUSY' and
    *   'ERR_IPC_TOO_LARGE' it is not known whether the other side has acted.
    */
-  request(method: string, params: unknown, timeoutMs: number): Promise<unknown>
+  request(method: string, params: unknown, timeoutMs: number | null): Promise<unknown>
   /** Tells. Nothing comes back; a channel that is closed swallows it. @throws IpcError 'ERR_IPC_TOO_LARGE' */
   notify(method: string, params: unknown): void
   /** Sends what is queued, then closes. */
@@ -65,7 +65,7 @@ export interface IpcPeer {
 interface Pending {
   resolve(result: unknown): void
   reject(error: Error): void
-  timer: NodeJS.Timeout
+  readonly timer: NodeJS.Timeout | undefined
   /** Parts of a long answer so far. */
   parts: string
 }
@@ -128,7 +128,7 @@ export class Connection implements IpcPeer {
     return this.#open && !this.#closing
   }
 
-  request(method: string, params: unknown, timeoutMs: number): Promise<unknown> {
+  request(method: string, params: unknown, timeoutMs: number | null): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (!this.isOpen) return reject(new IpcError('ERR_IPC_CLOSED', `the channel to ${this.name} is closed`))
       if (this.#pending.size >= this.#limits.pending || this.#unread > this.#limits.queuedBytes) {
@@ -136,10 +136,11 @@ export class Connection implements IpcPeer {
       }
       const id = this.#nextId++
       this.#send({ q: id, m: method, p: params })
-      const timer = setTimeout(() => {
+      const expire = () => {
         this.#pending.delete(id)
         reject(new IpcError('ERR_IPC_TIMEOUT', `${this.name} did not answer ${method} within ${timeoutMs} ms`))
-      }, timeoutMs)
+      }
+      const timer = timeoutMs === null ? undefined : setTimeout(expire, timeoutMs)
       this.#pending.set(id, { resolve, reject, timer, parts: '' })
     })
   }

@@ -1,0 +1,269 @@
+/**
+ * The edge's side of the channel to the keeper: a `Gate` that outlives its keeper.
+ *
+ * When the channel breaks, open sessions go on and logins in flight wait, for 2 s in all, and ask again. What the edge tells
+ * meanwhile is kept: after reconnecting it first describes its sessions as they were at the break (`resume`), and then tells
+ * what became of them, so the keeper hears one history in order, whether it is the same process or a new one.
+ *
+ * Loaded by every edge, so no check library: the edge trusts its keeper. The keeper's side is gate-server.ts.
+ */
+
+import type { IpcPeer } from '../ipc.ts'
+import { connectIpc, IpcError, IpcFailure } from '../ipc.ts'
+import type { Log } from '../log.ts'
+import type { Secret } from '../secret.ts'
+import type { Gate, Grant, LiveSession, LoginAttempt, SessionEnder } from './admission.ts'
+import { LoginFailure } from './failure.ts'
+import type { CaNotice, GrantWire } from './gate-wire.ts'
+import { attemptToWire, failureFromWire, GATE_ROLE, grantFromWire } from './gate-wire.ts'
+
+export interface GateConnectionOptions {
+  /** The keeper's edge.sock. */
+  readonly path: string
+  readonly key: Secret
+  /** Unique per edge process. */
+  readonly edgeId: string
+  readonly ender: SessionEnder
+  /** The sessions between grant and end, as the registry has them now. */
+  readonly liveSessions: () => readonly LiveSession[]
+  readonly log: Log
+  /** How long an admit waits for a keeper that is away, in all. Default 2 s. */
+  readonly waitMs?: number
+}
+
+export interface GateConnection extends Gate {
+  /** Resolves at the first connection, with its resume answered. */
+  readonly ready: Promise<void>
+  readonly isUp: boolean
+  /** Ends the channel for good. Logins in flight fail. */
+  close(): void
+}
+
+const WAIT_MS = 2000
+/** Between two tries to reach a keeper that is away: at first, and at most. It is back within a second. */
+const RETRY_MS = 20
+const MAX_RETRY_MS = 250
+/** A keeper with a full load of sessions to take over may need a while to read its store. */
+const RESUME_MS = 30_000
+/** 100 sessions of at most 600 bytes fit a frame. */
+const RESUME_PART = 100
+/** Two notices per session at most: more than any edge has sessions. Over it the history is given up for a fresh listing. */
+const MAX_HELD_NOTICES = 100_000
+/** An attempt of more than 64 KiB is no password of ours; it is slowed down like a wrong one. */
+const OVERSIZED_DELAY_MS = 2000
+
+type Notice = readonly [method: 'settle' | 'ended', params: unknown]
+/** One channel, with the PEM texts that it has given numbers to. */
+interface Link {
+  peer: IpcPeer | null
+  readonly certificates: Map<number, string>
+}
+type OpenLink = Link & { readonly peer: IpcPeer }
+type State = { readonly at: 'down' } | { readonly at: 'up'; readonly link: OpenLink } | { readonly at: 'closed' }
+
+/** Connects in the background and stays connected until `close`. */
+export function connectGate(options: GateConnectionOptions): GateConnection {
+  const { path, key, edgeId, ender, liveSessions, log, waitMs = WAIT_MS } = options
+  let state: State = { at: 'down' }
+  const waiting = new Set<() => void>()
+  /** The sessions at the break, and what was told since. null: taken afresh at the next resume. */
+  let history: { readonly sessions: readonly LiveSession[]; readonly notices: Notice[] } | null = null
+  let retry: NodeJS.Timeout | null = null
+  let retryMs = RETRY_MS
+  let lostAt: number | null = null
+  const ready = Promise.withResolvers<void>()
+  ready.promise.catch(() => {}) // nobody has to wait for it
+
+  async function connect(): Promise<void> {
+    retry = null
+    const certificates = new Map<number, string>()
+    const parts = new Map<number, string>()
+    const link: Link = { peer: null, certificates }
+    const peer = await connectIpc({
+      path,
+      role: GATE_ROLE,
+      name: edgeId,
+      key,
+      handlers: {
+        async request(method) {
+          throw new IpcFailure('invalid', `an edge answers no ${method}`)
+        },
+        notice(method, params) {
+          if (method === 'end') endSession(params as string)
+          else if (method === 'ca') takeCertificates(params as CaNotice, certificates, parts)
+          else throw new IpcError('ERR_IPC_PROTOCOL', `the keeper sent a notice ${method}`)
+        },
+        closed: (why) => lost(link, why),
+        bug: (error) => log.bug(error, 'a message of the keeper could not be handled'),
+      },
+    })
+    try {
+      await resume(Object.assign(link, { peer }))
+    } catch (error) {
+      peer.close()
+      throw error
+    }
+  }
+
+  /** The grant that this end is for may have come in the same read: its promise is resolved before the next turn. */
+  function endSession(grantId: string): void {
+    setImmediate(() => ender.end(grantId))
+  }
+
+  async function resume(link: OpenLink): Promise<void> {
+    const { peer } = link
+    const sessions = history?.sessions ?? liveSessions()
+    history ??= { sessions, notices: [] }
+    for (let at = 0; at === 0 || at < sessions.length; at += RESUME_PART) {
+      const last = at + RESUME_PART >= sessions.length
+      await peer.request('resume', { sessions: sessions.slice(at, at + RESUME_PART), last }, RESUME_MS)
+    }
+    if (state.at === 'closed' || !peer.isOpen) throw new IpcError('ERR_IPC_CLOSED', 'the channel closed while resuming')
+    for (const [method, params] of history?.notices ?? []) peer.notify(method, params)
+    history = null
+    state = { at: 'up', link }
+    retryMs = RETRY_MS
+    if (lostAt !== null) {
+      log.event('info', 'warning', 'the keeper is back', { duration_ms: Math.round(performance.now() - lostAt) })
+      lostAt = null
+    }
+    ready.resolve()
+    for (const wake of waiting) wake()
+    waiting.clear()
+  }
+
+  function lost(link: Link, why: IpcError): void {
+    if (state.at !== 'up' || state.link !== link) return // not up yet: `connect` says so itself
+    state = { at: 'down' }
+    history = { sessions: liveSessions(), notices: [] }
+    lostAt = performance.now()
+    log.event('warn', 'warning', 'the keeper is away: sessions go on, logins wait', {
+      error_code: why.code,
+      detail: why.message,
+    })
+    tryAgain()
+  }
+
+  function tryAgain(): void {
+    if (state.at !== 'down' || retry !== null) return
+    retry = setTimeout(start, retryMs)
+    retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)
+  }
+
+  function start(): void {
+    connect().catch((error: unknown) => {
+      if (!(error instanceof IpcError || error instanceof IpcFailure)) log.bug(error, 'connecting to the keeper failed')
+      else if (error.code !== 'ERR_IPC_UNREACHABLE' && state.at !== 'closed') {
+        log.event('warn', 'warning', 'the keeper can not be reached', {
+          error_code: error.code,
+          detail: error.message,
+        })
+      }
+      tryAgain()
+    })
+  }
+
+  const current = (): OpenLink | null => (state.at === 'up' ? state.link : null)
+
+  /** Waits for the keeper for at most `ms`; null when it stays away. */
+  async function whenUp(ms: number): Promise<OpenLink | null> {
+    if (state.at === 'closed') return null
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      waiting.add(resolve)
+      timer = setTimeout(() => {
+        waiting.delete(resolve)
+        resolve()
+      }, ms)
+    })
+    clearTimeout(timer)
+    return current()
+  }
+
+  async function admit(attempt: LoginAttempt): Promise<Grant> {
+    let leftMs = waitMs
+    for (;;) {
+      const since = performance.now()
+      const link = current() ?? (await whenUp(leftMs))
+      leftMs = Math.max(0, leftMs - (performance.now() - since))
+      if (link === null) throw new LoginFailure('keeper-unavailable', `the keeper at ${path} is away`)
+      try {
+        // No time limit: an answer that nobody waits for would be a grant that nobody settles. A login has its own deadline.
+        const wire = (await link.peer.request('admit', attemptToWire(attempt), null)) as GrantWire
+        return grantFromWire(wire, certificatesOf(wire, link))
+      } catch (error) {
+        if (error instanceof LoginFailure) throw error
+        const failure = asLoginFailure(error)
+        if (failure !== null) throw failure
+        if (!(error instanceof IpcError)) throw error
+        // The channel broke under the question: it is asked again, of the keeper that comes back.
+      }
+    }
+  }
+
+  /** @throws LoginFailure rather than trust every certificate authority where one was named */
+  function certificatesOf(wire: GrantWire, link: OpenLink): string | null {
+    const slot = wire.upstream.ca
+    const pem = slot === null ? null : link.certificates.get(slot)
+    if (pem !== undefined) return pem
+    tell('settle', [wire.id, 'failed'])
+    throw new LoginFailure('keeper-unavailable', `the keeper named certificates that it has not sent (${slot})`)
+  }
+
+  function tell(...notice: Notice): void {
+    if (state.at === 'up') state.link.peer.notify(notice[0], notice[1])
+    else if (history !== null && state.at === 'down') {
+      history.notices.push(notice)
+      if (history.notices.length > MAX_HELD_NOTICES) history = null
+    }
+  }
+
+  start()
+  return {
+    admit,
+    settle: (grantId, outcome) => tell('settle', [grantId, outcome]),
+    ended: (grantId, end) => tell('ended', [grantId, end]),
+    ready: ready.promise,
+    get isUp() {
+      return state.at === 'up'
+    },
+    close() {
+      const before = state
+      state = { at: 'closed' }
+      if (retry !== null) clearTimeout(retry)
+      if (before.at === 'up') before.link.peer.close()
+      ready.reject(new IpcError('ERR_IPC_CLOSED', 'the channel to the keeper was closed'))
+      for (const wake of waiting) wake()
+      waiting.clear()
+    },
+  }
+}
+
+function takeCertificates(
+  { slot, text, last }: CaNotice,
+  certificates: Map<number, string>,
+  parts: Map<number, string>,
+): void {
+  const whole = (parts.get(slot) ?? '') + text
+  if (!last) parts.set(slot, whole)
+  else {
+    parts.delete(slot)
+    certificates.set(slot, whole)
+  }
+}
+
+/** What the client is told; null: the channel broke, and the question may be asked again. */
+function asLoginFailure(error: unknown): LoginFailure | null {
+  if (error instanceof IpcFailure) {
+    return (
+      failureFromWire(error) ??
+      new LoginFailure('keeper-unavailable', `the keeper failed: ${error.message}`, { cause: error })
+    )
+  }
+  if (!(error instanceof IpcError)) return null
+  if (error.code === 'ERR_IPC_BUSY') return new LoginFailure('busy', error.message, { cause: error })
+  if (error.code === 'ERR_IPC_TOO_LARGE') {
+    return new LoginFailure('bad-credentials', 'the attempt is too large', { delayMs: OVERSIZED_DELAY_MS })
+  }
+  return null
+}
