@@ -17,6 +17,7 @@ import type { Metrics } from '../metrics.ts'
 import { createAppPasswords } from '../records/app-passwords.ts'
 import type { Bus } from '../records/bus.ts'
 import { createLocalBus } from '../records/bus.ts'
+import { TOMBSTONE_MS } from '../records/deletion.ts'
 import type { HasherOptions, PasswordHasher } from '../records/hash.ts'
 import { createHasher } from '../records/hash.ts'
 import { openKeys } from '../records/key-file.ts'
@@ -40,7 +41,7 @@ import { createEmbeddedLogins } from './sealed-embedded.ts'
 import { createServices } from './services.ts'
 import { createStoreWatch } from './store-watch.ts'
 import { createThrottle } from './throttle.ts'
-import { createVerifier, TOMBSTONE_LIFE_MS } from './verifier.ts'
+import { createVerifier } from './verifier.ts'
 
 export interface Keeper {
   readonly gateHouse: GateHouse
@@ -183,7 +184,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   async function keepHouse(): Promise<void> {
     try {
       await store.deleteExpiredCachedLogins(clock())
-      await store.transaction((tx) => tx.deleteTombstonesBefore(new Date(clock().getTime() - TOMBSTONE_LIFE_MS)))
+      await store.transaction((tx) => tx.deleteTombstonesBefore(new Date(clock().getTime() - TOMBSTONE_MS)))
     } catch (error) {
       storeFailed(error, 'old tombstones and cached logins could not be deleted')
     }

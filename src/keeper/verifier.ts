@@ -13,6 +13,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { normaliseAppPassword, selectorOf, tombstoneDigestOf } from '../records/app-password.ts'
+import { TOMBSTONE_MS } from '../records/deletion.ts'
 import type { PasswordHasher } from '../records/hash.ts'
 import { HasherError } from '../records/hash.ts'
 import type { Key, Keys } from '../records/keys.ts'
@@ -70,8 +71,6 @@ export interface VerifierOptions {
 }
 
 const MAX_STALE_MS = 60_000
-/** Tombstones live as long as an old phone is likely to lie in a drawer. */
-export const TOMBSTONE_LIFE_MS = 90 * 24 * 60 * 60_000
 /** Owner of nothing: reads for it find no row and take as long as those for a user. */
 const NOBODY = ''
 
@@ -155,7 +154,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   async function deletedName(user: UserRow | null, name: string, value: Secret): Promise<string | null> {
     const owner = user?.enabled ? user.id : NOBODY
-    const oldest = clock().getTime() - TOMBSTONE_LIFE_MS
+    const oldest = clock().getTime() - TOMBSTONE_MS
     for (const key of keys.all) {
       const tombstone = await store.tombstone(owner, tombstoneDigestOf(key, name, value))
       if (tombstone !== null && tombstone.deletedAt.getTime() > oldest) return tombstone.name
