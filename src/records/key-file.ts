@@ -122,8 +122,8 @@ async function isEmpty(store: Store): Promise<boolean> {
   return (await store.listUsers({ after: null, limit: 1 })).length === 0 && (await store.keyUse()).size === 0
 }
 
-/** null when there is no such file. @throws KeyError */
-function readKeyFile(file: string): Keys | null {
+/** The keys of a key file, held against no store; null when there is no such file. @throws KeyError */
+export function readKeyFile(file: string): Keys | null {
   let descriptor: number
   try {
     // Non-blocking, so that a pipe in its place can't hold us up before it is looked at.

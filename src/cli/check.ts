@@ -1,0 +1,110 @@
+/**
+ * `sallyport check` (M15): which step of which hop fails, and what to do about it.
+ */
+
+import type { Config } from '../config.ts'
+import { problemText } from '../config.ts'
+import { ServiceError } from '../contract/services.ts'
+import { checkCertificates, checkListeners, judgeHealth } from './check/local.ts'
+import type { CheckIdentity } from './check/login.ts'
+import type { Step } from './check/report.ts'
+import { bad, good, Report } from './check/report.ts'
+import { checkUpstream, STEP_MS } from './check/upstream.ts'
+import type { Context } from './context.ts'
+import { asCliError, EXIT } from './failure.ts'
+import type { Define } from './index.ts'
+import { plain, printJson } from './output.ts'
+
+export const check: Define = (command, run) => {
+  command
+    .description('Try every hop step by step, and say in words which step fails and what to do.')
+    .option('--user <address>', 'also log in upstream as this user')
+    .addHelpText(
+      'after',
+      `
+Steps: configuration, certificates, store, keys, Redis, own listeners, and for each upstream host: name, connection, TLS,
+greeting, STARTTLS, capabilities; with --user the login and the capabilities after it. Exit code 1 when a step fails.
+With --json: [{"hop","step","ok","detail","advice"}].
+
+Examples:
+  sallyport check
+  sallyport check --user ann@example.org`,
+    )
+    .action(run<[], { user?: string }>((context, _, { user }) => checkAll(context, user ?? null)))
+}
+
+async function checkAll(context: Context, user: string | null): Promise<number> {
+  const report = new Report((step, isNewHop) => {
+    if (!context.json) context.io.stdout.write(textOf(step, isNewHop))
+  })
+  // A configuration that can't be read ends everything, with exit code 78.
+  const { config, file, warnings } = await context.loadConfig()
+  report.add('configuration', 'read', good(file))
+  for (const warning of warnings)
+    report.add('configuration', 'warning', good('works', problemText({ ...warning, file: null })))
+  await checkCertificates(report, config)
+  const identity = await checkKeeper(context, report, config, user)
+  const wanted = identity === null ? null : identity.upstream
+  for (const [name, upstream] of Object.entries(config.upstreams)) {
+    await checkUpstream(report, { name, upstream, identity: name === wanted ? identity : null, timeoutMs: STEP_MS })
+  }
+  if (context.json) await printJson(context.io, report.steps)
+  else context.io.stdout.write(report.ok ? '\nEverything answers as it should.\n' : `\n${summary(report.steps)}\n`)
+  return report.ok ? EXIT.ok : EXIT.failed
+}
+
+/** Store, keys, Redis, own listeners; and how to log in as the user. Failures are steps like others. */
+async function checkKeeper(
+  context: Context,
+  report: Report,
+  config: Config,
+  user: string | null,
+): Promise<CheckIdentity | null> {
+  try {
+    return await context.withServices(async (services, running) => {
+      judgeHealth(report, await services.call('health', {}), running, config)
+      await checkListeners(report, config, running, STEP_MS)
+      if (user === null) return null
+      try {
+        const identity = await services.call('check.identity', { protocol: 'imap', user })
+        report.add(`user ${plain(user)}`, 'route and identity', good(`goes to upstream ${identity.upstream}`))
+        return identity
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error
+        const advice =
+          error.code === 'not-found'
+            ? 'Add the user first (sallyport user add), or check with one who is there.'
+            : 'See the upstream’s identity in the configuration.'
+        report.add(`user ${plain(user)}`, 'route and identity', bad(error.message, advice))
+        return null
+      }
+    })
+  } catch (error) {
+    const failure = asCliError(error)
+    if (failure === null) throw error
+    const hop = failure.code.startsWith('ERR_KEYS') ? 'keys' : 'store'
+    report.add(
+      hop,
+      'open',
+      bad(
+        failure.message,
+        failure.exit === 'not-permitted'
+          ? 'Run this as the user that the server runs as, or as root.'
+          : 'The message says what to do; the rest is tried without.',
+      ),
+    )
+    return null
+  }
+}
+
+function textOf({ hop, step, ok, detail, advice }: Step, isNewHop: boolean): string {
+  const mark = ok ? (advice === null ? 'ok  ' : 'note') : 'FAIL'
+  const head = isNewHop ? `${plain(hop)}\n` : ''
+  const hint = advice === null ? '' : `        → ${plain(advice)}\n`
+  return `${head}  ${mark}  ${step}: ${plain(detail)}\n${hint}`
+}
+
+function summary(steps: readonly Step[]): string {
+  const failed = steps.filter(({ ok }) => !ok)
+  return failed.map(({ hop, step }) => `FAILED: ${plain(hop)}: ${step}`).join('\n')
+}

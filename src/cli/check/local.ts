@@ -1,0 +1,148 @@
+/**
+ * What is on this machine: certificates, own listeners, the keeper with its store, keys and Redis.
+ */
+
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { BlockList } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
+import type { Config, MailListenerConfig } from '../../config.ts'
+import type { ServiceAnswer } from '../../contract/services.ts'
+import { readGreeting, Talk } from './imap.ts'
+import type { Finding, Report } from './report.ts'
+import { bad, good, StepFailure } from './report.ts'
+import type { Target } from './socket.ts'
+import { codeOf, connectTcp, day } from './socket.ts'
+
+const DAY_MS = 86_400_000
+const WARN_DAYS = 30
+
+/** The certificates shown to clients: do they pair with their keys, and how long will they last? */
+export async function checkCertificates(report: Report, config: Config): Promise<void> {
+  for (const { certFile, keyFile } of config.tls.certificates) {
+    report.add(`certificate ${certFile}`, 'read', await judgeCertificate(certFile, keyFile))
+  }
+}
+
+async function judgeCertificate(certFile: string, keyFile: string): Promise<Finding> {
+  try {
+    const certificate = new X509Certificate(await readFile(certFile))
+    if (!certificate.checkPrivateKey(createPrivateKey(await readFile(keyFile)))) {
+      return bad(
+        `${keyFile} is not the key of this certificate`,
+        'Give the pair that belongs together; both are renewed at once.',
+      )
+    }
+    const until = new Date(certificate.validTo)
+    const days = Math.floor((until.getTime() - Date.now()) / DAY_MS)
+    const names = certificate.subjectAltName?.replaceAll('DNS:', '') ?? 'no name'
+    if (days < 0) return bad(`ran out on ${day(until)}`, 'Renew it: clients refuse it.')
+    return good(
+      `for ${names}, valid until ${day(until)}`,
+      days < WARN_DAYS ? `It runs out in ${days} days: renew it.` : null,
+    )
+  } catch (error) {
+    return bad(
+      `can't be read as PEM (${codeOf(error)})`,
+      'certFile must hold the certificate with its chain, keyFile its private key without a pass phrase.',
+    )
+  }
+}
+
+/** What the keeper says of itself. */
+export function judgeHealth(report: Report, health: ServiceAnswer<'health'>, running: boolean, config: Config): void {
+  const where = 'sqlite' in config.store ? config.store.sqlite : 'PostgreSQL'
+  const opened = running ? `the running server (pid ${health.pid}) has it open` : 'opened; no server is running'
+  report.add(
+    'store',
+    'open',
+    health.store === 'up'
+      ? good(`${where}: ${opened}`)
+      : bad(`${where} does not answer`, 'Look at the log of the server; is the disk full?'),
+  )
+  report.add('keys', 'fit the store', good(config.keys.file))
+  if (health.redis === 'up') report.add('redis', 'ping', good('answers'))
+  if (health.redis === 'down')
+    report.add(
+      'redis',
+      'ping',
+      bad(
+        'does not answer',
+        'Is it running, and are url and password right? Without it each node counts and remembers for itself.',
+      ),
+    )
+}
+
+/** Connects to the ports of the running server, from this machine. */
+export async function checkListeners(
+  report: Report,
+  config: Config,
+  running: boolean,
+  timeoutMs: number,
+): Promise<void> {
+  for (const listener of config.listeners) {
+    if (!('tls' in listener)) continue
+    const hop = `listener ${listener.name}`
+    if (!running) report.add(hop, 'connect', good('not tried: no server is running'))
+    else if (listener.port === 0) report.add(hop, 'connect', good('not tried: port 0 is chosen at the start'))
+    else await checkListener(report, hop, listener, timeoutMs)
+  }
+}
+
+async function checkListener(
+  report: Report,
+  hop: string,
+  listener: MailListenerConfig,
+  timeoutMs: number,
+): Promise<void> {
+  const host =
+    listener.bind === null || listener.bind === '0.0.0.0' || listener.bind === '::' ? '127.0.0.1' : listener.bind
+  const proxied = listener.proxyProtocol !== null && mayProxy(listener.proxyProtocol.from, host)
+  const target: Target = {
+    host,
+    port: listener.port,
+    tls: listener.tls,
+    ca: null,
+    serverName: null,
+    proxyProtocol: proxied ? 'v2' : null,
+  }
+  const socket = await report.run(hop, 'connect', () => connectTcp(host, target, timeoutMs))
+  if (socket === null) return
+  try {
+    if (listener.tls === 'implicit') {
+      await report.run(hop, 'tls', async () => ({ finding: await ownCertificate(socket, timeoutMs), value: true }))
+    } else if (listener.protocol === 'imap') {
+      await report.run(hop, 'greeting', () => readGreeting(new Talk(socket, AbortSignal.timeout(timeoutMs)), target))
+    }
+  } finally {
+    socket.destroy()
+  }
+}
+
+/** Whether a connection from this machine to itself comes from a listed load balancer. */
+function mayProxy(from: readonly string[], host: string): boolean {
+  const family = host.includes(':') ? 'ipv6' : 'ipv4'
+  const list = new BlockList()
+  for (const block of from) {
+    const [address = '', prefix] = block.split('/')
+    const blockFamily = address.includes(':') ? 'ipv6' : 'ipv4'
+    list.addSubnet(address, prefix === undefined ? (blockFamily === 'ipv4' ? 32 : 128) : Number(prefix), blockFamily)
+  }
+  return list.check(host, family)
+}
+
+/** Our own listener is known by its port, so the handshake is all that counts; the certificate has a step of its own. */
+async function ownCertificate(socket: Socket, timeoutMs: number): Promise<Finding> {
+  const secure = tlsConnect({ socket, rejectUnauthorized: false })
+  try {
+    await once(secure, 'secureConnect', { signal: AbortSignal.timeout(timeoutMs) })
+    const { valid_to: validTo } = secure.getPeerCertificate()
+    return good(`${secure.getProtocol() ?? 'TLS'}, certificate valid until ${day(new Date(validTo))}`)
+  } catch (error) {
+    throw new StepFailure(`the TLS handshake failed (${codeOf(error)})`, 'Look at the log of the server.')
+  } finally {
+    secure.destroy()
+  }
+}

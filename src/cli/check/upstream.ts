@@ -1,0 +1,108 @@
+/**
+ * One upstream host, from its name to the capabilities after the login.
+ */
+
+import type { Config } from '../../config.ts'
+import { askCapabilities, judgeCapabilities, readGreeting, startTls, Talk } from './imap.ts'
+import type { CheckIdentity } from './login.ts'
+import type { Report } from './report.ts'
+import { good } from './report.ts'
+import type { Target } from './socket.ts'
+import { connectTcp, resolveHost, shakeHands } from './socket.ts'
+
+/** One step may take this long: the gate itself gives a login ten seconds. */
+export const STEP_MS = 10_000
+
+export interface UpstreamCheck {
+  /** Name in the configuration. */
+  readonly name: string
+  readonly upstream: Config['upstreams'][string]
+  /** How to log in as the user that was asked for; null: stop before the login. */
+  readonly identity: CheckIdentity | null
+  readonly timeoutMs: number
+}
+
+/** Tries every host of an upstream's IMAP section. */
+export async function checkUpstream(
+  report: Report,
+  { name, upstream, identity, timeoutMs }: UpstreamCheck,
+): Promise<void> {
+  const section = upstream.imap
+  if (section === null) return
+  for (const { host, port } of section.hosts) {
+    const { tls, ca, serverName } = section
+    const target: Target = { host, port, tls, ca, serverName, proxyProtocol: upstream.proxyProtocol }
+    await checkHost(report, `upstream ${name}, imap ${host}:${port}`, target, { name, upstream, identity, timeoutMs })
+  }
+}
+
+async function checkHost(
+  report: Report,
+  hop: string,
+  target: Target,
+  { upstream, identity, timeoutMs }: UpstreamCheck,
+): Promise<void> {
+  const { method } = upstream.identity
+  const address = await report.run(hop, 'dns', () => resolveHost(target.host))
+  if (address === null) return
+  const socket = await report.run(hop, 'connect', () => connectTcp(address, target, timeoutMs))
+  if (socket === null) return
+  let talk = new Talk(socket, AbortSignal.timeout(timeoutMs))
+  try {
+    if (target.tls === 'implicit') {
+      const secure = await report.run(hop, 'tls', () => shakeHands(socket, target, timeoutMs))
+      if (secure === null) return
+      talk = new Talk(secure, AbortSignal.timeout(timeoutMs))
+    }
+    if ((await report.run(hop, 'greeting', () => readGreeting(talk, target))) === null) return
+    const first = await capabilitiesOf(report, hop, talk, method, target.tls === 'starttls')
+    if (first === null) return
+    if (target.tls === 'starttls') {
+      const done = await report.run(hop, 'starttls', async () => ({
+        finding: await startTls(talk, target, first, timeoutMs),
+        value: true,
+      }))
+      if (done === null) return
+      // RFC 9051 §6.2.1: what was announced in clear is void.
+      if ((await capabilitiesOf(report, hop, talk, method, false)) === null) return
+    }
+    talk.send('check9 LOGOUT')
+  } finally {
+    talk.socket.destroy()
+    socket.destroy()
+  }
+  if (identity !== null) await checkLogin(report, hop, address, target, identity, upstream, timeoutMs)
+}
+
+/** Asks for capabilities; judged only when a login would follow. */
+async function capabilitiesOf(
+  report: Report,
+  hop: string,
+  talk: Talk,
+  method: string,
+  beforeTls: boolean,
+): Promise<readonly string[] | null> {
+  return report.run(hop, beforeTls ? 'capabilities in clear' : 'capabilities', async () => {
+    const value = await askCapabilities(talk)
+    return { finding: beforeTls ? good(value.join(' ').slice(0, 400)) : judgeCapabilities(value, method), value }
+  })
+}
+
+async function checkLogin(
+  report: Report,
+  hop: string,
+  address: string,
+  target: Target,
+  identity: CheckIdentity,
+  upstream: UpstreamCheck['upstream'],
+  timeoutMs: number,
+): Promise<void> {
+  // imapflow takes long to load, and most checks stop before this.
+  const { judgeAfterLogin, tryLogin } = await import('./login.ts')
+  const capabilities = await report.run(hop, 'login', async () => {
+    const result = await tryLogin(address, target, identity, upstream.identity.method, timeoutMs)
+    return { finding: result.finding, value: result.capabilities }
+  })
+  if (capabilities !== null)
+    report.add(hop, 'capabilities after login', judgeAfterLogin(capabilities, upstream.trusted))
+}

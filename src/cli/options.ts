@@ -1,0 +1,46 @@
+/**
+ * Values of options, checked where they are parsed.
+ */
+
+import { InvalidArgumentError } from 'commander'
+import { isNetwork, parseDuration } from '../config/units.ts'
+import type { ProtocolName } from '../contract/admission.ts'
+import { PROTOCOL_NAMES } from '../contract/admission.ts'
+
+/** Milliseconds of '90d'. */
+export function duration(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === null || ms === 0) throw new InvalidArgumentError('Write a number with a unit: 30s, 10m, 1h or 90d.')
+  return ms
+}
+
+export function expiry(text: string): number | null {
+  return text === 'never' ? null : duration(text)
+}
+
+export function protocols(text: string): ProtocolName[] {
+  return list(text).map((word) => {
+    const known = PROTOCOL_NAMES.find((name) => name === word.toLowerCase())
+    if (known === undefined) throw new InvalidArgumentError(`Write some of ${PROTOCOL_NAMES.join(',')}.`)
+    return known
+  })
+}
+
+export function networks(text: string): string[] {
+  return list(text).map((word) => {
+    if (!isNetwork(word))
+      throw new InvalidArgumentError('Write addresses or blocks of addresses: 192.0.2.1,10.0.0.0/8.')
+    return word
+  })
+}
+
+/** An option that can be given several times. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value]
+}
+
+function list(text: string): string[] {
+  const words = text.split(',').map((word) => word.trim())
+  if (words.includes('')) throw new InvalidArgumentError('Write words with commas between them.')
+  return words
+}

@@ -1,0 +1,196 @@
+/**
+ * `sallyport user …`: who may have app passwords.
+ */
+
+import type { SessionsEnded, UserView } from '../contract/services.ts'
+import type { Context } from './context.ts'
+import type { Define } from './index.ts'
+import { confirm, readSecret } from './io.ts'
+import { collect } from './options.ts'
+import { allPages, counted, plain, printJsonArray, shortTime, table, write } from './output.ts'
+import { unansweredNote } from './session.ts'
+
+export const user: Define = (command, run) => {
+  command.description('Users: who may have app passwords.').addHelpText(
+    'after',
+    `
+Examples:
+  sallyport user add ann@example.org --name 'Ann Example'
+  sallyport user import users.csv
+  sallyport user disable ann@example.org        # every mail session of hers ends at once`,
+  )
+
+  command
+    .command('add')
+    .argument('<address>', 'mail address; a bare name gets the first domain')
+    .description('Add a user. Without a password she can be given app passwords, and has no other.')
+    .option('--name <name>', 'name to show')
+    .option('--group <group>', 'group; can be given several times', collect)
+    .option('--admin', 'an administrator')
+    .option('--password-stdin', 'read a password for the portal from standard input')
+    .action(
+      run<[string], { name?: string; group?: string[]; admin?: boolean; passwordStdin?: boolean }>(
+        async (context, [address], options) => {
+          const password = options.passwordStdin
+            ? await readSecret(context.io, 'Password', { stdin: true, confirm: false })
+            : null
+          const added = await context.withServices((services) =>
+            services.call('user.add', {
+              address,
+              name: options.name ?? null,
+              groups: options.group ?? [],
+              admin: options.admin === true,
+              password: password?.reveal() ?? null,
+            }),
+          )
+          await context.print(added, `added ${added.address}\n`)
+          return undefined
+        },
+      ),
+    )
+
+  command
+    .command('import')
+    .argument('<file>', 'CSV with the header address,name,groups, or JSON lines; - for standard input')
+    .description('Add many users from a file. Users who are there already are left as they are.')
+    .addHelpText(
+      'after',
+      `
+CSV: the first line names the columns: address, and if wanted name and groups (several groups with blanks between them).
+JSON lines: {"address":"ann@example.org","name":"Ann","groups":["office"]} on each line.
+Lines that are refused are reported with their number and the reason; the others are added. Exit code 1 when any was refused.`,
+    )
+    .action(
+      run<[string], object>(async (context, [file]) => (await import('./user-import.ts')).importUsers(context, file)),
+    )
+
+  command
+    .command('list')
+    .description('List all users.')
+    .action(
+      run(async (context) => {
+        await context.withServices(async (services) => {
+          const users = allPages(async (after) => {
+            const { users, next } = await services.call('user.list', { after, limit: 200 })
+            return { items: users, next }
+          })
+          if (context.json) return printJsonArray(context.io, users)
+          const rows: UserView[] = []
+          for await (const each of users) rows.push(each)
+          return write(context.io, table(rows, COLUMNS))
+        })
+        return undefined
+      }),
+    )
+
+  command
+    .command('show')
+    .argument('<address>')
+    .description('Show one user.')
+    .action(
+      run<[string], object>(async (context, [address]) => {
+        const shown = await context.withServices((services) => services.call('user.show', { address }))
+        await context.print(shown, details(shown))
+        return undefined
+      }),
+    )
+
+  command
+    .command('disable')
+    .argument('<address>')
+    .description('Lock a user out: logins are refused and open sessions end within a second. App passwords are kept.')
+    .action(
+      run<[string], object>(async (context, [address]) => {
+        const done = await context.withServices((services) => services.call('user.disable', { address }))
+        await context.print(done, `disabled ${done.address}; ${ended(done)}\n`)
+        unansweredNote(context, done)
+        return undefined
+      }),
+    )
+
+  command
+    .command('enable')
+    .argument('<address>')
+    .description('Let a disabled user in again.')
+    .action(
+      run<[string], object>(async (context, [address]) => {
+        const done = await context.withServices((services) => services.call('user.enable', { address }))
+        await context.print(done, `enabled ${done.address}\n`)
+        return undefined
+      }),
+    )
+
+  command
+    .command('delete')
+    .argument('<address>')
+    .description('Delete a user with all app passwords. The address stays reserved. This cannot be undone.')
+    .option('-y, --yes', 'do not ask')
+    .action(
+      run<[string], { yes?: boolean }>((context, [address], options) =>
+        deleteUser(context, address, options.yes === true),
+      ),
+    )
+
+  command
+    .command('set-password')
+    .argument('<address>')
+    .description('Set the password a user signs in to the portal with. No mail client can use it.')
+    .option('--password-stdin', 'read it from standard input instead of asking')
+    .action(
+      run<[string], { passwordStdin?: boolean }>(async (context, [address], options) => {
+        const password = await readSecret(context.io, 'New password', {
+          stdin: options.passwordStdin === true,
+          confirm: true,
+        })
+        const done = await context.withServices((services) =>
+          services.call('user.set-password', { address, password: password.reveal() }),
+        )
+        await context.print(done, `set the password of ${done.address}; ${ended(done)}\n`)
+        unansweredNote(context, done)
+        return undefined
+      }),
+    )
+}
+
+async function deleteUser(context: Context, address: string, yes: boolean): Promise<undefined> {
+  await context.withServices(async (services) => {
+    const shown = await services.call('user.show', { address })
+    await confirm(
+      context.io,
+      `Delete ${plain(shown.address)} with ${counted(shown.appPasswords, 'app password')}? This cannot be undone.`,
+      yes,
+    )
+    const done = await services.call('user.delete', { address })
+    await context.print(done, `deleted ${shown.address}; ${ended(done)}\n`)
+    unansweredNote(context, done)
+  })
+  return undefined
+}
+
+const ended = ({ sessionsEnded }: SessionsEnded) => `${counted(sessionsEnded, 'session')} ended`
+
+const COLUMNS = {
+  ADDRESS: ({ address }: UserView) => address,
+  NAME: ({ name }: UserView) => name ?? '–',
+  STATE: ({ enabled, admin }: UserView) => `${enabled ? 'enabled' : 'disabled'}${admin ? ', admin' : ''}`,
+  GROUPS: ({ groups }: UserView) => (groups.length === 0 ? '–' : groups.join(' ')),
+  'APP PASSWORDS': ({ appPasswords }: UserView) => String(appPasswords),
+  CREATED: ({ createdAt }: UserView) => shortTime(createdAt),
+} as const
+
+function details(shown: UserView): string {
+  const lines = {
+    address: shown.address,
+    name: shown.name ?? '–',
+    state: COLUMNS.STATE(shown),
+    groups: COLUMNS.GROUPS(shown),
+    'app passwords': String(shown.appPasswords),
+    'portal password': shown.hasPassword ? 'set' : 'none',
+    'two-step since': shortTime(shown.enrolledAt),
+    created: shortTime(shown.createdAt),
+    id: shown.id,
+  }
+  return Object.entries(lines)
+    .map(([label, value]) => `${`${label}:`.padEnd(17)}${plain(value)}\n`)
+    .join('')
+}
