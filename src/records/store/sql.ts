@@ -90,6 +90,7 @@ class SqlStore extends SqlTransaction implements Store {
     if (this.#closed) return
     this.#closed = true
     await this.#db.destroy()
+    this.#dialect.close()
   }
 }
 

@@ -53,11 +53,11 @@ export function prepareFile(file: string): void {
 }
 
 /**
- * Opens a file that exists and keeps it to this process until it is closed.
+ * Opens a file that exists and keeps it to this process until it is closed. `name` is what messages call it.
  *
  * @throws StoreError 'ERR_STORE_LOCKED' after `lockWaitMs`, during which the event loop stands
  */
-export function openDatabase(file: string, lockWaitMs: number): DatabaseSync {
+export function openDatabase(file: string, lockWaitMs: number, name: string = file): DatabaseSync {
   let database: DatabaseSync | null = null
   try {
     database = new DatabaseSync(file, { timeout: lockWaitMs, enableForeignKeyConstraints: true, defensive: true })
@@ -72,7 +72,7 @@ export function openDatabase(file: string, lockWaitMs: number): DatabaseSync {
     return database
   } catch (error) {
     database?.close()
-    throw storeErrorOf(error, file)
+    throw storeErrorOf(error, name)
   }
 }
 

@@ -78,6 +78,9 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
       })
     },
     backup: (to) => copyDatabase(database, resolve(to), false),
+    close() {
+      if (database.isOpen) database.close()
+    },
   }
   return createSqlStore(db, dialect)
 }

@@ -1,0 +1,393 @@
+/**
+ * What every store must do, whatever it is made of. Run against each implementation with a fresh, empty store per test.
+ */
+
+import type { Test } from 'tap'
+import type { AppPasswordRow, NewUser, Store, TombstoneRow } from '../../src/records/store/store.ts'
+import { StoreError } from '../../src/records/store/store.ts'
+
+export const T0 = new Date('2026-03-01T12:00:00.123Z')
+export const later = (ms: number) => new Date(T0.getTime() + ms)
+
+export function newUser(id: string, more: Partial<NewUser> = {}): NewUser {
+  return {
+    id,
+    address: `${id}@example.org`,
+    name: null,
+    groups: [],
+    admin: false,
+    passwordHash: null,
+    passwordKeyId: null,
+    createdAt: T0,
+    ...more,
+  }
+}
+
+export function newAppPassword(id: string, userId: string, more: Partial<AppPasswordRow> = {}): AppPasswordRow {
+  return {
+    id,
+    userId,
+    name: `device ${id}`,
+    selector: 4711,
+    hash: `$argon2id$${id}`,
+    keyId: 'k1',
+    protocols: ['imap', 'smtp'],
+    networks: ['10.0.0.0/8'],
+    createdAt: T0,
+    expiresAt: null,
+    lastUsed: null,
+    tombstoneDigest: `digest-${id}`,
+    ...more,
+  }
+}
+
+function newTombstone(userId: string, digest: string, deletedAt: Date): TombstoneRow {
+  return { userId, digest, keyId: 'k1', appPasswordId: `was-${digest}`, name: 'old phone', deletedAt }
+}
+
+/** `open` makes an empty store and sees to its end. */
+export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void {
+  t.test('users: what goes in comes out', async (t) => {
+    const store = await open(t)
+    const user = newUser('ann', {
+      name: 'Ann É.',
+      groups: ['staff', 'b'],
+      admin: true,
+      passwordHash: '$h',
+      passwordKeyId: 'k1',
+    })
+    const row = await store.insertUser(user)
+    t.strictSame(row, { ...user, enabled: true, epoch: 1, enrolledAt: null })
+    t.strictSame(await store.userById('ann'), row)
+    t.strictSame(await store.userByAddress('ann@example.org'), row)
+    t.equal(await store.userById('bob'), null)
+    t.equal(await store.userByAddress('bob@example.org'), null)
+    t.equal(
+      await store.userByAddress('ANN@example.org'),
+      null,
+      'no case folding: names are canonical before they come here',
+    )
+    t.equal(await store.insertUser(newUser('other', { address: user.address })), null, 'an address is taken once')
+  })
+
+  t.test('users: every update raises the epoch, and changes what it names only', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann', { name: 'Ann', groups: ['a'], passwordHash: '$h', passwordKeyId: 'k1' }))
+    t.match(await store.updateUser('ann', {}), {
+      epoch: 2,
+      name: 'Ann',
+      groups: ['a'],
+      enabled: true,
+      passwordHash: '$h',
+    })
+    t.match(await store.updateUser('ann', { enabled: false, name: null }), { epoch: 3, enabled: false, name: null })
+    t.match(await store.updateUser('ann', { enabled: true, admin: true }), { epoch: 4, enabled: true, admin: true })
+    t.match(await store.updateUser('ann', { groups: [], enrolledAt: T0 }), { epoch: 5, groups: [], enrolledAt: T0 })
+    const withNew = { passwordHash: '$2', passwordKeyId: 'k2' }
+    t.match(await store.updateUser('ann', { password: { hash: '$2', keyId: 'k2' } }), { epoch: 6, ...withNew })
+    t.match(await store.updateUser('ann', { password: null }), { epoch: 7, passwordHash: null, passwordKeyId: null })
+    t.equal(await store.updateUser('bob', { enabled: false }), null)
+    t.equal(await store.raiseUserEpoch('ann'), 8)
+    t.equal(await store.raiseUserEpoch('bob'), null)
+    await store.insertUser(newUser('bob'))
+    await store.raiseAllEpochs()
+    t.equal((await store.userById('ann'))?.epoch, 9)
+    t.equal((await store.userById('bob'))?.epoch, 2)
+  })
+
+  t.test('users: pages by address', async (t) => {
+    const store = await open(t)
+    for (const id of ['dora', 'ann', 'carl', 'bob']) await store.insertUser(newUser(id))
+    const page = async (after: string | null, limit: number) =>
+      (await store.listUsers({ after, limit })).map((user) => user.id)
+    t.strictSame(await page(null, 3), ['ann', 'bob', 'carl'])
+    t.strictSame(await page('carl@example.org', 3), ['dora'])
+    t.strictSame(await page('dora@example.org', 3), [])
+  })
+
+  t.test('users: a deleted one takes everything along, and its name stays reserved', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    await store.insertUser(newUser('bob'))
+    for (const id of ['ann', 'bob']) {
+      await store.insertAppPassword(newAppPassword(`p-${id}`, id))
+      await store.insertTombstone(newTombstone(id, 'd', T0))
+      await store.putStoredSecret({ userId: id, upstream: 'main', sealed: 's', keyId: 'k1', updatedAt: T0 })
+    }
+    t.equal(await store.deleteUser('ann', T0), true)
+    t.equal(await store.deleteUser('ann', T0), false)
+    t.equal(await store.userById('ann'), null)
+    t.equal(await store.appPasswordById('p-ann'), null)
+    t.equal(await store.tombstone('ann', 'd'), null)
+    t.equal(await store.storedSecret('ann', 'main'), null)
+    t.equal(await store.liveCheck('ann', 'p-ann'), null)
+    t.ok(await store.appPasswordById('p-bob'), 'others keep theirs')
+    t.ok(await store.tombstone('bob', 'd'))
+    t.ok(await store.storedSecret('bob', 'main'))
+    t.equal(await store.insertUser(newUser('new', { address: 'ann@example.org' })), null, 'reserved')
+  })
+
+  t.test('app passwords: what goes in comes out', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    const lastUsed = { at: later(5), protocol: 'smtp', ip: '2001:db8::1', agent: null } as const
+    const full = newAppPassword('p1', 'ann', { expiresAt: later(1000), lastUsed, networks: [], selector: 65535 })
+    await store.insertAppPassword(full)
+    t.strictSame(await store.appPasswordById('p1'), full)
+    t.strictSame(await store.liveCheck('ann', 'p1'), { user: await store.userById('ann'), appPassword: full })
+    t.strictSame(await store.liveCheck('ann', 'p2'), { user: await store.userById('ann'), appPassword: null })
+    await store.insertUser(newUser('bob'))
+    t.equal((await store.liveCheck('bob', 'p1'))?.appPassword, null, "another user's is not live for this one")
+    t.equal(await store.liveCheck('carl', 'p1'), null)
+
+    t.equal(await store.renameAppPassword('p1', 'new name'), true)
+    t.equal(await store.renameAppPassword('p2', 'new name'), false)
+    await store.replaceAppPasswordHash('p1', '$new')
+    t.match(await store.appPasswordById('p1'), { name: 'new name', hash: '$new' })
+    t.equal((await store.userById('ann'))?.epoch, 1, 'a new hash for the same secret takes nobody out')
+    t.equal(await store.deleteAppPassword('p1'), true)
+    t.equal(await store.deleteAppPassword('p1'), false)
+    t.equal(await store.appPasswordById('p1'), null)
+  })
+
+  t.test('app passwords: found by user and selector, newest first, counted while they live', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    await store.insertUser(newUser('bob'))
+    await store.insertAppPassword(newAppPassword('p1', 'ann', { selector: 7, createdAt: later(1) }))
+    await store.insertAppPassword(
+      newAppPassword('p2', 'ann', { selector: 7, createdAt: later(3), expiresAt: later(100) }),
+    )
+    await store.insertAppPassword(newAppPassword('p3', 'ann', { selector: 8, createdAt: later(2) }))
+    await store.insertAppPassword(newAppPassword('p4', 'bob', { selector: 7 }))
+    const ids = (rows: readonly AppPasswordRow[]) => rows.map((row) => row.id)
+    t.strictSame(ids(await store.appPasswordsBySelector('ann', 7)).sort(), ['p1', 'p2'])
+    t.strictSame(ids(await store.appPasswordsBySelector('ann', 9)), [])
+    t.strictSame(ids(await store.appPasswordsOf('ann')), ['p2', 'p3', 'p1'])
+    t.equal(await store.countAppPasswords('ann', later(99)), 3)
+    t.equal(await store.countAppPasswords('ann', later(100)), 2, 'R10: one that has run out does not count')
+    t.equal(await store.countAppPasswords('carl', T0), 0)
+  })
+
+  t.test('app passwords: last uses in one statement, unused ones found', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    for (const id of ['p1', 'p2', 'p3']) await store.insertAppPassword(newAppPassword(id, 'ann'))
+    const use = (ms: number) => ({ at: later(ms), protocol: 'imap', ip: '192.0.2.1', agent: 'Mail "16" ✉' }) as const
+    await store.noteLastUsed(
+      new Map([
+        ['p1', use(50)],
+        ['p2', use(10)],
+        ['gone', use(9)],
+      ]),
+    )
+    await store.noteLastUsed(new Map())
+    t.strictSame((await store.appPasswordById('p1'))?.lastUsed, use(50))
+    t.equal((await store.appPasswordById('p3'))?.lastUsed, null)
+    await store.noteLastUsed(new Map([['p1', use(20)]]))
+    t.strictSame((await store.appPasswordById('p1'))?.lastUsed, use(50), 'a late message does not turn time back')
+
+    const unused = async (ms: number, limit = 10) =>
+      (await store.appPasswordsUnusedSince(later(ms), limit)).map((row) => row.id)
+    t.strictSame(await unused(0), [], 'made at that time is not before it')
+    t.strictSame(await unused(1), ['p3'], 'never used: since it was made')
+    t.strictSame(await unused(11), ['p3', 'p2'])
+    t.strictSame(await unused(51), ['p3', 'p2', 'p1'], 'longest unused first')
+    t.strictSame(await unused(51, 2), ['p3', 'p2'])
+    const many = new Map(Array.from({ length: 2500 }, (_, i) => [i === 2400 ? 'p3' : `x${i}`, use(60)]))
+    await store.noteLastUsed(many)
+    t.strictSame((await store.appPasswordById('p3'))?.lastUsed, use(60), 'a batch of any size')
+  })
+
+  t.test('tombstones', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    await store.insertUser(newUser('bob'))
+    for (let i = 1; i <= 6; i++) await store.insertTombstone(newTombstone('ann', `d${i}`, later(i)))
+    await store.insertTombstone(newTombstone('bob', 'd1', later(1)))
+    t.strictSame(await store.tombstone('ann', 'd3'), newTombstone('ann', 'd3', later(3)))
+    t.equal(await store.tombstone('bob', 'd3'), null)
+    await store.trimTombstones('ann', 4)
+    t.equal(await store.tombstone('ann', 'd2'), null, 'the oldest go')
+    t.ok(await store.tombstone('ann', 'd3'))
+    t.ok(await store.tombstone('bob', 'd1'), "others' stay")
+    await store.trimTombstones('ann', 4)
+    t.ok(await store.tombstone('ann', 'd3'), 'four may stay')
+    t.equal(await store.deleteTombstonesBefore(later(4)), 2)
+    t.equal(await store.tombstone('ann', 'd3'), null)
+    t.ok(await store.tombstone('ann', 'd4'))
+  })
+
+  t.test('stored secrets: one per user and upstream', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    const row = { userId: 'ann', upstream: 'main', sealed: 's1', keyId: 'k1', updatedAt: T0 }
+    await store.putStoredSecret(row)
+    await store.putStoredSecret({ ...row, upstream: 'other' })
+    await store.putStoredSecret({ ...row, sealed: 's2', keyId: 'k2', updatedAt: later(1) })
+    t.strictSame(await store.storedSecret('ann', 'main'), { ...row, sealed: 's2', keyId: 'k2', updatedAt: later(1) })
+    t.strictSame(await store.storedSecret('ann', 'other'), { ...row, upstream: 'other' })
+    t.equal(await store.deleteStoredSecret('ann', 'main'), true)
+    t.equal(await store.deleteStoredSecret('ann', 'main'), false)
+    t.equal(await store.storedSecret('ann', 'main'), null)
+  })
+
+  t.test('audit: in the order things happened, by user, since a time, page by page', async (t) => {
+    const store = await open(t)
+    const entry = (i: number, userId: string | null) => ({
+      at: later(i * 10),
+      event: 'user_added',
+      actor: 'cli:root',
+      userId,
+      user: userId && `${userId}@example.org`,
+      detail: { i, text: 'é "\n', yes: true, none: null },
+    })
+    const seqs: number[] = []
+    for (const [i, user] of ['ann', 'bob', 'ann', null, 'ann'].entries())
+      seqs.push(await store.appendAudit(entry(i, user)))
+    t.strictSame(
+      seqs,
+      seqs.toSorted((a, b) => a - b),
+    )
+    const page = async (userId: string | null, since: Date | null, afterSeq: number, limit = 10) =>
+      (await store.listAudit({ userId, since, afterSeq, limit })).map((row) => seqs.indexOf(row.seq))
+    t.strictSame((await store.listAudit({ userId: 'bob', since: null, afterSeq: 0, limit: 9 }))[0], {
+      seq: seqs[1],
+      ...entry(1, 'bob'),
+    })
+    t.strictSame(await page(null, null, 0), [0, 1, 2, 3, 4])
+    t.strictSame(await page(null, null, 0, 2), [0, 1])
+    t.strictSame(await page(null, null, seqs[1] ?? 0, 2), [2, 3])
+    t.strictSame(await page('ann', null, 0), [0, 2, 4])
+    t.strictSame(await page('ann', later(15), 0), [2, 4])
+    t.strictSame(await page(null, later(15), 0, 2), [2, 3])
+    t.strictSame(await page(null, later(15), seqs[3] ?? 0, 2), [4])
+    t.strictSame(await page(null, later(41), 0), [], 'nothing that late')
+  })
+
+  t.test('audit: a clock that was set back hides nothing', async (t) => {
+    const store = await open(t)
+    const seqs: number[] = []
+    for (const ms of [500, 90, 150]) {
+      const rest = { event: 'user_added', actor: 'system', userId: null, user: null, detail: {} }
+      seqs.push(await store.appendAudit({ at: later(ms), ...rest }))
+    }
+    const found = await store.listAudit({ userId: null, since: later(100), afterSeq: 0, limit: 10 })
+    t.strictSame(
+      found.map((row) => row.seq),
+      [seqs[0], seqs[2]],
+    )
+  })
+
+  t.test('keys: check values, and how many rows each key has', async (t) => {
+    const store = await open(t)
+    t.equal((await store.keyChecks()).size, 0)
+    t.equal((await store.keyUse()).size, 0)
+    await store.putKeyCheck('k1', 'one')
+    await store.putKeyCheck('k2', 'two')
+    t.strictSame([...(await store.keyChecks())].sort(), [
+      ['k1', 'one'],
+      ['k2', 'two'],
+    ])
+    await store.insertUser(newUser('ann', { passwordHash: '$', passwordKeyId: 'k2' }))
+    await store.insertUser(newUser('bob'))
+    await store.insertAppPassword(newAppPassword('p1', 'ann'))
+    await store.insertAppPassword(newAppPassword('p2', 'ann', { keyId: 'k2' }))
+    await store.insertTombstone(newTombstone('ann', 'd', T0))
+    await store.putStoredSecret({ userId: 'ann', upstream: 'main', sealed: 's', keyId: 'k1', updatedAt: T0 })
+    t.strictSame([...(await store.keyUse())].sort(), [
+      ['k1', 3],
+      ['k2', 2],
+    ])
+  })
+
+  t.test('cached logins: opaque, until they run out', async (t) => {
+    const store = await open(t)
+    await store.putCachedLogin({ key: 'a', value: 'v1', expiresAt: later(10) })
+    await store.putCachedLogin({ key: 'b', value: 'v2', expiresAt: later(20) })
+    await store.putCachedLogin({ key: 'a', value: 'v3', expiresAt: later(15) })
+    t.equal(await store.cachedLogin('a', later(14)), 'v3')
+    t.equal(await store.cachedLogin('a', later(15)), null, 'run out')
+    t.equal(await store.cachedLogin('c', T0), null)
+    await store.deleteCachedLogin('b')
+    await store.deleteCachedLogin('b')
+    t.equal(await store.cachedLogin('b', T0), null)
+    t.equal(await store.deleteExpiredCachedLogins(later(15)), 1)
+    t.equal(await store.cachedLogin('a', T0), null)
+  })
+
+  t.test('transactions: all of it or nothing, one after the other', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    const oops = new Error('half-way')
+    await t.rejects(
+      store.transaction(async (tx) => {
+        await tx.insertUser(newUser('bob'))
+        await tx.updateUser('ann', { enabled: false })
+        await tx.noteLastUsed(new Map([['p', { at: T0, protocol: 'imap', ip: '::1', agent: null }]]))
+        t.ok(await tx.userById('bob'), 'it sees its own writes')
+        throw oops
+      }),
+      oops,
+      'the error comes out as it was thrown',
+    )
+    t.equal(await store.userById('bob'), null)
+    t.match(await store.userById('ann'), { enabled: true, epoch: 1 })
+    t.equal(await store.transaction(async () => 42), 42)
+
+    // Read, think, write: with any interleaving some of these would be lost.
+    await Promise.all(
+      Array.from({ length: 50 }, () =>
+        store.transaction(async (tx) => {
+          const epoch = await tx.raiseUserEpoch('ann')
+          await tx.updateUser('ann', { name: String(epoch) })
+        }),
+      ),
+    )
+    t.match(await store.userById('ann'), { epoch: 101, name: '100' })
+  })
+
+  t.test('transactions: reads that come meanwhile see all of it or nothing', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    const writing = store.transaction(async (tx) => {
+      await tx.updateUser('ann', { enabled: false })
+      await new Promise((resolve) => setImmediate(resolve))
+      await tx.insertUser(newUser('bob'))
+    })
+    const [ann, bob] = await Promise.all([store.userById('ann'), store.userById('bob')])
+    await writing
+    t.equal(ann?.enabled, bob === null, 'both or neither')
+  })
+
+  t.test('text that looks like SQL is text', async (t) => {
+    const store = await open(t)
+    const nasty = `'; drop table users; -- "x" \\ %_ \u{1f4f1}`
+    await store.insertUser(newUser('ann', { name: nasty, groups: [nasty] }))
+    await store.insertAppPassword(newAppPassword('p1', 'ann', { name: nasty }))
+    await store.renameAppPassword('p1', `${nasty}!`)
+    const use = { at: T0, protocol: 'imap', ip: nasty, agent: nasty } as const
+    await store.noteLastUsed(new Map([['p1', use]]))
+    t.match(await store.userById('ann'), { name: nasty, groups: [nasty] })
+    t.match(await store.appPasswordById('p1'), { name: `${nasty}!`, lastUsed: use })
+    t.equal(await store.userById(nasty), null)
+  })
+
+  t.test('a closed store says so', async (t) => {
+    const store = await open(t)
+    await store.ping()
+    const waiting = store.userById('ann').catch((error: unknown) => error)
+    await store.close()
+    await store.close()
+    const before = await waiting
+    t.ok(before === null || before instanceof StoreError, 'a read on its way is answered or refused')
+    const calls: (() => Promise<unknown>)[] = [
+      () => store.ping(),
+      () => store.userById('a'),
+      () => store.transaction(async () => 1),
+    ]
+    for (const call of calls) {
+      await t.rejects(call(), { name: 'StoreError', code: 'ERR_STORE_UNAVAILABLE' })
+    }
+  })
+}
