@@ -12,7 +12,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Log } from '../log.ts'
 import type { AppPasswordRow, UserRow } from '../records/store/store.ts'
-import type { Vault } from '../records/vault.ts'
+import type { Opened, Vault } from '../records/vault.ts'
 
 /** A login that was verified, with the records as they were when they were last known to be true. */
 export interface SeenLogin {
@@ -102,6 +102,8 @@ export const VERIFIED_LOGIN_LIFE_MS = 24 * 60 * 60_000
 /** Clocks of two nodes may differ; an entry from further in the future was not made by a sane one. */
 const MAX_AHEAD_MS = 5 * 60_000
 const VERSION = '1'
+/** Characters; ours have some 300. */
+const MAX_SEALED = 4096
 
 export function createVerifiedLogins(options: {
   readonly sealed: SealedLogins
@@ -124,7 +126,8 @@ export function createVerifiedLogins(options: {
     async get(key) {
       const value = await sealed.get(key)
       if (value === null) return null
-      const opened = vault.open(value, binding(key))
+      const opened: Opened =
+        value.length > MAX_SEALED ? { ok: false, why: 'malformed' } : vault.open(value, binding(key))
       if (!opened.ok) {
         log.event('error', 'cache_entry_refused', 'a cached login has a bad seal: somebody else writes to the cache', {
           error_code: opened.why,
