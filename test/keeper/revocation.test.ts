@@ -1,0 +1,235 @@
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import t from 'tap'
+import type { Grant, LiveSession } from '../../src/contract/admission.ts'
+import { LoginFailure } from '../../src/contract/failure.ts'
+import type { House } from './house.ts'
+import { attempt, edge, house } from './house.ts'
+
+t.test('M2, R25: deleting an app password ends what it opened and says how many', async (t) => {
+  const h = await house(t)
+  await h.addUser('ann@a.test')
+  const [phone, laptop] = [await h.issue('ann@a.test'), await h.issue('ann@a.test', { name: 'laptop' })]
+  const [e1, e2] = [edge(h.keeper), edge(h.keeper)]
+  for (let i = 0; i < 5; i++) await e1.login('ann@a.test', phone.password)
+  for (let i = 0; i < 3; i++) await e2.login('ann@a.test', phone.password, { protocol: 'smtp' })
+  await e2.admit(attempt('ann@a.test', phone.password)) // still dialling
+  const stays = await e1.login('ann@a.test', laptop.password)
+  t.strictSame(await h.call('app-password.delete', { id: phone.id }), {
+    deleted: [{ id: phone.id, user: 'ann@a.test', name: 'phone' }],
+    sessionsEnded: 9,
+    unanswered: [],
+  })
+  t.match((await h.call('session.list', {})).sessions, [{ id: stays.id }])
+  t.equal(h.capture.of('app_password_deleted').length, 1)
+  t.match(h.capture.of('app_password_deleted')[0], { user: 'ann@a.test', app_password_name: 'phone' })
+  t.equal(h.capture.log.bugs, 0)
+})
+
+t.test('M2: every other way to lose access ends sessions, too', async (t) => {
+  const yaml = 'onPasswordReset: revoke'
+  for (const [what, revoke, want] of [
+    ['delete-all', (h: House) => h.call('app-password.delete-all', { user: 'ann@a.test' }), 2],
+    ['delete-unused', (h: House) => h.call('app-password.delete-unused', { unusedForMs: 1 }), 2],
+    ['disable', (h: House) => h.call('user.disable', { address: 'ann@a.test' }), 2],
+    ['delete user', (h: House) => h.call('user.delete', { address: 'ann@a.test' }), 2],
+    [
+      'password reset, configured to revoke',
+      (h: House) => h.call('user.set-password', { address: 'ann@a.test', password: 'a new long password' }),
+      2,
+    ],
+    ['session.end by user', (h: House) => h.call('session.end', { user: 'ann@a.test' }), 2],
+  ] as const) {
+    const h = await house(t, { yaml })
+    await h.addUser('ann@a.test')
+    await h.addUser('bob@a.test')
+    const [one, two] = [await h.issue('ann@a.test'), await h.issue('ann@a.test')]
+    const bob = await h.issue('bob@a.test', { expiresInMs: 1_000_000 })
+    const e = edge(h.keeper)
+    for (const { password } of [one, two]) await e.login('ann@a.test', password)
+    await delay(5) // so that last use lies in the past
+    if (what !== 'delete-unused') await e.login('bob@a.test', bob.password)
+    t.match(await revoke(h), { sessionsEnded: want, unanswered: [] }, what)
+    t.equal(e.sessions.size, what === 'delete-unused' ? 0 : 1, 'and nobody else')
+    if (what === 'session.end by user') t.equal(await e.result('ann@a.test', one.password), 'in', 'may come back')
+    await h.close()
+  }
+})
+
+t.test('session.end: by session, by app password, and both must fit', async (t) => {
+  const h = await house(t)
+  await h.addUser('ann@a.test')
+  const [one, two] = [await h.issue('ann@a.test'), await h.issue('ann@a.test')]
+  const e = edge(h.keeper)
+  const [a, b, c] = [
+    await e.login('ann@a.test', one.password),
+    await e.login('ann@a.test', one.password),
+    await e.login('ann@a.test', two.password),
+  ]
+  t.match(await h.call('session.end', { id: a.id }), { sessionsEnded: 1 })
+  t.match(await h.call('session.end', { id: b.id, appPassword: two.id }), { sessionsEnded: 0 })
+  t.match(await h.call('session.end', { appPassword: two.id }), { sessionsEnded: 1 })
+  t.strictSame(e.told, [a.id, c.id])
+  await t.rejects(h.call('session.end', {}), { code: 'invalid' })
+  await t.rejects(h.call('session.end', { user: 'nobody@a.test' }), { code: 'not-found' })
+  t.match((await h.call('audit.list', {})).entries.filter(({ event }) => event === 'sessions_ended').length, 3)
+})
+
+t.test('M2: an edge that does not answer is named, after a second', async (t) => {
+  const h = await house(t, { endWithinMs: 40 })
+  await h.addUser('ann@a.test')
+  const { id, password } = await h.issue('ann@a.test')
+  await edge(h.keeper).login('ann@a.test', password)
+  await edge(h.keeper, { deaf: true }).login('ann@a.test', password)
+  t.match(await h.call('app-password.delete', { id }), { sessionsEnded: 1, unanswered: ['edge 2'] })
+})
+
+t.test('an app password that runs out ends its open sessions', async (t) => {
+  const time = { aheadMs: 0 }
+  const h = await house(t, { clock: () => new Date(Date.now() + time.aheadMs) })
+  await h.addUser('ann@a.test')
+  const { password } = await h.issue('ann@a.test', { expiresInMs: 60_000 })
+  const forever = await h.issue('ann@a.test')
+  const e = edge(h.keeper)
+  time.aheadMs = 59_950
+  const grant = await e.login('ann@a.test', password)
+  await e.login('ann@a.test', forever.password)
+  const deadline = Date.now() + 3000
+  while (e.told.length === 0 && Date.now() < deadline) await delay(5)
+  t.strictSame(e.told, [grant.id])
+})
+
+t.test('invariant 8, the keeper: revocations at random moments during logins, no survivor', async (t) => {
+  const h = await house(t, { yaml: 'limits: { perUser: 10000 }' })
+  await h.addUser('ann@a.test')
+  const edges = [edge(h.keeper), edge(h.keeper)]
+  let admitted = 0
+  let ended = 0
+  let refused = 0
+  for (let round = 0; round < 150; round++) {
+    const { id, password } = await h.issue('ann@a.test', { name: `round ${round}` })
+    // Some rounds begin cold, some with a login that is remembered, some with level 2 only.
+    if (round % 3 > 0) await edges[0]?.result('ann@a.test', password)
+    if (round % 3 === 2) h.keeper.bus.publish({ kind: 'all-changed' })
+    const moment = Math.floor(Math.random() * 12)
+    const logins: Promise<void>[] = []
+    let revoked: Promise<unknown> = Promise.resolve()
+    for (let i = 0; i < 12; i++) {
+      if (i === moment) revoked = h.call('app-password.delete', { id })
+      const e = edges[i % 2] ?? edge(h.keeper)
+      logins.push(
+        (async () => {
+          try {
+            const grant = await e.admit(attempt('ann@a.test', password))
+            admitted += 1
+            if (Math.random() < 0.5) await (Math.random() < 0.5 ? turn() : null)
+            // An end may have come while it was dialling: then the edge has answered already.
+            if (e.sessions.has(grant.id)) e.settle(grant, 'accepted')
+          } catch (error) {
+            if (!(error instanceof LoginFailure)) throw error
+            t.match(error.reason, /^(app-password-deleted|bad-credentials)$/)
+            refused += 1
+          }
+        })(),
+      )
+      if (Math.random() < 0.3) await (Math.random() < 0.5 ? turn() : null)
+    }
+    await Promise.all([...logins, revoked])
+    await turn()
+    await turn()
+    const left = (await h.call('session.list', {})).sessions
+    if (left.length > 0) t.fail(`round ${round}: ${left.length} sessions survived`)
+    if (edges.some(({ sessions }) => sessions.size > 0)) t.fail(`round ${round}: an edge kept a session`)
+    ended = edges.reduce((sum, { told }) => sum + told.length, 0)
+  }
+  t.ok(admitted > 100 && refused > 100 && ended > 50, `${admitted} admitted, ${refused} refused, ${ended} ended`)
+  t.equal(h.capture.log.bugs, 0)
+})
+
+t.test('500 sessions of one app password: all gone within a second', async (t) => {
+  const h = await house(t, { yaml: 'limits: { perUser: 1000 }' })
+  await h.addUser('ann@a.test')
+  const { id, password } = await h.issue('ann@a.test')
+  const edges = Array.from({ length: 5 }, () => edge(h.keeper))
+  for (let i = 0; i < 500; i++) await edges[i % 5]?.login('ann@a.test', password)
+  const start = performance.now()
+  t.match(await h.call('app-password.delete', { id }), { sessionsEnded: 500, unanswered: [] })
+  t.ok(performance.now() - start < 1000, `${Math.round(performance.now() - start)} ms`)
+  const counts = (await h.metrics.revocation.get()).values
+  t.equal(counts.find(({ metricName }) => metricName?.endsWith('_count'))?.value, 500)
+})
+
+t.test('an edge whose channel broke: it resumes, and is told which sessions are to end', async (t) => {
+  const h = await house(t)
+  const [ann, bob] = [await h.addUser('ann@a.test'), await h.addUser('bob@a.test')]
+  const [kept, deleted] = [await h.issue('ann@a.test'), await h.issue('ann@a.test')]
+  const expired = await h.issue('ann@a.test', { expiresInMs: 1 })
+  const narrow = await h.issue('ann@a.test', { networks: ['10.0.0.0/8'], protocols: ['imap'] })
+  const disabled = await h.issue('bob@a.test')
+  await h.call('app-password.delete', { id: deleted.id })
+  await h.call('user.disable', { address: 'bob@a.test' })
+  const session = (
+    grantId: string,
+    userId: string,
+    appPasswordId: string,
+    patch: Partial<LiveSession> = {},
+  ): LiveSession => ({
+    grantId,
+    userId,
+    logName: 'ann@a.test',
+    appPassword: { id: appPasswordId, name: 'phone' },
+    protocol: 'imap',
+    ip: '192.0.2.1',
+    port: 1,
+    startedAt: Date.now() - 5000,
+    settled: true,
+    ...patch,
+  })
+  const e = edge(h.keeper)
+  const answer = await e.port.resume([
+    session('kept', ann.id, kept.id),
+    session('kept, connecting', ann.id, kept.id, { settled: false }),
+    session('deleted', ann.id, deleted.id),
+    session('expired', ann.id, expired.id),
+    session('elsewhere', ann.id, narrow.id),
+    session('elsewhere, allowed', ann.id, narrow.id, { ip: '10.1.1.1' }),
+    session('other protocol', ann.id, narrow.id, { ip: '10.1.1.1', protocol: 'smtp' }),
+    session('disabled', bob.id, disabled.id),
+    session('nobody', 'no such user', 'no such app password'),
+    session('primary', ann.id, '', { appPassword: null }),
+  ])
+  t.strictSame(answer.toSorted(), [
+    'deleted',
+    'disabled',
+    'elsewhere',
+    'expired',
+    'nobody',
+    'other protocol',
+    'primary',
+  ])
+  t.match(
+    (await h.call('session.list', { user: 'ann@a.test' })).sessions.filter(({ id }) => id.startsWith('kept')),
+    [
+      { id: 'kept', state: 'open', upstream: null },
+      { id: 'kept, connecting', state: 'connecting' },
+    ],
+  )
+  for (const id of answer) e.port.ended(id, { reason: 'revoked', netInBytes: 0, netOutBytes: 0, durationMs: 0 })
+  e.port.settle('kept, connecting', 'accepted')
+  e.sessions.set('kept', true).set('kept, connecting', true)
+  t.match(await h.call('app-password.delete', { id: kept.id }), { sessionsEnded: 2, unanswered: [] })
+  t.equal(h.capture.log.bugs, 0)
+})
+
+t.test('an edge that dies leaves nothing behind, and no charge', async (t) => {
+  const h = await house(t, { throttleDelaysMs: [1000] })
+  await h.addUser('ann@a.test')
+  const { password } = await h.issue('ann@a.test')
+  const e = edge(h.keeper)
+  const grants: Grant[] = []
+  for (let i = 0; i < 3; i++) grants.push(await e.admit(attempt('ann@a.test', password)))
+  await e.login('ann@a.test', password)
+  e.port.close()
+  t.strictSame(await h.call('session.list', {}), { sessions: [], next: null })
+  for (const grant of grants) e.port.settle(grant.id, 'accepted')
+  t.equal(h.capture.log.bugs, 0)
+})
