@@ -97,6 +97,8 @@ export const END_REASONS = [
   'client-closed',
   'upstream-closed',
   'idle',
+  /** One side did not take what waited for it, or went on for too long after the other had finished. */
+  'stalled',
   /** The keeper ended it: its credential was deleted or narrowed, its user disabled, or an operator asked. */
   'revoked',
   /** The edge is shutting down. */

@@ -1,0 +1,256 @@
+/**
+ * Opens a connection to an upstream: name, TCP, PROXY header, TLS, all inside one deadline.
+ *
+ * Hosts are tried in their order. A breaker for each keeps us from waiting for one that keeps failing; when all are open the
+ * first is tried anyway, because a wrong guess of ours must not be an outage. A name is resolved once and connected to, and the
+ * certificate is verified by name.
+ */
+
+import type { Socket } from 'node:net'
+import { connect as connectTcp } from 'node:net'
+import type { SecureContext, TLSSocket } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
+import type { Endpoint, Peer, UpstreamTarget } from '../../contract/admission.ts'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import { createBreakers } from './breaker.ts'
+import { formatProxyHeader } from './proxy-header.ts'
+import { SocketReader } from './source.ts'
+import type { ClientTls } from './tls.ts'
+import { clientOptions, trusting } from './tls.ts'
+import { Wire, WireError } from './wire.ts'
+
+export type DialErrorCode =
+  | 'ERR_DIAL_DNS'
+  | 'ERR_DIAL_REFUSED'
+  | 'ERR_DIAL_TIMEOUT'
+  | 'ERR_DIAL_UNREACHABLE'
+  /** The certificate or the handshake. */
+  | 'ERR_DIAL_TLS'
+  | 'ERR_DIAL_ABORTED'
+
+/** No connection to an upstream. The message names the host and what came back. */
+export class DialError extends Error {
+  readonly code: DialErrorCode
+  constructor(code: DialErrorCode, message: string, options?: { readonly cause: unknown }) {
+    super(message, options)
+    this.name = 'DialError'
+    this.code = code
+  }
+}
+
+export interface DialerOptions {
+  /** For all hosts together, and for the login dialogue that follows. Default 10 s. */
+  readonly deadlineMs?: number
+  /** Failures in a row that open a host's breaker. Default 3. */
+  readonly breakerFailures?: number
+  /** How long an open breaker waits before one connection may try again. Default 10 s. */
+  readonly breakerOpenMs?: number
+  readonly log?: Log
+  readonly metrics?: Metrics
+}
+
+export interface Dialer {
+  /**
+   * Connects to one of the target's hosts. The wire has the budget of the upstream's login dialogue and what is left of the
+   * deadline; `wire.dialled` is what STARTTLS has to verify.
+   *
+   * @param client whose connection this is for: told in the PROXY header
+   * @param signal gives the dial up at once
+   * @throws DialError
+   */
+  dial(target: UpstreamTarget, client: Peer, signal: AbortSignal): Promise<Wire>
+}
+
+const DEADLINE_MS = 10_000
+/** threats D2: all that an upstream may say before we are logged in. */
+const BUDGET_BYTES = 64 * 1024
+/** Trust for upstreams: one context for each set of authorities in the configuration. */
+const MAX_CONTEXTS = 64
+const KEEP_ALIVE_MS = 60_000
+
+export function createDialer(options: DialerOptions = {}): Dialer {
+  const deadlineMs = options.deadlineMs ?? DEADLINE_MS
+  const breakers = createBreakers(options.breakerFailures ?? 3, options.breakerOpenMs ?? 10_000)
+  const contexts = new Map<string | null, SecureContext>()
+
+  function contextFor(ca: string | null): SecureContext {
+    const known = contexts.get(ca)
+    if (known) return known
+    if (contexts.size >= MAX_CONTEXTS) contexts.clear()
+    const context = trusting(ca)
+    contexts.set(ca, context)
+    return context
+  }
+
+  function noteBreaker(target: UpstreamTarget, { host, port }: Endpoint, isOpen: boolean): void {
+    options.metrics?.upstreamBreaker.set({ upstream: target.name, host: `${host}:${port}` }, isOpen ? 1 : 0)
+  }
+
+  async function dial(target: UpstreamTarget, client: Peer, signal: AbortSignal): Promise<Wire> {
+    const deadline = AbortSignal.timeout(deadlineMs)
+    const endsAt = performance.now() + deadlineMs
+    const hosts = breakers.order(target.hosts)
+    let last: DialError | null = null
+    for (const [index, endpoint] of hosts.entries()) {
+      // A host that says nothing must leave time for the next one.
+      const shareMs = Math.max(1, (endsAt - performance.now()) / (hosts.length - index))
+      try {
+        const wire = await dialHost({
+          target,
+          endpoint,
+          client,
+          context: contextFor(target.ca),
+          shareMs,
+          signal,
+          deadline,
+        })
+        if (breakers.succeeded(endpoint)) noteBreaker(target, endpoint, false)
+        return wire
+      } catch (error) {
+        if (!(error instanceof DialError) || error.code === 'ERR_DIAL_ABORTED') throw error
+        last = error
+        if (breakers.failed(endpoint)) noteBreaker(target, endpoint, true)
+        if (index + 1 < hosts.length) {
+          options.log?.event(
+            'warn',
+            'upstream_failed',
+            'no connection to a host of the upstream; the next one is tried',
+            {
+              upstream: target.name,
+              error_code: error.code,
+              detail: error.message,
+            },
+          )
+        }
+      }
+    }
+    throw last ?? new DialError('ERR_DIAL_UNREACHABLE', `the upstream ${target.name} has no hosts`)
+  }
+
+  return { dial }
+}
+
+interface Call {
+  readonly target: UpstreamTarget
+  readonly endpoint: Endpoint
+  readonly client: Peer
+  readonly context: SecureContext
+  readonly shareMs: number
+  readonly signal: AbortSignal
+  readonly deadline: AbortSignal
+}
+
+async function dialHost(call: Call): Promise<Wire> {
+  const { target, endpoint, client, context, deadline } = call
+  const { host, port } = endpoint
+  const dialled: ClientTls = { side: 'client', serverName: target.serverName ?? host, context }
+  const reader = new SocketReader()
+  const base = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, allowHalfOpen: true }
+  const wireOptions = { budgetBytes: BUDGET_BYTES, deadline, dialled }
+
+  // With a PROXY header something is said before TLS, so TLS comes on top of a socket that is connected already.
+  if (target.tls === 'implicit' && target.proxyProtocol === null) {
+    const socket = connectTls({ ...base, ...clientOptions(dialled), ...({ onread: reader.onread } as object) })
+    reader.attach(socket, true)
+    await connected(socket, reader, 'secureConnect', call)
+    return new Wire(socket, { ...wireOptions, reader })
+  }
+  const socket = connectTcp({ ...base, onread: reader.onread })
+  reader.attach(socket, true)
+  await connected(socket, reader, 'connect', call)
+  const wire = new Wire(socket, { ...wireOptions, reader })
+  if (target.proxyProtocol !== null) {
+    wire.write(
+      formatProxyHeader(target.proxyProtocol, {
+        sourceIp: client.ip,
+        sourcePort: client.port,
+        destinationIp: client.localIp,
+        destinationPort: client.localPort,
+      }),
+    )
+  }
+  if (target.tls !== 'implicit') return wire
+  const giveUp = () => wire[Symbol.dispose]()
+  call.signal.addEventListener('abort', giveUp, { once: true })
+  try {
+    await wire.startTls({ ...dialled, handshakeMs: call.shareMs })
+    return wire
+  } catch (error) {
+    giveUp()
+    if (call.signal.aborted) throw new DialError('ERR_DIAL_ABORTED', `the call to ${host}:${port} was given up`)
+    if (!(error instanceof WireError)) throw error
+    throw new DialError('ERR_DIAL_TLS', `TLS with ${host}:${port}: ${error.message}`, { cause: error })
+  } finally {
+    call.signal.removeEventListener('abort', giveUp)
+  }
+}
+
+/** Waits until a socket is up; destroys it otherwise. */
+function connected(
+  socket: Socket | TLSSocket,
+  reader: SocketReader,
+  event: 'connect' | 'secureConnect',
+  { endpoint, shareMs, signal, deadline }: Call,
+): Promise<void> {
+  const where = `${endpoint.host}:${endpoint.port}`
+  return new Promise((resolve, reject) => {
+    let isConnected = false
+    const done = (error: DialError | null) => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+      deadline.removeEventListener('abort', onTimeout)
+      socket.off('connect', onTcp)
+      socket.off(event, onUp)
+      if (error === null) return resolve()
+      socket.destroy()
+      reject(error)
+    }
+    const onTcp = () => {
+      isConnected = true
+    }
+    const onUp = () => {
+      socket.pause()
+      done(null)
+    }
+    const onTimeout = () => {
+      const what = isConnected ? 'TLS did not come about' : 'no connection'
+      done(new DialError('ERR_DIAL_TIMEOUT', `${what} with ${where} in time`))
+    }
+    const onAbort = () => done(new DialError('ERR_DIAL_ABORTED', `the call to ${where} was given up`))
+    const timer = setTimeout(onTimeout, shareMs)
+    socket.once('connect', onTcp)
+    socket.once(event, onUp)
+    reader.take({
+      data: (_, release) => release?.(),
+      end: () => done(new DialError('ERR_DIAL_TLS', `${where} hung up during the handshake`)),
+      closed: (error) => done(asDialError(error, where, isConnected)),
+    })
+    if (deadline.aborted) onTimeout()
+    else deadline.addEventListener('abort', onTimeout, { once: true })
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+function asDialError(cause: NodeJS.ErrnoException | null, where: string, isConnected: boolean): DialError {
+  const code = cause?.code ?? ''
+  if (isConnected) {
+    const words =
+      cause === null ? 'it hung up during the handshake' : `${cause.message}${code === '' ? '' : ` (${code})`}`
+    return new DialError('ERR_DIAL_TLS', `TLS with ${where}: ${words}`, { cause })
+  }
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EAI_FAIL':
+    case 'EAI_NODATA':
+      return new DialError('ERR_DIAL_DNS', `the name of ${where} can't be resolved (${code})`, { cause })
+    case 'ECONNREFUSED':
+      return new DialError('ERR_DIAL_REFUSED', `nothing listens at ${where} (${code})`, { cause })
+    case 'ETIMEDOUT':
+      return new DialError('ERR_DIAL_TIMEOUT', `no connection with ${where} in time (${code})`, { cause })
+    default:
+      return new DialError('ERR_DIAL_UNREACHABLE', `no connection with ${where} (${code || cause?.message})`, { cause })
+  }
+}

@@ -1,0 +1,340 @@
+/**
+ * Accepts connections on one port and makes of each a `Wire` and a `Peer`.
+ *
+ * In this order: limits, PROXY header (from listed networks, and mandatory there), TLS where it is implicit. One deadline runs
+ * from the accept to the end of the login, and nothing that the client does extends it (threats A11).
+ */
+
+import type { Server, Socket } from 'node:net'
+import { BlockList, createServer, isIPv6 } from 'node:net'
+import type { Peer, ProtocolName, TlsMode } from '../../contract/admission.ts'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { ProxiedAddresses } from './proxy-header.ts'
+import { parseProxyHeader, unmapped } from './proxy-header.ts'
+import { SocketReader } from './source.ts'
+import type { TlsContexts } from './tls.ts'
+import { Wire, WireError } from './wire.ts'
+
+export interface ListenerLimits {
+  /** Open connections of this listener. */
+  readonly connections: number
+  /** Of them from one address: a v4 address, or the /64 of a v6 one. */
+  readonly perAddress: number
+  /** From accept to the end of a login. */
+  readonly loginMs: number
+  /** Default 15 s. */
+  readonly handshakeMs?: number
+  /** Default 5 s. */
+  readonly proxyHeaderMs?: number
+}
+
+export interface ListenerOptions {
+  /** For the log: 'imap:993'. */
+  readonly name: string
+  readonly protocol: ProtocolName
+  /** An address, or undefined for all of both families. */
+  readonly bind: string | undefined
+  /** 0: any free one. */
+  readonly port: number
+  /** Several processes share the port (SO_REUSEPORT). */
+  readonly reusePort: boolean
+  readonly tls: TlsMode
+  /** Needed for 'implicit'. */
+  readonly contexts: TlsContexts | null
+  /** CIDR blocks that must begin with a PROXY header; from anywhere else one is garbage. */
+  readonly proxyFrom: readonly string[]
+  readonly limits: ListenerLimits
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Takes the wire over. What it rejects with is a bug, and ends that connection only. */
+  onConnection(wire: Wire, peer: Peer): Promise<void>
+}
+
+export interface Listener {
+  readonly name: string
+  /** Binds. Resolves with the port. */
+  start(): Promise<number>
+  /** Closes the listening socket. Open connections go on. */
+  stop(): Promise<void>
+  /** Ends the login deadline of all that have not logged in: they are told as if their time was up. */
+  expireLogins(): void
+  /** Destroys every connection that is still open. */
+  destroyAll(): void
+  readonly connections: number
+}
+
+const BUDGET_BYTES = 64 * 1024
+const PROXY_HEADER_MS = 5000
+const HANDSHAKE_MS = 15_000
+const KEEP_ALIVE_MS = 60_000
+const BACKLOG = 1024
+/** After the process ran out of descriptors. */
+const ACCEPT_PAUSE_MS = 200
+/** Deadlines are kept in slots of this length, each with one timer. */
+const SLOT_MS = 250
+
+export function createListener(options: ListenerOptions): Listener {
+  const { limits, log, metrics, protocol } = options
+  const handshakeMs = limits.handshakeMs ?? HANDSHAKE_MS
+  const proxied = blockListOf(options.proxyFrom)
+  const sockets = new Set<Socket>()
+  const perAddress = new Map<string, number>()
+  const deadlines = createDeadlines(limits.loginMs)
+  let port = options.port
+
+  const server: Server = createServer({
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+    pauseOnConnect: true,
+  })
+  server.on('connection', (socket) => accept(socket))
+
+  function turnAway(socket: Socket, why: string): void {
+    log.event('debug', 'connection_closed', 'connection refused', {
+      listener: options.name,
+      remote_ip: unmapped(socket.remoteAddress ?? ''),
+      reason: why,
+    })
+    socket.on('error', () => {})
+    socket.destroy()
+  }
+
+  function accept(socket: Socket): void {
+    const ip = unmapped(socket.remoteAddress ?? '')
+    if (ip === '') {
+      turnAway(socket, 'gone')
+      return
+    }
+    if (sockets.size >= limits.connections) {
+      turnAway(socket, 'connections')
+      return
+    }
+    const isProxied = proxied?.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4') ?? false
+    const claim = isProxied ? null : claimAddress(ip)
+    if (claim === 'full') {
+      turnAway(socket, 'perAddress')
+      return
+    }
+    sockets.add(socket)
+    metrics.connections.inc({ protocol, state: 'open' })
+    const claims: (() => void)[] = claim === null ? [] : [claim]
+    socket.once('close', () => {
+      sockets.delete(socket)
+      metrics.connections.dec({ protocol, state: 'open' })
+      for (const giveUp of claims) giveUp()
+    })
+    void serve(socket, ip, isProxied, claims)
+  }
+
+  /** Counts a connection for its address. Returns how to give the place back. */
+  function claimAddress(ip: string): (() => void) | 'full' {
+    const key = addressBlock(ip)
+    const count = perAddress.get(key) ?? 0
+    if (count >= limits.perAddress) return 'full'
+    perAddress.set(key, count + 1)
+    return () => {
+      const now = (perAddress.get(key) ?? 1) - 1
+      if (now > 0) perAddress.set(key, now)
+      else perAddress.delete(key)
+    }
+  }
+
+  async function serve(socket: Socket, ip: string, isProxied: boolean, claims: (() => void)[]): Promise<void> {
+    const deadline = deadlines.next()
+    const reader = new SocketReader()
+    reader.attach(socket, false)
+    const local = { localIp: unmapped(socket.localAddress ?? ''), localPort: socket.localPort ?? port }
+    let peer: Peer = { ip, port: socket.remotePort ?? 0, ...local, tls: null }
+    let wire: Wire | null = null
+    try {
+      if (isProxied) {
+        const addresses = await readProxyHeader(socket, reader, limits.proxyHeaderMs ?? PROXY_HEADER_MS)
+        if (addresses) {
+          peer = {
+            ip: addresses.sourceIp,
+            port: addresses.sourcePort,
+            localIp: addresses.destinationIp,
+            localPort: addresses.destinationPort,
+            tls: null,
+          }
+          const claim = claimAddress(peer.ip)
+          if (claim === 'full') {
+            turnAway(socket, 'perAddress')
+            return
+          }
+          claims.push(claim)
+        }
+      }
+      wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader })
+      if (options.tls === 'implicit') {
+        if (options.contexts === null) throw new Error(`listener ${options.name} has no certificate`)
+        const tls = await wire.startTls({ side: 'server', contexts: options.contexts, handshakeMs })
+        peer = { ...peer, tls }
+      }
+    } catch (error) {
+      wire?.[Symbol.dispose]()
+      socket.destroy()
+      if (error instanceof WireError || error instanceof ProxyHeaderError) {
+        log.event('debug', 'connection_closed', 'connection ended before it began', {
+          listener: options.name,
+          remote_ip: peer.ip,
+          error_code: error.code,
+          detail: error.message,
+        })
+      } else bug(error)
+      return
+    }
+    try {
+      await options.onConnection(wire, peer)
+    } catch (error) {
+      socket.destroy()
+      bug(error)
+    }
+  }
+
+  function bug(error: unknown): void {
+    metrics.bugs.inc()
+    log.bug(error, 'a connection was ended by a fault in this program', { listener: options.name, protocol })
+  }
+
+  // Out of descriptors: Node drops what it can't accept and says so here. Trying again at once would only burn CPU.
+  let isPaused = false
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EMFILE' && error.code !== 'ENFILE') return
+    if (isPaused) return
+    isPaused = true
+    log.event(
+      'error',
+      'warning',
+      'out of file descriptors: connections wait; raise LimitNOFILE or lower limits.connections',
+      { listener: options.name, error_code: error.code },
+    )
+    setTimeout(() => {
+      isPaused = false
+    }, ACCEPT_PAUSE_MS).unref()
+  })
+
+  return {
+    name: options.name,
+    start() {
+      return new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(
+          { port: options.port, host: options.bind, backlog: BACKLOG, reusePort: options.reusePort, exclusive: true },
+          () => {
+            server.off('error', reject)
+            const address = server.address()
+            if (address !== null && typeof address === 'object') port = address.port
+            resolve(port)
+          },
+        )
+      })
+    },
+    stop() {
+      // Resolves when the port is free, not when the last connection has ended: close() does that at once.
+      server.close()
+      return Promise.resolve()
+    },
+    expireLogins: () => deadlines.expireAll(),
+    destroyAll() {
+      for (const socket of sockets) socket.destroy()
+    },
+    get connections() {
+      return sockets.size
+    },
+  }
+}
+
+/** What did not begin with the PROXY header that it owes. */
+class ProxyHeaderError extends Error {
+  readonly code = 'ERR_PROXY_HEADER'
+}
+
+/** Reads the header; what follows it stays in the socket. null: the proxy speaks for itself. */
+function readProxyHeader(socket: Socket, reader: SocketReader, withinMs: number): Promise<ProxiedAddresses | null> {
+  return new Promise((resolve, reject) => {
+    let bytes = Buffer.alloc(0)
+    const finish = (error: string | null, addresses: ProxiedAddresses | null = null) => {
+      clearTimeout(timer)
+      socket.pause()
+      reader.take({ data: () => {}, end: () => {}, closed: () => {} })
+      if (error === null) resolve(addresses)
+      else reject(new ProxyHeaderError(error))
+    }
+    const timer = setTimeout(() => finish(`no PROXY header within ${withinMs} ms`), withinMs)
+    reader.take({
+      data(more) {
+        bytes = Buffer.concat([bytes, more])
+        const header = parseProxyHeader(bytes)
+        if (header.kind === 'more') return
+        if (header.kind === 'bad') return finish(header.why)
+        const rest = bytes.subarray(header.length)
+        finish(null, header.addresses)
+        if (rest.length > 0) socket.unshift(rest)
+      },
+      end: () => finish('the connection ended before its PROXY header'),
+      closed: () => finish('the connection ended before its PROXY header'),
+    })
+    socket.resume()
+  })
+}
+
+/** The unit that address limits count: a v4 address, or the /64 of a v6 one, which is what one customer has. */
+export function addressBlock(ip: string): string {
+  if (!isIPv6(ip)) return ip
+  const [head = '', tail] = ip.split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const groups =
+    tail === undefined ? before : [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
+  return `${groups.slice(0, 4).join(':')}::/64`
+}
+
+function blockListOf(networks: readonly string[]): BlockList | null {
+  if (networks.length === 0) return null
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    list.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family)
+  }
+  return list
+}
+
+/**
+ * Login deadlines. Connections accepted within the same quarter of a second share one signal and one timer, so a flood of
+ * connections costs no timer each; they get up to that much more time, never less.
+ */
+function createDeadlines(ms: number) {
+  const slots = new Set<{ controller: AbortController; timer: NodeJS.Timeout }>()
+  let current: { signal: AbortSignal; until: number } | null = null
+  return {
+    next(): AbortSignal {
+      const now = performance.now()
+      if (current && now < current.until && !current.signal.aborted) return current.signal
+      const controller = new AbortController()
+      const slot = {
+        controller,
+        timer: setTimeout(() => {
+          slots.delete(slot)
+          controller.abort()
+        }, ms + SLOT_MS),
+      }
+      slot.timer.unref()
+      slots.add(slot)
+      current = { signal: controller.signal, until: now + SLOT_MS }
+      return controller.signal
+    },
+    expireAll(): void {
+      for (const slot of slots) {
+        clearTimeout(slot.timer)
+        slot.controller.abort()
+      }
+      slots.clear()
+      current = null
+    },
+  }
+}

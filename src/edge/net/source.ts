@@ -1,0 +1,162 @@
+/**
+ * A socket's bytes, and whose they are: one sink at a time.
+ *
+ * A reader listens to its socket from the first moment to the last, so there is no gap in which an error would be nobody's.
+ * Wire and splice take turns as its sink. Sockets that we dial are read through Node's `onread`, which costs about 40 % less
+ * CPU per byte than 'data' events: quiet ones read into one scratch buffer for the whole process and copy, busy ones read into
+ * buffers from a pool, which are in use until the write that they were given to calls back.
+ */
+
+import type { OnReadOpts, Socket } from 'node:net'
+
+/** Where bytes go. Called in order; nothing more comes after `closed`. */
+export interface Sink {
+  /** `bytes` are the sink's to keep when `release` is null; otherwise they are lent until it calls `release`, once. */
+  data(bytes: Buffer, release: (() => void) | null): void
+  /** The peer has finished sending. */
+  end(): void
+  /** The socket is gone. `error` is null when it went in good order. */
+  closed(error: NodeJS.ErrnoException | null): void
+}
+
+/** As much as one read may bring; larger scratch buffers bring nothing (a plain socket hands over 64 KiB at once). */
+const SCRATCH_BYTES = 64 * 1024
+const POOLED_BYTES = 256 * 1024
+/** A read of this size says that there is more to come. TLS never brings more than 16 KiB at once (RFC 8446 §5.1). */
+const BULK_BYTES = 16 * 1024
+/** A rest smaller than this is not worth another read. */
+const MIN_ROOM_BYTES = 16 * 1024
+/** Buffers lent out at once in one process: 32 MiB. Beyond that busy sockets copy like quiet ones. */
+const MAX_LENT = 128
+/** Free buffers kept for the next download. */
+const MAX_FREE = 16
+
+const SCRATCH = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+
+/** A pooled buffer, filled from the front; back in the pool when nobody uses any part of it. */
+class Lent {
+  readonly bytes: Buffer
+  used = 0
+  /** The reader that fills it, and every part that has been handed out. */
+  #users = 1
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  lend(): () => void {
+    this.#users += 1
+    return () => this.release()
+  }
+
+  release(): void {
+    this.#users -= 1
+    if (this.#users === 0) giveBack(this.bytes)
+  }
+}
+
+const free: Buffer[] = []
+let lent = 0
+
+function borrow(): Lent | null {
+  if (lent >= MAX_LENT) return null
+  lent += 1
+  return new Lent(free.pop() ?? Buffer.allocUnsafeSlow(POOLED_BYTES))
+}
+
+function giveBack(bytes: Buffer): void {
+  lent -= 1
+  if (free.length < MAX_FREE) free.push(bytes)
+}
+
+/** How many pooled buffers are in use; for tests and for whoever looks for a leak. */
+export function lentBuffers(): number {
+  return lent
+}
+
+export class SocketReader {
+  #sink: Sink | null = null
+  #pool: Lent | null = null
+  #isBusy = false
+  #ended = false
+  #closed = false
+  #error: NodeJS.ErrnoException | null = null
+
+  /** Give this to `net.connect` or `tls.connect`, then call `attach(socket, true)`. */
+  readonly onread: OnReadOpts = {
+    buffer: () => this.#room(),
+    callback: (count, buffer) => this.#read(count, buffer as Buffer),
+  }
+
+  /** Listens to a socket. It stays as it is, paused or flowing; reading starts with `socket.resume()`. */
+  attach(socket: Socket, usesOnread: boolean): void {
+    if (!usesOnread) socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+  }
+
+  /** Stops listening, for whoever wraps the socket (TLS). It must be listened to again at once. */
+  detach(socket: Socket): void {
+    socket.off('data', this.#onData)
+    socket.off('end', this.#onEnd)
+    socket.off('error', this.#onError)
+    socket.off('close', this.#onClose)
+  }
+
+  /** The new owner of what comes next. What happened before is told at once: a FIN, an error, the end. */
+  take(sink: Sink): void {
+    this.#sink = sink
+    if (this.#ended) sink.end()
+    if (this.#closed) sink.closed(this.#error)
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    this.#sink?.data(bytes, null)
+  }
+
+  readonly #onEnd = (): void => {
+    this.#ended = true
+    this.#sink?.end()
+  }
+
+  readonly #onError = (error: NodeJS.ErrnoException): void => {
+    this.#error ??= error
+  }
+
+  readonly #onClose = (): void => {
+    this.#closed = true
+    this.#pool?.release()
+    this.#pool = null
+    this.#sink?.closed(this.#error)
+  }
+
+  /** Where the next read goes. */
+  #room(): Buffer {
+    if (this.#closed) return SCRATCH
+    if (!this.#isBusy) {
+      this.#pool?.release()
+      this.#pool = null
+      return SCRATCH
+    }
+    if (this.#pool && POOLED_BYTES - this.#pool.used < MIN_ROOM_BYTES) {
+      this.#pool.release()
+      this.#pool = null
+    }
+    this.#pool ??= borrow()
+    return this.#pool ? this.#pool.bytes.subarray(this.#pool.used) : SCRATCH
+  }
+
+  #read(count: number, buffer: Buffer): boolean {
+    this.#isBusy = count >= BULK_BYTES
+    const pool = this.#pool
+    if (pool === null || buffer === SCRATCH) {
+      this.#sink?.data(Buffer.from(buffer.subarray(0, count)), null)
+    } else {
+      const part = pool.bytes.subarray(pool.used, pool.used + count)
+      pool.used += count
+      this.#sink?.data(part, pool.lend())
+    }
+    return true
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * TLS, as either side: certificate contexts and the choice among them, ticket keys, the handshake.
+ *
+ * One `TlsContexts` serves all listeners of a process that want the same minimum version; a reload swaps what it holds, so new
+ * handshakes get the new certificates and open connections notice nothing.
+ */
+
+import { X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { isIP } from 'node:net'
+import type { SecureContext, SecureContextOptions, SecureVersion } from 'node:tls'
+import { checkServerIdentity, connect, createSecureContext, TLSSocket } from 'node:tls'
+import type { TlsInfo } from '../../contract/admission.ts'
+import { SocketReader } from './source.ts'
+
+/** A certificate (chain) and its key, PEM, with the names of the files that they were read from, for messages. */
+export interface CertificatePair {
+  readonly cert: string
+  readonly key: string
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+/** A pair that can't be used. The message names both files. */
+export class CertificateError extends Error {
+  readonly code = 'ERR_TLS_CERTIFICATE'
+  constructor(message: string, options?: { readonly cause: unknown }) {
+    super(message, options)
+    this.name = 'CertificateError'
+  }
+}
+
+// The cheapest of what every client of the last ten years knows comes first (docs/performance.md).
+const CIPHERS =
+  'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA'
+const CURVES = 'X25519:P-256:P-384'
+/** TLS-level minimum of both sides. RFC 8996 retires everything older. */
+const MIN_VERSION: SecureVersion = 'TLSv1.2'
+
+export interface TlsContextsOptions {
+  /** The first is for clients that name no server, or one that nobody has. At least one. */
+  readonly pairs: readonly CertificatePair[]
+  readonly minVersion?: SecureVersion
+  /** 48 bytes, the same in every edge, so that a session can be resumed in any of them (RFC 5077). */
+  readonly ticketKeys?: Buffer
+}
+
+interface Held {
+  readonly context: SecureContext
+  /** Lower-case names of the certificate, '*.' in front for wildcards. */
+  readonly names: readonly string[]
+}
+
+/** The certificates of a process. @throws CertificateError from the constructor and from `reload`, which then changes nothing */
+export class TlsContexts {
+  #held: readonly Held[]
+  #options: TlsContextsOptions
+
+  constructor(options: TlsContextsOptions) {
+    this.#options = options
+    this.#held = hold(options)
+  }
+
+  /** New certificates or ticket keys for the handshakes to come. */
+  reload(options: Partial<TlsContextsOptions>): void {
+    const next = { ...this.#options, ...options }
+    this.#held = hold(next)
+    this.#options = next
+  }
+
+  /** For a client that asked for `serverName` (RFC 6066 §3). */
+  choose(serverName: string | null): SecureContext {
+    const wanted = serverName?.toLowerCase()
+    const chosen =
+      wanted === undefined ? undefined : this.#held.find(({ names }) => names.some((name) => covers(name, wanted)))
+    const held = chosen ?? this.#held[0]
+    if (held === undefined) throw new CertificateError('there is no certificate')
+    return held.context
+  }
+}
+
+/** A wildcard stands for one label, the leftmost (RFC 6125 §6.4.3). */
+function covers(name: string, wanted: string): boolean {
+  if (!name.startsWith('*.')) return name === wanted
+  const dot = wanted.indexOf('.')
+  return dot > 0 && wanted.slice(dot + 1) === name.slice(2)
+}
+
+function hold({ pairs, minVersion = MIN_VERSION, ticketKeys }: TlsContextsOptions): readonly Held[] {
+  if (pairs.length === 0) throw new CertificateError('there is no certificate')
+  return pairs.map((pair) => ({ context: contextOf(pair, minVersion, ticketKeys), names: namesOf(pair) }))
+}
+
+function contextOf(pair: CertificatePair, minVersion: SecureVersion, ticketKeys: Buffer | undefined): SecureContext {
+  const options: SecureContextOptions = {
+    cert: pair.cert,
+    key: pair.key,
+    minVersion,
+    ciphers: CIPHERS,
+    ecdhCurve: CURVES,
+    honorCipherOrder: true,
+    ...(ticketKeys && { ticketKeys }),
+  }
+  try {
+    return createSecureContext(options)
+  } catch (cause) {
+    throw new CertificateError(
+      `${pair.certFile} and ${pair.keyFile} can't be used together: ${(cause as Error).message}`,
+      { cause },
+    )
+  }
+}
+
+function namesOf(pair: CertificatePair): readonly string[] {
+  try {
+    const { subjectAltName, subject } = new X509Certificate(pair.cert)
+    const names = [...(subjectAltName ?? '').matchAll(/DNS:([^,\s]+)/g)].map((match) => (match[1] ?? '').toLowerCase())
+    const commonName = /^CN=(.+)$/m.exec(subject ?? '')?.[1]
+    return names.length > 0 || commonName === undefined ? names : [commonName.toLowerCase()]
+  } catch (cause) {
+    throw new CertificateError(`${pair.certFile} is no certificate: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** Our side is the server's. */
+export interface ServerTls {
+  readonly side: 'server'
+  readonly contexts: TlsContexts
+  /** Default 15 s. */
+  readonly handshakeMs?: number
+}
+
+/** Our side is the client's. */
+export interface ClientTls {
+  readonly side: 'client'
+  /** What the certificate must be for: a host name or an address. */
+  readonly serverName: string
+  /** Whom to trust, and from which version of TLS on: `trusting(ca)`. */
+  readonly context: SecureContext
+  /** Default 15 s. */
+  readonly handshakeMs?: number
+}
+
+/** A context that trusts these authorities (PEM) alone; null: those that Node trusts. Costly: make one for many connections. */
+export function trusting(ca: string | null): SecureContext {
+  return createSecureContext({ minVersion: MIN_VERSION, ecdhCurve: CURVES, ...(ca !== null && { ca }) })
+}
+
+const HANDSHAKE_MS = 15_000
+
+/** What `tls.connect` needs to trust nobody but the server that is meant. */
+export function clientOptions({ serverName, context }: ClientTls) {
+  return {
+    secureContext: context,
+    // RFC 6066 §3: no addresses in SNI.
+    ...(isIP(serverName) === 0 && { servername: serverName }),
+    checkServerIdentity: (_: string, certificate: Parameters<typeof checkServerIdentity>[1]) =>
+      checkServerIdentity(serverName, certificate),
+    rejectUnauthorized: true,
+    allowHalfOpen: true,
+  } as const
+}
+
+export function tlsInfoOf(socket: TLSSocket): TlsInfo {
+  const serverName = (socket as { servername?: unknown }).servername
+  return {
+    version: socket.getProtocol() ?? 'unknown',
+    cipher: socket.getCipher().name,
+    serverName: typeof serverName === 'string' && serverName !== '' ? serverName : null,
+  }
+}
+
+/** A socket under TLS, paused, with its reader. */
+export interface Secured {
+  readonly socket: TLSSocket
+  readonly reader: SocketReader
+  readonly info: TlsInfo
+}
+
+/**
+ * Puts TLS on a connected socket that nobody listens to; what it has read already goes into the handshake.
+ *
+ * @throws Error with OpenSSL's or Node's words; the socket is destroyed then
+ */
+export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: AbortSignal): Promise<Secured> {
+  return new Promise((resolve, reject) => {
+    const reader = new SocketReader()
+    const ignore = () => {}
+    // Errors of the raw socket reach us through the TLS socket; here they only must not be nobody's.
+    plain.on('error', ignore)
+    const socket =
+      side.side === 'server'
+        ? new TLSSocket(plain, {
+            isServer: true,
+            secureContext: side.contexts.choose(null),
+            SNICallback: (name, done) => done(null, side.contexts.choose(name)),
+            ...({ allowHalfOpen: true } as object),
+          })
+        : connect({ socket: plain, ...clientOptions(side) })
+    let reason: Error | null = null
+    const fail = (error: Error) => {
+      stopWaiting()
+      socket.on('error', ignore)
+      socket.destroy()
+      plain.destroy()
+      reject(error)
+    }
+    const timer = setTimeout(() => fail(new Error('the handshake took too long')), side.handshakeMs ?? HANDSHAKE_MS)
+    const onAbort = () => fail(new Error('the time was up'))
+    const onError = (error: Error) => {
+      reason ??= error
+      fail(error)
+    }
+    const onClose = () => fail(reason ?? new Error('the peer hung up during the handshake'))
+    const done = side.side === 'server' ? 'secure' : 'secureConnect'
+    const onDone = () => {
+      stopWaiting()
+      socket.pause()
+      reader.attach(socket, false)
+      resolve({ socket, reader, info: tlsInfoOf(socket) })
+    }
+    const stopWaiting = () => {
+      clearTimeout(timer)
+      deadline.removeEventListener('abort', onAbort)
+      socket.off('error', onError)
+      socket.off('_tlsError', onError)
+      socket.off('close', onClose)
+      socket.off(done, onDone)
+    }
+    socket.on('error', onError)
+    // On the server's side Node tells the reason of a failed handshake by this name only; without it there is still 'close'.
+    socket.on('_tlsError', onError)
+    socket.on('close', onClose)
+    socket.once(done, onDone)
+    if (deadline.aborted) onAbort()
+    else deadline.addEventListener('abort', onAbort, { once: true })
+  })
+}

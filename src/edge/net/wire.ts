@@ -1,0 +1,385 @@
+/**
+ * Wire: a socket read by line or by exact byte count, until somebody has logged in.
+ *
+ * It has one byte budget and one absolute deadline, whatever is read how (threats A6, A11): a peer that sends one byte a second
+ * runs out of time like any other. While nobody reads, at most 64 KiB are taken from the socket, and the rest waits in the
+ * kernel: that never closes a connection. `release()` hands the socket over with what was received and not read; disposing a
+ * wire that was not released destroys its socket.
+ */
+
+import type { Socket } from 'node:net'
+import type { TlsInfo } from '../../contract/admission.ts'
+import type { Sink } from './source.ts'
+import { SocketReader } from './source.ts'
+import type { ClientTls, ServerTls } from './tls.ts'
+import { handshake } from './tls.ts'
+
+export type { Sink } from './source.ts'
+export type { ClientTls, ServerTls } from './tls.ts'
+
+export type WireErrorCode =
+  | 'ERR_WIRE_LINE_TOO_LONG'
+  /** More bytes than the budget, in either direction. */
+  | 'ERR_WIRE_BUDGET'
+  | 'ERR_WIRE_DEADLINE'
+  /** The connection broke. */
+  | 'ERR_WIRE_RESET'
+  /** Bytes were waiting where TLS was to begin. */
+  | 'ERR_WIRE_INJECTED'
+  | 'ERR_WIRE_TLS'
+
+/** What a peer, or the way to it, did wrong. The message is for operators. */
+export class WireError extends Error {
+  readonly code: WireErrorCode
+  constructor(code: WireErrorCode, message: string, options?: { readonly cause: unknown }) {
+    super(message, options)
+    this.name = 'WireError'
+    this.code = code
+  }
+}
+
+/** A socket that changes hands. Its bytes go to whoever has called `take` last. */
+export interface Leg {
+  readonly socket: Socket
+  /** Received, and not yet read by anybody. */
+  readonly pending: Buffer
+  take(sink: Sink): void
+}
+
+export interface WireOptions {
+  /** How many bytes may be read before `release()`; over it: ERR_WIRE_BUDGET. */
+  readonly budgetBytes: number
+  /** The end of the phase; when it aborts: ERR_WIRE_DEADLINE. */
+  readonly deadline: AbortSignal
+  /** Longest line without its end, for readers that name none. Default 8 KiB. */
+  readonly maxLineBytes?: number
+  /** The reader that the socket was made with; left out: the wire makes one, and the socket has no listeners yet. */
+  readonly reader?: SocketReader
+  /** For a wire that we dialled: what the server's certificate must be for, should TLS be started on it. */
+  readonly dialled?: ClientTls
+}
+
+const MAX_LINE_BYTES = 8 * 1024
+/** Taken from the socket while nobody reads. */
+const READ_AHEAD_BYTES = 64 * 1024
+/** Written and not taken by a peer that is still logging in; nothing we say is that long. */
+const MAX_UNSENT_BYTES = 64 * 1024
+const INITIAL_STORE_BYTES = 512
+const LAST_WORD_MS = 1000
+const LF = 0x0a
+const CR = 0x0d
+
+/** What the one who reads waits for. */
+interface Reading {
+  /** Takes what it needs from the store: undefined when there is not enough yet. */
+  attempt(): string | Buffer | undefined
+  resolve(value: string | Buffer | null): void
+  reject(error: WireError): void
+}
+
+export class Wire implements Disposable {
+  #socket: Socket
+  #reader: SocketReader
+  readonly #deadline: AbortSignal
+  readonly #maxLineBytes: number
+  readonly #closed = new AbortController()
+  #budgetBytes: number
+  /** Received bytes stand in `#store` from `#start` to `#end`. */
+  #store: Buffer = Buffer.alloc(0)
+  #start = 0
+  #end = 0
+  /** Up to here there is no line end. */
+  #scanned = 0
+  #reading: Reading | null = null
+  #isPaused = false
+  #isFinished = false
+  #isReleased = false
+  #isEnding = false
+  #failure: WireError | null = null
+
+  /** What STARTTLS on a wire that we dialled has to verify; null on an accepted one. */
+  readonly dialled: ClientTls | null
+
+  /** Takes the socket over. */
+  constructor(socket: Socket, options: WireOptions) {
+    this.#socket = socket
+    this.dialled = options.dialled ?? null
+    this.#budgetBytes = options.budgetBytes
+    this.#deadline = options.deadline
+    this.#maxLineBytes = options.maxLineBytes ?? MAX_LINE_BYTES
+    this.#reader = options.reader ?? new SocketReader()
+    if (!options.reader) this.#reader.attach(socket, false)
+    this.#reader.take(this.#sink)
+    if (this.#deadline.aborted) this.#expire()
+    else this.#deadline.addEventListener('abort', this.#expire, { once: true })
+    if (!socket.destroyed) socket.resume()
+  }
+
+  /** Aborts when the peer has gone, or has finished sending and all of it was read: nobody waits for an answer any more. */
+  get closed(): AbortSignal {
+    return this.#closed.signal
+  }
+
+  /** Bytes received and not yet read. */
+  get buffered(): number {
+    return this.#end - this.#start
+  }
+
+  /**
+   * One line, without its LF and one CR before it, each octet a character (latin1). A CR elsewhere stays in it.
+   * null: the peer has finished; what it sent without a line end is dropped.
+   *
+   * @throws WireError
+   */
+  async readLine(maxBytes: number = this.#maxLineBytes): Promise<string | null> {
+    return (await this.#read(() => this.#takeLine(maxBytes))) as string | null
+  }
+
+  /** Exactly so many octets; null when the peer finishes before. The buffer is the caller's. @throws WireError */
+  async readBytes(count: number): Promise<Buffer | null> {
+    return (await this.#read(() => this.#takeBytes(count))) as Buffer | null
+  }
+
+  /** Writes text as UTF-8, or octets as they are. A peer that does not read what it is told breaks the wire. */
+  write(text: string | Uint8Array): void {
+    const socket = this.#socket
+    if (socket.destroyed || socket.writableEnded) return
+    socket.write(text)
+    if (socket.writableLength > MAX_UNSENT_BYTES) {
+      socket.destroy()
+      this.#fail(new WireError('ERR_WIRE_BUDGET', 'the peer does not read what it is told'))
+    }
+  }
+
+  /** Says a last word, if any, and closes in good order; a peer that does not follow is left after a second. */
+  async end(text = ''): Promise<void> {
+    if (text !== '') this.write(text)
+    const socket = this.#socket
+    if (this.#isReleased || socket.destroyed) return
+    this.#isEnding = true
+    this.#forget()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => socket.destroy(), LAST_WORD_MS)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    // Input that nobody reads would turn the close into a reset, and the last word would be lost.
+    socket.resume()
+    socket.end()
+    if (this.#isFinished) socket.destroySoon()
+    await promise
+  }
+
+  /**
+   * Puts TLS on the connection, as either side. Left out on a wire that we dialled: as the client, verifying what was dialled.
+   *
+   * @throws WireError 'ERR_WIRE_INJECTED' when bytes are waiting already (invariant 3), 'ERR_WIRE_TLS' when the handshake
+   *   fails, 'ERR_WIRE_DEADLINE'; the socket is gone then
+   */
+  async startTls(side: ServerTls | ClientTls | null = this.dialled): Promise<TlsInfo> {
+    this.#check()
+    if (side === null) throw new Error('an accepted connection needs to be told which certificates to use')
+    if (this.buffered > 0) {
+      throw this.#fail(new WireError('ERR_WIRE_INJECTED', `${this.buffered} bytes were waiting where TLS was to begin`))
+    }
+    const plain = this.#socket
+    plain.pause()
+    this.#reader.detach(plain)
+    try {
+      const secure = await handshake(plain, side, this.#deadline)
+      this.#socket = secure.socket
+      this.#reader = secure.reader
+      this.#isPaused = false
+      secure.reader.take(this.#sink)
+      if (!secure.socket.destroyed) secure.socket.resume()
+      return secure.info
+    } catch (cause) {
+      if (this.#deadline.aborted) throw this.#fail(LATE('the time was up before TLS was', cause))
+      throw this.#fail(new WireError('ERR_WIRE_TLS', `TLS did not come about: ${(cause as Error).message}`, { cause }))
+    }
+  }
+
+  /** Hands the socket over with what was received and not read. The deadline ends here. @throws WireError */
+  release(): Leg {
+    this.#check()
+    this.#isReleased = true
+    this.#deadline.removeEventListener('abort', this.#expire)
+    this.#socket.pause()
+    const pending = Buffer.from(this.#store.subarray(this.#start, this.#end))
+    this.#forget()
+    return new ReleasedLeg(this.#socket, this.#reader, pending)
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isReleased || this.#isEnding) return
+    this.#deadline.removeEventListener('abort', this.#expire)
+    this.#forget()
+    this.#socket.destroy()
+  }
+
+  readonly #sink: Sink = {
+    data: (bytes, release) => {
+      if (!this.#isEnding && !this.#isReleased) this.#append(bytes)
+      release?.()
+      this.#serve()
+      if (this.buffered >= READ_AHEAD_BYTES && !this.#isPaused) {
+        this.#isPaused = true
+        this.#socket.pause()
+      }
+    },
+    end: () => {
+      this.#isFinished = true
+      // Commands that came before the FIN still want their answer: `printf … | nc` is a client, too.
+      if (this.buffered === 0) this.#closed.abort()
+      this.#serve()
+    },
+    closed: (error) => {
+      this.#isFinished = true
+      if (error)
+        this.#failure ??= new WireError('ERR_WIRE_RESET', `the connection broke (${error.code ?? error.message})`, {
+          cause: error,
+        })
+      this.#closed.abort()
+      this.#serve()
+    },
+  }
+
+  readonly #expire = (): void => {
+    this.#fail(LATE('the time for logging in was up'))
+  }
+
+  /**
+   * The first failure counts. After a broken limit the socket is left open for the dialogue's last words; whoever owns the
+   * wire disposes of it.
+   */
+  #fail(error: WireError): WireError {
+    this.#failure ??= error
+    if (error.code === 'ERR_WIRE_INJECTED' || error.code === 'ERR_WIRE_TLS') this.#socket.destroy()
+    this.#serve()
+    return this.#failure
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure
+    if (this.#isReleased) throw new Error('the wire has been released')
+  }
+
+  #read(attempt: Reading['attempt']): Promise<string | Buffer | null> {
+    if (this.#reading) throw new Error('the wire is being read already')
+    if (this.#isReleased) throw new Error('the wire has been released')
+    return new Promise((resolve, reject) => {
+      this.#reading = { attempt, resolve, reject }
+      this.#serve()
+    })
+  }
+
+  /** Gives whoever reads what there is, or the reason why there will be nothing. */
+  #serve(): void {
+    const reading = this.#reading
+    if (reading === null) return
+    let found: string | Buffer | null | undefined
+    try {
+      if (this.#failure) throw this.#failure
+      found = reading.attempt() ?? (this.#isFinished ? null : undefined)
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      this.#reading = null
+      this.#failure ??= error
+      reading.reject(error)
+      return
+    }
+    if (found !== undefined) {
+      this.#reading = null
+      reading.resolve(found)
+    }
+    if (this.#isPaused && this.buffered < READ_AHEAD_BYTES && !this.#socket.destroyed) {
+      this.#isPaused = false
+      this.#socket.resume()
+    }
+  }
+
+  #takeLine(maxBytes: number): string | undefined {
+    const at = this.#store.subarray(0, this.#end).indexOf(LF, this.#scanned)
+    const before = at < 0 ? this.#end : at
+    // The CR does not count, whether or not its LF has come.
+    const end = before > this.#start && this.#store[before - 1] === CR ? before - 1 : before
+    if (end - this.#start > maxBytes) {
+      throw new WireError('ERR_WIRE_LINE_TOO_LONG', `a line is longer than ${maxBytes} bytes`)
+    }
+    if (at < 0) {
+      this.#scanned = this.#end
+      return undefined
+    }
+    const line = this.#store.toString('latin1', this.#start, end)
+    this.#consume(at + 1)
+    return line
+  }
+
+  #takeBytes(count: number): Buffer | undefined {
+    if (count > this.#budgetBytes)
+      throw new WireError('ERR_WIRE_BUDGET', `${count} bytes are more than may be read here`)
+    if (this.buffered < count) return undefined
+    const bytes = Buffer.from(this.#store.subarray(this.#start, this.#start + count))
+    this.#consume(this.#start + count)
+    return bytes
+  }
+
+  /** Everything before `to` has been read. */
+  #consume(to: number): void {
+    this.#budgetBytes -= to - this.#start
+    if (this.#budgetBytes < 0) throw new WireError('ERR_WIRE_BUDGET', 'more bytes were sent than may be read here')
+    // What has been read may have been a password.
+    this.#store.fill(0, this.#start, to)
+    this.#start = to
+    this.#scanned = to
+    if (this.#start === this.#end) {
+      this.#start = 0
+      this.#end = 0
+      this.#scanned = 0
+    }
+  }
+
+  #append(bytes: Buffer): void {
+    const room = this.#store.length - this.#end
+    if (bytes.length > room) {
+      const needed = this.buffered + bytes.length
+      const store = needed <= this.#store.length ? this.#store : Buffer.alloc(Math.max(INITIAL_STORE_BYTES, 2 * needed))
+      this.#store.copy(store, 0, this.#start, this.#end)
+      if (store !== this.#store) this.#store.fill(0)
+      else store.fill(0, this.buffered, this.#end)
+      this.#scanned -= this.#start
+      this.#end -= this.#start
+      this.#start = 0
+      this.#store = store
+    }
+    bytes.copy(this.#store, this.#end)
+    this.#end += bytes.length
+  }
+
+  #forget(): void {
+    this.#store.fill(0)
+    this.#store = Buffer.alloc(0)
+    this.#start = 0
+    this.#end = 0
+    this.#scanned = 0
+  }
+}
+
+class ReleasedLeg implements Leg {
+  readonly socket: Socket
+  readonly pending: Buffer
+  readonly #reader: SocketReader
+
+  constructor(socket: Socket, reader: SocketReader, pending: Buffer) {
+    this.socket = socket
+    this.#reader = reader
+    this.pending = pending
+  }
+
+  take(sink: Sink): void {
+    this.#reader.take(sink)
+  }
+}
+
+const LATE = (message: string, cause?: unknown): WireError => new WireError('ERR_WIRE_DEADLINE', message, { cause })
