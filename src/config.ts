@@ -130,7 +130,10 @@ export async function loadConfig({
   const config = finish(files.value, dirname(file), env)
   const checks = checkConfig(config, parsed.data)
   const problems = [...files.problems, ...checks.problems]
-  if (problems.length > 0) throw new ConfigError(inOrder(problems.map(place)))
+  if (problems.length > 0) {
+    const denied = problems.some((problem) => problem.denied === true)
+    throw new ConfigError(inOrder(problems.map(place)), denied)
+  }
   const warnings = inOrder([...files.warnings, ...checks.warnings].map(place))
   return { config: deepFreeze(config), file, warnings, written: withoutPasswords(value) }
 }
@@ -139,7 +142,7 @@ export async function loadConfig({
 async function readConfigFile(named: string | null, cwd: string): Promise<{ file: string; text: string }> {
   const candidates = named === null ? [join(cwd, 'sallyport.yaml'), SYSTEM_FILE] : [resolve(cwd, named)]
   for (const file of candidates) {
-    const fail = (message: string) => new ConfigError([{ file, line: null, key: '', message }])
+    const fail = (message: string, denied = false) => new ConfigError([{ file, line: null, key: '', message }], denied)
     try {
       await using handle = await open(file)
       const stats = await handle.stat()
@@ -151,7 +154,7 @@ async function readConfigFile(named: string | null, cwd: string): Promise<{ file
       const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
       if (code === 'ENOENT' && named === null) continue
       if (code === 'ENOENT') throw fail('does not exist')
-      if (code === 'EACCES') throw fail(`may not be read by this user (uid ${process.getuid?.() ?? '?'})`)
+      if (code === 'EACCES') throw fail(`may not be read by this user (uid ${process.getuid?.() ?? '?'})`, true)
       throw fail(`can't be read (${code})`)
     }
   }

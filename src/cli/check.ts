@@ -41,7 +41,11 @@ async function checkAll(context: Context, user: string | null): Promise<number> 
   const { config, file, warnings } = await context.loadConfig()
   report.add('configuration', 'read', good(file))
   for (const warning of warnings)
-    report.add('configuration', 'warning', good('works', problemText({ ...warning, file: null })))
+    report.add(
+      'configuration',
+      'warning',
+      good(problemText({ ...warning, file: null }), 'It works; change it unless you mean it.'),
+    )
   await checkCertificates(report, config)
   const identity = await checkKeeper(context, report, config, user)
   const wanted = identity === null ? null : identity.upstream

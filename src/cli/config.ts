@@ -83,6 +83,6 @@ async function check(context: Context): Promise<number> {
         warnings: [],
       })
     else for (const problem of error.problems) context.warn(problemText(problem))
-    return EXIT.configuration
+    return error.denied ? EXIT['not-permitted'] : EXIT.configuration
   }
 }

@@ -72,8 +72,10 @@ const CODE_EXITS: Readonly<Record<string, ExitName>> = {
  */
 export function asCliError(error: unknown): CliError | null {
   if (error instanceof CliError) return error
-  if (error instanceof ConfigError)
-    return new CliError('configuration', error.message, { code: 'configuration', cause: error })
+  if (error instanceof ConfigError) {
+    const exit = error.denied ? 'not-permitted' : 'configuration'
+    return new CliError(exit, error.message, { cause: error })
+  }
   if (error instanceof ServiceError)
     return new CliError(SERVICE_EXITS[error.code], error.message, { code: error.code, cause: error })
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null

@@ -15,9 +15,12 @@ const MAX_SECRET_BYTES = 64 * 1024
 const MAX_CA_BYTES = 4 * 1024 * 1024
 
 /** What was read, or what is wrong with it in words that go on from the key. */
-export type FileResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string }
+export type FileResult<T> =
+  | { readonly ok: true; readonly value: T }
+  /** `denied`: the operating system does not let this user read it. */
+  | { readonly ok: false; readonly message: string; readonly denied: boolean }
 
-const wrong = (message: string) => ({ ok: false, message }) as const
+const wrong = (message: string, denied = false) => ({ ok: false, message, denied }) as const
 
 /**
  * Reads a secret without its last newline.
@@ -49,10 +52,9 @@ export async function readCaFile(path: string): Promise<FileResult<string>> {
   return content
 }
 
-/** Whether a file is there and can be opened; null when it is, else what is wrong. */
-export async function checkReadable(path: string): Promise<string | null> {
-  const content = await readWhole(path, MAX_CA_BYTES, () => null)
-  return content.ok ? null : content.message
+/** Whether a file is there and can be read. */
+export async function checkReadable(path: string): Promise<FileResult<unknown>> {
+  return await readWhole(path, MAX_CA_BYTES, () => null)
 }
 
 /** Whether anybody on this machine may read a file that only few should. */
@@ -70,7 +72,8 @@ async function readWhole(
     // O_NONBLOCK: opening a named pipe must not wait for a writer.
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
-    return wrong(`names ${path}, which ${openFailure(error)}`)
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    return wrong(`names ${path}, which ${openFailure(code)}`, code === 'EACCES' || code === 'EPERM')
   }
   await using file = handle
   const { mode, size } = await file
@@ -83,8 +86,7 @@ async function readWhole(
   return { ok: true, value: await file.readFile('utf8') }
 }
 
-function openFailure(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+function openFailure(code: string): string {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
@@ -93,6 +95,6 @@ function openFailure(error: unknown): string {
     case 'EPERM':
       return `may not be read by this user (uid ${process.getuid?.() ?? '?'})`
     default:
-      return `can't be opened (${String(code)})`
+      return `can't be opened (${code})`
   }
 }

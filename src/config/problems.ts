@@ -19,11 +19,14 @@ export interface ConfigProblem {
 export class ConfigError extends Error {
   readonly code = 'ERR_CONFIG'
   readonly problems: readonly ConfigProblem[]
+  /** A file could not be read for lack of permission: for the right user the configuration may be good. */
+  readonly denied: boolean
 
-  constructor(problems: readonly ConfigProblem[]) {
+  constructor(problems: readonly ConfigProblem[], denied = false) {
     super(problems.map(problemText).join('\n'))
     this.name = 'ConfigError'
     this.problems = problems
+    this.denied = denied
   }
 }
 

@@ -63,16 +63,12 @@ export async function resolveFiles<T>(value: T, directory: string): Promise<Reso
     const newKey = isPath ? key : key.slice(0, -'File'.length)
     if (name === null) return [newKey, null]
     const absolute = resolve(directory, name)
-    const problem = (message: string) => problems.push({ path, atKey: null, message })
     if (isPath) {
-      const message = await checkReadable(absolute)
-      if (message !== null) problem(message)
+      const found = await checkReadable(absolute)
+      if (!found.ok) problems.push({ path, atKey: null, message: found.message, denied: found.denied })
       else if (key === 'keyFile' && (await isWorldReadable(absolute))) {
-        warnings.push({
-          path,
-          atKey: null,
-          message: `names ${absolute}, a private key that everybody may read: chmod 0600 ${absolute}`,
-        })
+        const message = `names ${absolute}, a private key that everybody may read: chmod 0600 ${absolute}`
+        warnings.push({ path, atKey: null, message })
       }
       return [newKey, absolute]
     }
@@ -80,7 +76,7 @@ export async function resolveFiles<T>(value: T, directory: string): Promise<Reso
     const read =
       key === 'caFile' ? await readCaFile(absolute) : await readSecretFile(absolute, key !== 'clientSecretFile')
     if (read.ok) return [newKey, read.value]
-    problem(read.message)
+    problems.push({ path, atKey: null, message: read.message, denied: read.denied })
     return [newKey, null]
   }
 

@@ -13,6 +13,8 @@ export interface PathProblem {
   readonly path: readonly PropertyKey[]
   readonly atKey: string | null
   readonly message: string
+  /** The operating system does not let this user read a file. */
+  readonly denied?: boolean
 }
 
 type Issue = z.core.$ZodIssue

@@ -1,0 +1,102 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { UserView } from '../../src/contract/services.ts'
+import { house } from './run.ts'
+
+t.test('users, with no server running', async (t) => {
+  const { run } = house(t)
+  const added = await run([
+    'user',
+    'add',
+    'Ann@Example.ORG',
+    '--name',
+    'Ann',
+    '--group',
+    'office',
+    '--group',
+    'staff',
+    '--admin',
+    '--json',
+  ])
+  t.equal(added.status, 0, added.stderr)
+  t.match(added.json(), {
+    address: 'ann@example.org',
+    name: 'Ann',
+    groups: ['office', 'staff'],
+    admin: true,
+    enabled: true,
+    hasPassword: false,
+  })
+  t.match(await run(['user', 'add', 'bob', '--password-stdin'], { input: 'correct horse battery\n' }), {
+    status: 0,
+    stdout: 'added bob@example.org\n',
+  })
+
+  const again = await run(['user', 'add', 'ann', '--json'])
+  t.equal(again.status, 1)
+  t.equal(again.error().code, 'exists')
+
+  const list = await run(['user', 'list', '--json'])
+  t.strictSame(
+    list.json<UserView[]>().map(({ address, hasPassword }) => [address, hasPassword]),
+    [
+      ['ann@example.org', false],
+      ['bob@example.org', true],
+    ],
+  )
+  t.match((await run(['user', 'list'])).stdout, /^ADDRESS .*\nann@example\.org +Ann +enabled, admin +office staff +0 /)
+  t.match((await run(['user', 'show', 'ann'])).stdout, /^portal password: none$/m)
+
+  t.match((await run(['user', 'disable', 'ann'])).stdout, 'disabled ann@example.org; 0 sessions ended\n')
+  t.equal((await run(['user', 'show', 'ann', '--json'])).json<UserView>().enabled, false)
+  t.match((await run(['user', 'enable', 'ann', '--json'])).json(), { enabled: true })
+
+  const set = await run(['user', 'set-password', 'ann', '--password-stdin'], { input: 'another long password' })
+  t.equal(set.stdout, 'set the password of ann@example.org; 0 sessions ended\n')
+  t.notMatch(set.stdout + set.stderr, 'another long password')
+
+  t.equal(
+    (await run(['user', 'delete', 'bob'])).stdout,
+    'deleted bob@example.org; 0 sessions ended\n',
+    'no terminal, nobody to ask',
+  )
+  const gone = await run(['user', 'add', 'bob'])
+  t.equal(gone.status, 1, 'a deleted name stays reserved')
+  t.equal((await run(['user', 'show', 'bob'])).status, 1)
+})
+
+t.test('user import: in pieces, refused lines named, exit 1 when any was refused', async (t) => {
+  const { run, directory } = house(t)
+  const lines = Array.from({ length: 450 }, (_, i) => `user${i}@example.org,User ${i},office`)
+  lines.splice(210, 0, 'not an address!,X,', 'two,fields', '"open,quote@example.org",,')
+  writeFileSync(join(directory, 'users.csv'), `\ufeffaddress,name,groups\r\n${lines.join('\r\n')}\r\n`)
+  const imported = await run(['user', 'import', 'users.csv', '--json'])
+  t.equal(imported.status, 1)
+  t.match(imported.json(), {
+    added: 450,
+    unchanged: 0,
+    refused: [{ line: 212 }, { line: 213, why: /2 fields/ }, { line: 214 }],
+  })
+  t.match(imported.stderr, /^sallyport: line 212 \(not an address!\): /m)
+
+  const users = (await run(['user', 'list', '--json'])).json<UserView[]>()
+  t.equal(users.length, 450, 'all pages of the list')
+  t.equal(new Set(users.map(({ address }) => address)).size, 450)
+  t.match(
+    users.find(({ address }) => address === 'user7@example.org'),
+    { name: 'User 7', groups: ['office'] },
+  )
+
+  const jsonLines = '{"address":"user1@example.org"}\n\n{"address":"zoe@example.net","groups":["a","b"]}\n'
+  const second = await run(['user', 'import', '-'], { input: jsonLines })
+  t.equal(second.status, 0)
+  t.equal(second.stdout, '1 user added, 1 unchanged, 0 refused\n')
+  t.match(second.stderr, /2 lines: 1 added/, 'progress on standard error')
+
+  t.match(await run(['user', 'import', 'nowhere.csv']), { status: 1, stderr: /nowhere\.csv does not exist/ })
+  t.match(await run(['user', 'import', '-'], { input: 'mail,name\na@example.org,b\n' }), {
+    status: 1,
+    stderr: /must name the columns/,
+  })
+})
