@@ -1,0 +1,280 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
+import type { Test } from 'tap'
+import t from 'tap'
+import type { Peer, UpstreamTarget } from '../../../src/contract/admission.ts'
+import { createDialer } from '../../../src/edge/net/dial.ts'
+import { lentBuffers } from '../../../src/edge/net/source.ts'
+import type { SpliceEnd, SpliceLimits } from '../../../src/edge/net/splice.ts'
+import { splice } from '../../../src/edge/net/splice.ts'
+import { TlsContexts } from '../../../src/edge/net/tls.ts'
+import { Wire } from '../../../src/edge/net/wire.ts'
+import { Secret } from '../../../src/secret.ts'
+import { createCa } from '../../support/certificates.ts'
+
+const peer: Peer = { ip: '192.0.2.1', port: 4000, localIp: '192.0.2.2', localPort: 993, tls: null }
+const never = new AbortController().signal
+const authority = await createCa()
+const leaf = await authority.issue({ names: ['localhost', '127.0.0.1'] })
+const contexts = new TlsContexts({ pairs: [{ cert: leaf.cert, key: leaf.key, certFile: 'c', keyFile: 'k' }] })
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+interface Ends {
+  /** The mail client and the mail server, as sockets of this test. */
+  readonly client: Socket
+  readonly server: Socket
+  readonly ended: Promise<SpliceEnd>
+}
+
+interface Shape {
+  readonly clientTls: boolean
+  readonly upstreamTls: boolean
+  readonly pending?: { readonly client: string; readonly server: string }
+}
+
+/** A client and a server with a splice between them, made of the real listener's and dialler's parts. */
+async function joined(
+  t: Test,
+  shape: Shape,
+  options: { idleMs?: number; end?: AbortSignal; limits?: SpliceLimits } = {},
+): Promise<Ends> {
+  const upstreamSide = Promise.withResolvers<Socket>()
+  const upstreamServer = shape.upstreamTls
+    ? createTlsServer({ cert: leaf.cert, key: leaf.key, allowHalfOpen: true } as object, (socket) =>
+        upstreamSide.resolve(socket),
+      )
+    : createServer({ allowHalfOpen: true }, (socket) => upstreamSide.resolve(socket))
+  const upstreamPort = await listen(upstreamServer)
+  const accepted = Promise.withResolvers<Socket>()
+  const front = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => accepted.resolve(socket))
+  const frontPort = await listen(front)
+  t.teardown(() => {
+    front.close()
+    upstreamServer.close()
+  })
+
+  const raw = connect({ port: frontPort, host: '127.0.0.1', allowHalfOpen: true })
+  const clientWire = new Wire(await accepted.promise, { budgetBytes: 65_536, deadline: never })
+  let client: Socket = raw
+  if (shape.clientTls) {
+    client = connectTls({ socket: raw, ca: authority.cert, servername: 'localhost', allowHalfOpen: true } as object)
+    await clientWire.startTls({ side: 'server', contexts })
+  }
+  const target: UpstreamTarget = {
+    name: 'main',
+    hosts: [{ host: '127.0.0.1', port: upstreamPort }],
+    tls: shape.upstreamTls ? 'implicit' : 'none',
+    ca: authority.cert,
+    serverName: null,
+    proxyProtocol: null,
+    identity: { kind: 'password', authcid: 'x', authzid: '', secret: new Secret('x') },
+    trusted: false,
+  }
+  const upstreamWire = await createDialer().dial(target, peer, never)
+  const server = await upstreamSide.promise
+  for (const socket of [client, server]) socket.on('error', () => {})
+  t.teardown(() => {
+    client.destroy()
+    server.destroy()
+  })
+  if (shape.pending) {
+    client.write(shape.pending.client)
+    server.write(shape.pending.server)
+    while (clientWire.buffered < shape.pending.client.length || upstreamWire.buffered < shape.pending.server.length)
+      await sleep(5)
+  }
+  const ended = splice(
+    clientWire.release(),
+    upstreamWire.release(),
+    options.idleMs ?? 60_000,
+    options.end ?? never,
+    options.limits,
+  )
+  return { client, server, ended }
+}
+
+const SHAPES: readonly (readonly [string, Shape])[] = [
+  ['plain, plain', { clientTls: false, upstreamTls: false }],
+  ['TLS, plain', { clientTls: true, upstreamTls: false }],
+  ['TLS, TLS', { clientTls: true, upstreamTls: true }],
+]
+
+/** Reads a socket to its end, at once or in bits with pauses. */
+async function digest(socket: Socket, slow: boolean): Promise<{ bytes: number; hash: string }> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    hash.update(chunk)
+    if (slow) await sleep(1)
+  }
+  return { bytes, hash: hash.digest('hex') }
+}
+
+/** Writes all of it in pieces of odd sizes, waiting whenever the socket says so, then a FIN. */
+async function send(socket: Socket, bytes: Buffer, piece: number): Promise<void> {
+  for (let at = 0; at < bytes.length; at += piece) {
+    if (!socket.write(bytes.subarray(at, at + piece))) await new Promise((resolve) => socket.once('drain', resolve))
+  }
+  socket.end()
+}
+
+for (const [name, shape] of SHAPES) {
+  t.test(`20 MB through eight slow and fast readers at once, both ways, ${name} (clients.md 15, E1)`, async (t) => {
+    const payload = randomBytes(20_000_000)
+    const want = createHash('sha256').update(payload).digest('hex')
+    const before = process.memoryUsage()
+    let peak = 0
+    const sampler = setInterval(() => {
+      const { arrayBuffers } = process.memoryUsage()
+      peak = Math.max(peak, arrayBuffers - before.arrayBuffers)
+    }, 5)
+    await Promise.all(
+      Array.from({ length: 8 }, async (_, i) => {
+        const { client, server, ended } = await joined(t, shape)
+        const [down, up] = await Promise.all([
+          digest(client, i % 2 === 0),
+          digest(server, i % 4 < 2),
+          send(server, payload, [65_536, 7, 16_385, 100_003][i % 4] === 7 ? 7919 : 65_521 + i),
+          send(client, payload, 30_011 + 977 * i),
+        ])
+        t.strictSame(
+          [down, up],
+          [
+            { bytes: payload.length, hash: want },
+            { bytes: payload.length, hash: want },
+          ],
+          `pair ${i}`,
+        )
+        t.match(await ended, { netInBytes: payload.length, netOutBytes: payload.length, error: null })
+      }),
+    )
+    clearInterval(sampler)
+    t.ok(peak < 96 * 1024 * 1024, `buffers stay bounded: ${Math.round(peak / 1e6)} MB at their peak, 320 MB passed`)
+    t.equal(lentBuffers(), 0, 'every pooled buffer came back')
+  })
+
+  t.test(`invariant 2, D6: what was pending on either side goes first, ${name}`, async (t) => {
+    const pending = { client: '2 SELECT INBOX\r\n', server: '* 3 EXISTS\r\n' }
+    const { client, server, ended } = await joined(t, { ...shape, pending })
+    client.end('3 NOOP\r\n')
+    server.end('3 OK\r\n')
+    const read = async (socket: Socket) => {
+      let text = ''
+      for await (const chunk of socket) text += chunk
+      return text
+    }
+    t.strictSame(await Promise.all([read(client), read(server)]), [
+      '* 3 EXISTS\r\n3 OK\r\n',
+      '2 SELECT INBOX\r\n3 NOOP\r\n',
+    ])
+    await ended
+  })
+
+  t.test(`E6: a FIN is passed on and the other direction drains, ${name}`, async (t) => {
+    const { client, server, ended } = await joined(t, shape)
+    client.end('quit\r\n')
+    const heard = await digest(server, false)
+    t.equal(heard.bytes, 6, 'the server reads to the FIN')
+    server.end('still here\r\n')
+    t.equal((await digest(client, false)).bytes, 12, 'and its answer arrives')
+    t.match(await ended, { reason: 'client-closed' })
+  })
+
+  t.test(`D9, E4: a side that breaks takes the other with it, ${name}`, async (t) => {
+    const { client, server, ended } = await joined(t, shape)
+    const closed = new Promise((resolve) => client.once('end', resolve))
+    client.resume()
+    if (shape.upstreamTls) server.destroy()
+    else server.resetAndDestroy()
+    await closed
+    client.end()
+    t.match((await ended).reason, /upstream-closed|error/)
+  })
+
+  t.test(`invariant 7: ending cuts both sides at once, ${name}`, async (t) => {
+    const end = new AbortController()
+    const { client, server, ended } = await joined(t, shape, { end: end.signal })
+    const gone = Promise.all(
+      [client, server].map(
+        (socket) =>
+          new Promise((resolve) =>
+            socket
+              .resume()
+              .once('close', resolve)
+              .once('end', () => socket.end()),
+          ),
+      ),
+    )
+    const startedAt = performance.now()
+    end.abort()
+    t.match(await ended, { reason: 'ended' })
+    await gone
+    t.ok(performance.now() - startedAt < 1000, 'within a second (M2)')
+  })
+
+  t.test(`invariant 7: ending cuts a side that does not read, ${name}`, async (t) => {
+    const end = new AbortController()
+    const { server, ended } = await joined(t, shape, { end: end.signal })
+    server.write(randomBytes(8_000_000))
+    await sleep(100)
+    end.abort()
+    t.match(await ended, { reason: 'ended' })
+  })
+}
+
+t.test('E1: a side that does not read holds back the other; memory stays below 1 MiB a direction', async (t) => {
+  const { server, ended } = await joined(
+    t,
+    { clientTls: false, upstreamTls: false },
+    { limits: { stalledMs: 300, halfOpenMs: 60_000 } },
+  )
+  let taken = 0
+  const piece = randomBytes(65_536)
+  const push = () => {
+    while (server.writableLength < 1_000_000 && taken < 200_000_000) {
+      taken += piece.length
+      server.write(piece)
+    }
+  }
+  const before = process.memoryUsage().arrayBuffers
+  const timer = setInterval(push, 5)
+  const end = await ended
+  clearInterval(timer)
+  t.equal(end.reason, 'stalled', 'and is left after its time')
+  t.ok(taken < 40_000_000, `the sender could not go on: ${taken}`)
+  t.ok(process.memoryUsage().arrayBuffers - before < 8_000_000)
+})
+
+t.test('a session without a byte either way is closed after its idle time, and one with bytes is not', async (t) => {
+  const busy = await joined(t, { clientTls: false, upstreamTls: false }, { idleMs: 200 })
+  const quiet = await joined(t, { clientTls: false, upstreamTls: false }, { idleMs: 200 })
+  const timer = setInterval(() => busy.client.write('x'), 20)
+  busy.server.resume()
+  t.match(await quiet.ended, { reason: 'idle', netInBytes: 0, netOutBytes: 0 })
+  const second = await joined(t, { clientTls: false, upstreamTls: false }, { idleMs: 200 })
+  t.match(await second.ended, { reason: 'idle' })
+  t.equal(busy.client.destroyed, false)
+  clearInterval(timer)
+  t.match(await busy.ended, { reason: 'idle' })
+})
+
+t.test('E6: whoever goes on for too long after the other has finished is cut off', async (t) => {
+  const { client, server, ended } = await joined(
+    t,
+    { clientTls: false, upstreamTls: false },
+    { limits: { stalledMs: 60_000, halfOpenMs: 100 } },
+  )
+  client.end()
+  const timer = setInterval(() => server.write('x'), 10)
+  client.resume()
+  t.match(await ended, { reason: 'client-closed' })
+  clearInterval(timer)
+})
