@@ -38,7 +38,7 @@ export async function deleteAppPasswords(
   const revoked: RevokedAppPassword[] = []
   for (const row of rows) {
     if (!(await tx.deleteAppPassword(row.id))) continue
-    await tx.insertTombstone({
+    await tx.putTombstone({
       userId: user.id,
       digest: row.tombstoneDigest,
       keyId: row.keyId,

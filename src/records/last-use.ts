@@ -52,7 +52,8 @@ export function createLastUseBatch(options: LastUseBatchOptions): LastUseBatch {
     try {
       await store.noteLastUsed(batch)
     } catch (error) {
-      // What came meanwhile is newer, and wins.
+      // What came meanwhile is newer: it wins, and stands behind what is older.
+      for (const id of waiting.keys()) batch.delete(id)
       waiting = new Map([...batch, ...waiting])
       trim()
       schedule()

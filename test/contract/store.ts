@@ -111,7 +111,7 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     await store.insertUser(newUser('bob'))
     for (const id of ['ann', 'bob']) {
       await store.insertAppPassword(newAppPassword(`p-${id}`, id))
-      await store.insertTombstone(newTombstone(id, 'd', T0))
+      await store.putTombstone(newTombstone(id, 'd', T0))
       await store.putStoredSecret({ userId: id, upstream: 'main', sealed: 's', keyId: 'k1', updatedAt: T0 })
     }
     t.equal(await store.deleteUser('ann', T0), true)
@@ -203,8 +203,8 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     const store = await open(t)
     await store.insertUser(newUser('ann'))
     await store.insertUser(newUser('bob'))
-    for (let i = 1; i <= 6; i++) await store.insertTombstone(newTombstone('ann', `d${i}`, later(i)))
-    await store.insertTombstone(newTombstone('bob', 'd1', later(1)))
+    for (let i = 1; i <= 6; i++) await store.putTombstone(newTombstone('ann', `d${i}`, later(i)))
+    await store.putTombstone(newTombstone('bob', 'd1', later(1)))
     t.strictSame(await store.tombstone('ann', 'd3'), newTombstone('ann', 'd3', later(3)))
     t.equal(await store.tombstone('bob', 'd3'), null)
     await store.trimTombstones('ann', 4)
@@ -293,7 +293,7 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     await store.insertUser(newUser('bob'))
     await store.insertAppPassword(newAppPassword('p1', 'ann'))
     await store.insertAppPassword(newAppPassword('p2', 'ann', { keyId: 'k2' }))
-    await store.insertTombstone(newTombstone('ann', 'd', T0))
+    await store.putTombstone(newTombstone('ann', 'd', T0))
     await store.putStoredSecret({ userId: 'ann', upstream: 'main', sealed: 's', keyId: 'k1', updatedAt: T0 })
     t.strictSame([...(await store.keyUse())].sort(), [
       ['k1', 3],

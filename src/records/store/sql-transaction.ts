@@ -231,17 +231,17 @@ export class SqlTransaction implements StoreTransaction {
     }
   }
 
-  async insertTombstone(row: TombstoneRow): Promise<void> {
+  async putTombstone(row: TombstoneRow): Promise<void> {
+    const content = {
+      key_id: row.keyId,
+      app_password_id: row.appPasswordId,
+      name: row.name,
+      deleted_at: row.deletedAt.getTime(),
+    }
     await this.#db()
       .insertInto('tombstones')
-      .values({
-        user_id: row.userId,
-        digest: row.digest,
-        key_id: row.keyId,
-        app_password_id: row.appPasswordId,
-        name: row.name,
-        deleted_at: row.deletedAt.getTime(),
-      })
+      .values({ user_id: row.userId, digest: row.digest, ...content })
+      .onConflict((conflict) => conflict.columns(['user_id', 'digest']).doUpdateSet(content))
       .execute()
   }
 

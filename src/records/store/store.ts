@@ -169,7 +169,8 @@ export interface StoreTransaction {
   /** One statement for the whole batch. Rows that are gone are skipped. */
   noteLastUsed(uses: ReadonlyMap<string, LastUse>): Promise<void>
 
-  insertTombstone(row: TombstoneRow): Promise<void>
+  /** Replaces one with the same digest: nothing may stand in the way of a revocation. */
+  putTombstone(row: TombstoneRow): Promise<void>
   tombstone(userId: string, digest: string): Promise<TombstoneRow | null>
   deleteTombstonesBefore(before: Date): Promise<number>
   /** Keeps the newest `keep` of a user, so that making and deleting app passwords all day fills nothing. */

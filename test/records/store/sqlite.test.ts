@@ -257,7 +257,7 @@ t.test('with 10,000 users and 100,000 app passwords nothing scans', async (t) =>
     await tx.replaceAppPasswordHash('p1', 'h')
     await tx.noteLastUsed(new Map([['p1', { at: T0, protocol: 'imap', ip: '::1', agent: null }]]))
     await tx.deleteAppPassword('p1')
-    await tx.insertTombstone({ userId: 'ann', digest: 'd', keyId: 'k', appPasswordId: 'p', name: 'n', deletedAt: T0 })
+    await tx.putTombstone({ userId: 'ann', digest: 'd', keyId: 'k', appPasswordId: 'p', name: 'n', deletedAt: T0 })
     await tx.tombstone('ann', 'd')
     await tx.trimTombstones('ann', 1)
     await tx.deleteTombstonesBefore(T0)
