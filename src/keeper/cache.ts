@@ -91,6 +91,8 @@ export interface VerifiedLogin {
 /** Level 2. */
 export interface VerifiedLogins {
   get(key: string): Promise<VerifiedLogin | null>
+  /** Takes as long as a `get` that finds nothing. */
+  pretend(key: string): Promise<void>
   /** Returns at once; `idle` waits. */
   put(key: string, login: VerifiedLogin): void
   drop(key: string): void
@@ -142,6 +144,9 @@ export function createVerifiedLogins(options: {
         return null
       }
       return { userId: login.userId, appPasswordId: login.appPasswordId, epoch: login.epoch }
+    },
+    async pretend(key) {
+      await sealed.get(`${key}-`) // nobody writes there
     },
     put(key, { userId, appPasswordId, epoch }) {
       const plain = JSON.stringify([userId, appPasswordId, epoch, clock().getTime()])

@@ -4,6 +4,7 @@
  * One household or one attacker owns an IPv4 address or an IPv6 /64, often a /48: those are what limits count by.
  */
 
+import { BlockList, isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 /** The blocks that an address is counted under: `host` is the v4 /32 or v6 /64, `site` the v6 /48 (null for v4). */
@@ -22,20 +23,33 @@ export function addressBlocks(ip: string): AddressBlocks {
 
 /** Whether `ip` lies in one of `networks` (CIDR blocks or single addresses). An address or network that can't be read never matches. */
 export function inNetworks(ip: string, networks: readonly string[]): boolean {
-  if (networks.length === 0 || !ipaddr.isValid(ip)) return false
-  const address = ipaddr.process(ip)
-  return networks.some((network) => {
-    const block = parseNetwork(network)
-    if (block === null) return false
-    const [base, prefix] = block
-    return base.kind() === address.kind() && address.match(base, prefix)
-  })
+  const family = isIP(ip)
+  if (networks.length === 0 || family === 0) return false
+  const type = family === 6 ? 'ipv6' : 'ipv4'
+  return blocksOf(networks)[type].check(ip, type)
 }
 
-/** A CIDR block or a single address; null when the text is neither. */
-export function parseNetwork(text: string): [ipaddr.IPv4 | ipaddr.IPv6, number] | null {
-  if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text)
-  if (!ipaddr.isValid(text)) return null
-  const address = ipaddr.process(text)
-  return [address, address.kind() === 'ipv4' ? 32 : 128]
+/** A memory of what was read, and of nothing else: the lists of records and of the configuration never change. */
+const read = new WeakMap<readonly string[], Blocks>()
+
+/** Apart, because a BlockList takes an IPv4 address for its mapped IPv6 one: ::/0 would hold it. */
+interface Blocks {
+  readonly ipv4: BlockList
+  readonly ipv6: BlockList
+}
+
+function blocksOf(networks: readonly string[]): Blocks {
+  const known = read.get(networks)
+  if (known) return known
+  const blocks: Blocks = { ipv4: new BlockList(), ipv6: new BlockList() }
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/')
+    const family = isIP(address)
+    const bits = prefix === undefined ? (family === 4 ? 32 : 128) : Number(prefix)
+    if (family === 0 || !Number.isInteger(bits) || bits < 0 || bits > (family === 4 ? 32 : 128)) continue
+    const type = family === 6 ? 'ipv6' : 'ipv4'
+    blocks[type].addSubnet(address, bits, type)
+  }
+  read.set(networks, blocks)
+  return blocks
 }

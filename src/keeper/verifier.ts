@@ -137,26 +137,25 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   /** The one row of the user whose digest fits, if it may be used: the only one worth an argon2 run. */
-  async function candidate(user: UserRow | null, name: string, value: Secret, ip: string) {
+  async function candidate(owner: UserRow | null, name: string, value: Secret, ip: string) {
     let found: { row: AppPasswordRow; key: Key } | null = null
     for (const key of keys.all) {
       const selector = selectorOf(key, name, value)
       const digest = Buffer.from(tombstoneDigestOf(key, name, value))
-      for (const row of await store.appPasswordsBySelector(user?.enabled ? user.id : NOBODY, selector)) {
+      for (const row of await store.appPasswordsBySelector(owner?.id ?? NOBODY, selector)) {
         // 16 bits collide once in 65,536 guesses; the row's 128 bits tell those apart, too.
         const own = Buffer.from(row.tombstoneDigest)
         if (row.keyId !== key.id || own.length !== digest.length || !timingSafeEqual(own, digest)) continue
-        if (user !== null && isUsable(user, row, ip)) found = { row, key }
+        if (owner !== null && isUsable(owner, row, ip)) found = { row, key }
       }
     }
     return found
   }
 
-  async function deletedName(user: UserRow | null, name: string, value: Secret): Promise<string | null> {
-    const owner = user?.enabled ? user.id : NOBODY
+  async function deletedName(owner: UserRow | null, name: string, value: Secret): Promise<string | null> {
     const oldest = clock().getTime() - TOMBSTONE_MS
     for (const key of keys.all) {
-      const tombstone = await store.tombstone(owner, tombstoneDigestOf(key, name, value))
+      const tombstone = await store.tombstone(owner?.id ?? NOBODY, tombstoneDigestOf(key, name, value))
       if (tombstone !== null && tombstone.deletedAt.getTime() > oldest) return tombstone.name
     }
     return null
@@ -178,10 +177,11 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   async function look(name: string, value: Secret, key: string, ip: string, forgotten: Flight['forgotten']) {
-    const known = seen.get(key)
+    let known = seen.get(key)
     if (known !== null && !isTrusted(known)) {
       const answer = await confirm(known)
-      if (answer !== 'gone' && isUsable(known.user, known.appPassword, ip)) {
+      if (answer === 'gone') known = null
+      else if (isUsable(known.user, known.appPassword, ip)) {
         metrics.verify.inc({ path: 'cache' })
         return answer === 'held' ? match(known) : { ...match(known), seen: null }
       }
@@ -194,24 +194,28 @@ export function createVerifier(options: VerifierOptions): Verifier {
       return seen.put(key, user, appPassword, at)
     }
 
-    const cached = await fromVerified(name, key)
-    if (cached !== null) {
+    // Right but of no use from there: from here on it goes the way of a wrong one, in the same steps.
+    let useless = known !== null
+    const cached = known === null ? await fromVerified(name, key) : await verified.pretend(key)
+    if (cached) {
       remember(cached.user, cached.appPassword)
       if (isUsable(cached.user, cached.appPassword, ip)) {
         metrics.verify.inc({ path: 'cache' })
         return { kind: 'match', ...cached, seen: null } as const
       }
+      useless = true
     }
 
     const user = await store.userByAddress(name)
-    const found = await candidate(user, name, value, ip)
+    const owner = user?.enabled && !useless ? user : null
+    const found = await candidate(owner, name, value, ip)
     if (user !== null && found !== null && (await hashFits(found.row, value, found.key))) {
       verified.put(key, { userId: user.id, appPasswordId: found.row.id, epoch: user.epoch })
       remember(user, found.row)
       return { kind: 'match', user, appPassword: found.row, seen: null } as const
     }
     if (found === null) metrics.verify.inc({ path: 'miss' })
-    const deleted = await deletedName(user, name, value)
+    const deleted = await deletedName(owner, name, value)
     return user !== null && deleted !== null
       ? ({ kind: 'deleted', user, name: deleted } as const)
       : ({ kind: 'none', user } as const)
