@@ -14,7 +14,7 @@ import { migrationsFor } from './migrations.ts'
 import type { Tables } from './schema.ts'
 import { createSqlStore } from './sql.ts'
 import type { SqlDialect } from './sql-transaction.ts'
-import { NodeSqliteDialect } from './sqlite-dialect.ts'
+import { NodeSqliteDialect, storeErrorOf } from './sqlite-dialect.ts'
 import {
   appliedMigrations,
   copyDatabase,
@@ -58,6 +58,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     throw error
   }
 
+  const set = (synchronous: 'normal' | 'full') => {
+    try {
+      database.exec(`pragma synchronous = ${synchronous}`)
+    } catch (error) {
+      throw storeErrorOf(error, file)
+    }
+  }
   const dialect: SqlDialect = {
     name: 'sqlite',
     uses: (json) => sql`(
@@ -69,11 +76,11 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
       if (on.isTransaction) return await work(on)
       return await on.connection().execute(async (connection) => {
         // The next full commit syncs what this one left to the operating system.
-        database.exec('pragma synchronous = normal')
+        set('normal')
         try {
           return await work(connection)
         } finally {
-          if (database.isOpen) database.exec('pragma synchronous = full')
+          if (database.isOpen) set('full')
         }
       })
     },

@@ -203,6 +203,10 @@ export interface LiveCheck {
 }
 
 export interface Store extends StoreTransaction {
+  /**
+   * Runs `work` in one transaction. It uses `tx` alone (the store itself would wait for the transaction to end) and waits
+   * for nothing else: on SQLite everybody else waits meanwhile.
+   */
   transaction<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T>
   /** User and credential as they are now; null when the user is gone. */
   liveCheck(userId: string, appPasswordId: string): Promise<LiveCheck | null>
