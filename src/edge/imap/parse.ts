@@ -6,6 +6,8 @@
  * to take longer than its input is long. What an upstream answers is parsed in `responses.ts`.
  */
 
+import { printable } from '../../log.ts'
+
 /** RFC 9051 sets no length; nobody's tags come near this (threats A14). */
 export const MAX_TAG_CHARS = 64
 /** Longest command line but for AUTHENTICATE's, which may carry a SASL response. */
@@ -149,9 +151,25 @@ export function parseId(pieces: Pieces): ReadonlyMap<string, Buffer> | null {
   return fields
 }
 
+/** RFC 2971 §3.3: the fields that say what program this is, in the order of the log line. */
+const AGENT_FIELDS = ['name', 'version', 'os'] as const
+const MAX_AGENT_CHARS = 128
+
+/** What a client calls itself in ID, for logs and the user's list of devices: printable, cut; null when it says nothing. */
+export function agentOf(fields: ReadonlyMap<string, Buffer>): string | null {
+  const words = AGENT_FIELDS.map((field) => fields.get(field)?.toString('utf8').trim() ?? '').filter(
+    (word) => word !== '',
+  )
+  // Cutting may leave half of a pair of surrogates.
+  const text = printable(words.join(' ')).slice(0, MAX_AGENT_CHARS).toWellFormed()
+  return text === '' ? null : text
+}
+
 /**
- * Arguments with one blank between them; lists appear as their parentheses and do not nest. null when the grammar is
- * broken anywhere.
+ * Arguments with blanks between them; lists appear as their parentheses and do not nest. null when the grammar is broken.
+ *
+ * Two things are looser than the grammar, because what people call a working client relies on servers that are: any number
+ * of blanks, and in atoms `%`, `*` and `\`, which scripts leave unquoted in passwords and in `DOMAIN\user`.
  */
 function parseArguments(pieces: Pieces): (Argument | '(' | ')')[] | null {
   const tokens: (Argument | '(' | ')')[] = []
@@ -169,13 +187,11 @@ function parseArguments(pieces: Pieces): (Argument | '(' | ')')[] | null {
     while (at < piece.length) {
       const character = piece[at]
       if (character === ' ') {
-        if (mayStart) return null
         mayStart = true
         at++
         continue
       }
       if (character === ')') {
-        // A blank before it is not in the grammar, but harmless; an empty list is in neither.
         if (!isOpen) return null
         isOpen = false
         tokens.push(')')
@@ -197,7 +213,7 @@ function parseArguments(pieces: Pieces): (Argument | '(' | ')')[] | null {
         tokens.push({ kind: 'string', octets: quoted.octets })
         at = quoted.end
       } else {
-        const end = spanOf(piece, at, isAstringCode)
+        const end = spanOf(piece, at, isLooseCode)
         if (end === at) return null
         tokens.push({ kind: 'atom', text: piece.slice(at, end) })
         at = end
@@ -205,8 +221,7 @@ function parseArguments(pieces: Pieces): (Argument | '(' | ')')[] | null {
       mayStart = false
     }
   }
-  // A blank at the very end promises an argument that does not come.
-  return isOpen || (mayStart && tokens.length > 0) ? null : tokens
+  return isOpen ? null : tokens
 }
 
 /** A quoted string that starts at `start`; only `\"` and `\\` are escapes (RFC 9051 §9). Eight-bit octets pass. */
@@ -259,6 +274,12 @@ export function isAtomCode(code: number): boolean {
 function isAstringCode(code: number): boolean {
   return isAtomCode(code) || code === RIGHT_BRACKET
 }
+
+/** What we take in an atom that is an argument. */
+function isLooseCode(code: number): boolean {
+  return isAstringCode(code) || LOOSE.has(code)
+}
+const LOOSE: ReadonlySet<number> = new Set([...'%*\\'].map((character) => character.charCodeAt(0)))
 
 /** tag: any ASTRING-CHAR except `+`. */
 function isTagCode(code: number): boolean {

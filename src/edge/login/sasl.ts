@@ -82,8 +82,9 @@ export function decodeInitialResponse(text: string): Sasl<Buffer> {
 }
 
 /**
- * Decodes a PLAIN message: `authzid NUL authcid NUL passwd` (RFC 4616 §2), where authcid and passwd are not empty and no
- * field holds NUL (there is no fourth field), CR or LF.
+ * Decodes a PLAIN message: `authzid NUL authcid NUL passwd` (RFC 4616 §2), where no field holds NUL (there is no fourth
+ * field), CR or LF. The grammar forbids an empty name or password; here they are read as what they are, a wrong one, so that
+ * somebody who typed nothing hears that and not of a protocol error.
  */
 export function decodePlain(octets: Buffer): Sasl<PasswordLogin> {
   const first = octets.indexOf(0)
@@ -93,7 +94,6 @@ export function decodePlain(octets: Buffer): Sasl<PasswordLogin> {
   if (!authzid.ok) return authzid
   const authcid = decodeName(octets.subarray(first + 1, second))
   if (!authcid.ok) return authcid
-  if (authcid.value === '') return refused('empty')
   const secret = decodePassword(octets.subarray(second + 1))
   if (!secret.ok) return secret
   return read({ authzid: authzid.value, authcid: authcid.value, secret: secret.value })
@@ -114,7 +114,6 @@ export function decodeName(octets: Uint8Array): Sasl<string> {
 
 /** The second answer of LOGIN, or the password argument of a protocol's own login command. */
 export function decodePassword(octets: Buffer): Sasl<Secret> {
-  if (octets.length === 0) return refused('empty')
   const text = passwordText(octets)
   return hasLineOrNul(text) ? refused('control') : read(new Secret(text))
 }

@@ -71,8 +71,9 @@ t.test('PLAIN, decoded (RFC 4616 §2)', async (t) => {
     ['\0ann\0pw\0', 'fields', 'NUL at the end (A7)'],
     ['\0ann\0\0pw', 'fields', 'four parts (A12)'],
     ['\0\0\0', 'fields', 'four empty parts'],
-    ['\0\0pw', 'empty', 'no user'],
-    ['\0ann\0', 'empty', 'no password'],
+    ['\0\0', { authzid: '', authcid: '', secret: '' }, 'three empty parts'],
+    ['\0\0pw', { authzid: '', authcid: '', secret: 'pw' }, 'no user: nobody'],
+    ['\0ann\0', { authzid: '', authcid: 'ann', secret: '' }, 'no password: a wrong one'],
     ['\0ann\r\0pw', 'control', 'CR in the user'],
     ['\0ann\n\0pw', 'control', 'LF in the user'],
     ['a\nb\0ann\0pw', 'control', 'LF in the authzid'],
@@ -100,7 +101,7 @@ t.test('LOGIN, decoded', async (t) => {
   t.equal(shown(decodeName(Buffer.from([0xe9]))), 'utf-8')
   t.equal(shown(decodePassword(bytes('p w'))), 'p w')
   t.equal(shown(decodePassword(Buffer.from([0xe9]))), 'é')
-  t.equal(shown(decodePassword(bytes(''))), 'empty')
+  t.equal(shown(decodePassword(bytes(''))), '')
   t.equal(shown(decodePassword(bytes('p\0'))), 'control')
 })
 
