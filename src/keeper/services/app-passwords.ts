@@ -8,7 +8,7 @@ import type { RevokedAppPassword } from '../../records/app-passwords.ts'
 import { appPasswordView } from '../../records/app-passwords.ts'
 import { policyFor } from '../policy.ts'
 import type { ServiceDeps } from './shared.ts'
-import { fitting } from './shared.ts'
+import { fitting, MAX_WHOLE_LIST_BYTES } from './shared.ts'
 
 type AppPasswordServices = Pick<
   ServiceHandlers,
@@ -40,7 +40,7 @@ export function appPasswordServices({ config, users, appPasswords, grants, log }
       })
     }
     const views = deleted.map(({ id, name, address }) => ({ id, user: address, name }))
-    return { deleted: fitting(views), ...(await ending.result(isGone)) }
+    return { deleted: fitting(views, MAX_WHOLE_LIST_BYTES), ...(await ending.result(isGone)) }
   }
 
   return {
@@ -72,7 +72,7 @@ export function appPasswordServices({ config, users, appPasswords, grants, log }
     async 'app-password.list'({ user: address }) {
       const { user, rows } = await appPasswords.list(address)
       const views = rows.map((row) => appPasswordView(row, user.address))
-      const fit = fitting(views)
+      const fit = fitting(views, MAX_WHOLE_LIST_BYTES)
       if (fit.length < views.length) {
         log.event('warn', 'warning', 'a list of app passwords was cut to the newest ones, to fit one answer', {
           user: user.address,

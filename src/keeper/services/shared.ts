@@ -32,11 +32,13 @@ export interface ServiceDeps {
   readonly redisState: () => 'up' | 'down' | 'none'
 }
 
-/** A frame holds 64 KiB; what an answer carries besides its list fits into the rest. */
-const MAX_LIST_BYTES = 56 * 1024
+/** A page with what stands around it fits 64 KiB. */
+const MAX_PAGE_BYTES = 56 * 1024
+/** Lists that have no next page: cut only where the channel's largest answer (4 MiB) would break. */
+export const MAX_WHOLE_LIST_BYTES = 3 * 1024 * 1024
 
-/** As many of the rows, from the first on, as one answer can carry. */
-export function fitting<T>(rows: readonly T[], maxBytes = MAX_LIST_BYTES): readonly T[] {
+/** As many of the rows, from the first on, as go into so many bytes of JSON. */
+export function fitting<T>(rows: readonly T[], maxBytes = MAX_PAGE_BYTES): readonly T[] {
   let bytes = 0
   const end = rows.findIndex((row) => {
     bytes += Buffer.byteLength(JSON.stringify(row)) + 1

@@ -5,7 +5,7 @@
 import type { ServiceHandlers } from '../../contract/services.ts'
 import { Secret } from '../../secret.ts'
 import type { ServiceDeps } from './shared.ts'
-import { fitting } from './shared.ts'
+import { fitting, MAX_WHOLE_LIST_BYTES } from './shared.ts'
 
 type UserServices = Pick<
   ServiceHandlers,
@@ -28,7 +28,7 @@ export function userServices({ config, users, grants, log }: ServiceDeps): UserS
 
     async 'user.import'({ users: entries }, actor) {
       const report = await users.import(entries, actor)
-      return { ...report, refused: fitting(report.refused) }
+      return { ...report, refused: fitting(report.refused, MAX_WHOLE_LIST_BYTES) }
     },
 
     async 'user.list'(page) {
