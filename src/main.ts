@@ -1,9 +1,9 @@
 /**
- * argv → CLI command. The only file that may exit the process and set its exit code.
+ * argv → CLI command, or the body of a child of the server. The only file that may exit the process and set its exit code.
+ *
+ * What is not needed is not loaded: an edge must not even know the command line's libraries.
  */
 
-import { backend } from './cli/backend.ts'
-import { runCli } from './cli/index.ts'
 import type { Io } from './cli/io.ts'
 
 // A reader that has seen enough (`sallyport user list | head`) is no fault.
@@ -33,8 +33,10 @@ const io: Io = {
   },
 }
 
+const args = process.argv.slice(2)
+
 try {
-  const code = await runCli(process.argv.slice(2), io, backend)
+  const code = args[0] === 'internal-role' ? await childRole(args[1] ?? '') : await commandLine()
   // Whatever still holds the event loop (a socket of a check that was given up) must not hold the command.
   process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
 } catch (error) {
@@ -42,4 +44,15 @@ try {
     `sallyport: a fault in sallyport itself: ${error instanceof Error ? error.stack : String(error)}\n`,
   )
   process.exit(1)
+}
+
+/** What the supervisor starts: `internal-role keeper`, `internal-role edge`. */
+async function childRole(role: string): Promise<number> {
+  const { runChild } = await import('./app/child.ts')
+  return runChild(role)
+}
+
+async function commandLine(): Promise<number> {
+  const [{ runCli }, { backend }] = await Promise.all([import('./cli/index.ts'), import('./cli/backend.ts')])
+  return runCli(args, io, backend)
 }

@@ -3,60 +3,24 @@
  */
 
 import { userInfo } from 'node:os'
+import type { OpenServices, ServeOptions } from '../app.ts'
 import type { Config, LoadedConfig } from '../config.ts'
-import type { ServiceAnswer, Services } from '../contract/services.ts'
-import { connectServices, localServices } from '../contract/services-channel.ts'
-import { IpcError } from '../ipc.ts'
+import type { ServiceAnswer } from '../contract/services.ts'
 import type { Log } from '../log.ts'
-import { createMetrics } from '../metrics.ts'
-
-/** The keeper's services, with a server running or without. */
-export interface OpenServices {
-  readonly services: Services
-  /** Whether a server answered; otherwise the keeper is in this process, under the store's lock. */
-  readonly running: boolean
-  close(): Promise<void>
-}
 
 export interface Backend {
+  /** The keeper's services: a running server's, or those of a keeper in this process. */
   openServices(config: Config, log: Log): Promise<OpenServices>
   /** What a running server says of itself; null when none runs. Never starts a keeper here. */
   serverHealth(config: Config): Promise<ServiceAnswer<'health'> | null>
   /** Runs the server until it is stopped; answers the exit code. */
-  serve(
-    loaded: LoadedConfig,
-    options: { readonly version: string; readonly reload: () => Promise<LoadedConfig> },
-  ): Promise<number>
+  serve(loaded: LoadedConfig, options: ServeOptions): Promise<number>
 }
 
 export const backend: Backend = {
-  async openServices(config, log) {
-    try {
-      const connection = await connectServices(config.runtimeDirectory, cliActor())
-      return { services: connection, running: true, close: async () => connection.close() }
-    } catch (error) {
-      if (!(error instanceof IpcError && error.code === 'ERR_IPC_UNREACHABLE')) throw error
-    }
-    const { openKeeper } = await import('../keeper/keeper.ts')
-    const keeper = await openKeeper({ config, log, metrics: createMetrics(), version: '0' })
-    return { services: localServices(keeper.services, cliActor()), running: false, close: () => keeper.close() }
-  },
-  async serverHealth(config) {
-    try {
-      const connection = await connectServices(config.runtimeDirectory, cliActor())
-      try {
-        return await connection.call('health', {})
-      } finally {
-        connection.close()
-      }
-    } catch (error) {
-      if (error instanceof IpcError && error.code === 'ERR_IPC_UNREACHABLE') return null
-      throw error
-    }
-  },
-  async serve() {
-    throw new Error('not yet')
-  },
+  openServices: async (config, log) => (await import('../app.ts')).openServices(config, log, cliActor()),
+  serverHealth: async (config) => (await import('../app.ts')).serverHealth(config, cliActor()),
+  serve: async (loaded, options) => (await import('../app.ts')).serve(loaded, options),
 }
 
 /** Who asks, for the audit trail: 'cli:root'. */

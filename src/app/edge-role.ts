@@ -1,0 +1,196 @@
+/**
+ * An edge as a running role: listeners, sessions, a way to upstreams, and a gate that is somebody else's.
+ *
+ * Loaded by every edge process, so it imports nothing but edge rooms and what all roles share (a test watches this). The
+ * protocols are listed here and nowhere else.
+ */
+
+import type { Gate, SessionEnder } from '../contract/admission.ts'
+import { createImap } from '../edge/imap/index.ts'
+import type { Protocol } from '../edge/login/protocol.ts'
+import { serveClient } from '../edge/login/serve.ts'
+import type { SessionRegistry } from '../edge/login/sessions.ts'
+import { createSessions } from '../edge/login/sessions.ts'
+import { createDialer } from '../edge/net/dial.ts'
+import type { Listener } from '../edge/net/listener.ts'
+import { createListener } from '../edge/net/listener.ts'
+import type { TlsContextsOptions } from '../edge/net/tls.ts'
+import { TlsContexts } from '../edge/net/tls.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { DrainOptions, EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
+import { watchLogins } from './logins-in-flight.ts'
+
+export interface EdgeRoleOptions {
+  readonly slice: EdgeSlice
+  readonly listeners: readonly EdgeListener[]
+  /** Several edges share the ports. */
+  readonly reusePort: boolean
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Makes the gate, which ends sessions through `ender` and knows them by `sessions`. */
+  readonly gate: (ender: SessionEnder, sessions: SessionRegistry) => Gate
+}
+
+export interface RunningEdge {
+  readonly sessions: SessionRegistry
+  /** @throws CertificateError; the old slice is kept then */
+  reload(slice: EdgeSlice): void
+  /** Resolves when the last session is over or cut. */
+  drain(options: DrainOptions): Promise<void>
+  /** Closes listeners and connections at once. */
+  close(): Promise<void>
+}
+
+/** Logins in flight finish before those who have not begun one are sent away; an upstream that hangs is not waited for. */
+const FINISH_LOGINS_MS = 5000
+/** For the close of both sockets after a session was cut, TLS's goodbye included. */
+const LAST_CLOSE_MS = 2000
+
+/** Binds all listeners. @throws CertificateError, and the system's errors when a port can't be bound */
+export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> {
+  const { log, metrics } = options
+  let { slice } = options
+  const sessions = createSessions()
+  const logins = watchLogins(options.gate(sessions, sessions))
+  const dialer = createDialer({ log, metrics })
+  const contexts = slice.tls.certificates.length === 0 ? null : new TlsContexts(tlsOptions(slice))
+  const ports: Port[] = options.listeners.map((listener) => openPort(listener))
+
+  interface Port {
+    readonly listener: Listener
+    renew(): void
+  }
+
+  function openPort(declared: EdgeListener): Port {
+    const { name } = declared
+    let protocol = protocolOf(declared)
+    const listener = createListener({
+      ...declared,
+      bind: declared.bind ?? undefined,
+      reusePort: options.reusePort,
+      contexts,
+      limits: {
+        // The edge's share is for all of its ports together.
+        get connections() {
+          const others = ports.filter((port) => port.listener.name !== name)
+          return slice.limits.connections - others.reduce((sum, port) => sum + port.listener.connections, 0)
+        },
+        get perAddress() {
+          return slice.limits.perAddress
+        },
+        loginMs: slice.limits.loginMs,
+      },
+      log,
+      metrics,
+      onConnection: (wire, peer) =>
+        serveClient(protocol, wire, peer, {
+          gate: logins.gate,
+          sessions,
+          dialer,
+          idleMs: slice.limits.idleMs,
+          listener: name,
+          log,
+          metrics,
+        }),
+    })
+    return {
+      listener,
+      renew() {
+        protocol = protocolOf(declared)
+      },
+    }
+  }
+
+  /** One line for each protocol there is. */
+  function protocolOf({ name, protocol, tls }: EdgeListener): Protocol {
+    const shared = {
+      nameRules: slice.names,
+      portalUrl: slice.portalUrl,
+      startTls: tls === 'starttls' && contexts !== null ? ({ side: 'server', contexts } as const) : null,
+      needsTls: tls !== 'none',
+      listener: name,
+      log,
+      metrics,
+    }
+    switch (protocol) {
+      case 'imap':
+        return createImap(shared)
+      case 'pop3':
+      case 'smtp':
+        throw new Error(`${name}: ${protocol} is not there yet`)
+    }
+  }
+
+  async function closeListeners(): Promise<void> {
+    await Promise.all(ports.map(({ listener }) => listener.stop()))
+  }
+
+  const open = () => ports.reduce((sum, { listener }) => sum + listener.connections, 0)
+
+  try {
+    for (const { listener } of ports) await listener.start()
+  } catch (error) {
+    await closeListeners()
+    throw error
+  }
+
+  return {
+    sessions,
+
+    reload(next) {
+      contexts?.reload(tlsOptions(next))
+      slice = next
+      for (const port of ports) port.renew()
+      log.setLevel(next.logLevel)
+    },
+
+    async drain({ graceMs, spreadMs }) {
+      // First of all: under SO_REUSEPORT a socket that is still open goes on getting its share of new clients.
+      await closeListeners()
+      const until = performance.now() + graceMs
+      await logins.none(Math.min(graceMs, FINISH_LOGINS_MS))
+      for (const { listener } of ports) listener.expireLogins()
+      await waitUntil(() => open() === 0, until - performance.now())
+      await cut(sessions, spreadMs)
+      await waitUntil(() => open() === 0, LAST_CLOSE_MS)
+      for (const { listener } of ports) listener.destroyAll()
+    },
+
+    async close() {
+      await closeListeners()
+      for (const { listener } of ports) listener.destroyAll()
+    },
+  }
+}
+
+function tlsOptions({ tls }: EdgeSlice): TlsContextsOptions {
+  return {
+    pairs: tls.certificates.map(({ name, cert, key }) => ({
+      cert,
+      key,
+      certFile: name,
+      keyFile: `the key of ${name}`,
+    })),
+    minVersion: tls.minVersion,
+    ticketKeys: Buffer.from(tls.ticketKeys, 'base64'),
+  }
+}
+
+/** Cuts every session, evenly over the time given. */
+async function cut(sessions: SessionRegistry, spreadMs: number): Promise<void> {
+  const doomed = sessions.list()
+  const startedAt = performance.now()
+  for (const [i, { grantId }] of doomed.entries()) {
+    const due = startedAt + (spreadMs * i) / doomed.length
+    const waitMs = due - performance.now()
+    if (waitMs >= 1) await new Promise((resolve) => setTimeout(resolve, waitMs))
+    sessions.end(grantId, 'drained')
+  }
+}
+
+/** Looks every so often; a drain is no hurry. */
+async function waitUntil(done: () => boolean, ms: number): Promise<void> {
+  const until = performance.now() + ms
+  while (!done() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+}

@@ -1,0 +1,58 @@
+/**
+ * The keeper as a running role: opened, and serving edges and callers at its sockets.
+ */
+
+import { join } from 'node:path'
+import type { Config } from '../config.ts'
+import type { GateHouse } from '../contract/admission.ts'
+import { serveGate } from '../contract/gate-server.ts'
+import { serveServices } from '../contract/services-channel.ts'
+import { openKeeper } from '../keeper/keeper.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Secret } from '../secret.ts'
+import type { RoleHealth } from '../supervisor/roles.ts'
+
+export interface KeeperRoleOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly version: string
+  /** What the keys of edges in other processes are made from; null: the edges are in this process. */
+  readonly edgeSecret: Secret | null
+}
+
+export interface RunningKeeper {
+  readonly gateHouse: GateHouse
+  reload(config: Config): Promise<void>
+  health(): Promise<RoleHealth>
+  close(): Promise<void>
+}
+
+/** Opens the keeper, then its sockets. @throws what openKeeper throws; IpcError when a socket can't be made */
+export async function startKeeper(options: KeeperRoleOptions): Promise<RunningKeeper> {
+  const { config, log, metrics, version, edgeSecret } = options
+  const { runtimeDirectory } = config
+  // The store's lock first: whoever holds it is the only keeper, and may take over sockets and key.
+  const keeper = await openKeeper({ config, log, metrics, version })
+  const open: { close(): Promise<void> }[] = [keeper]
+  const close = async () => {
+    for (const part of open.splice(0).reverse()) await part.close()
+  }
+  try {
+    if (edgeSecret !== null) {
+      const path = join(runtimeDirectory, 'edge.sock')
+      open.push(await serveGate({ path, secret: edgeSecret, house: keeper.gateHouse, log }))
+    }
+    open.push(await serveServices({ runtimeDirectory, handlers: keeper.services, log }))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    gateHouse: keeper.gateHouse,
+    reload: (next) => keeper.reload(next),
+    health: () => keeper.health(),
+    close,
+  }
+}

@@ -1,0 +1,317 @@
+/**
+ * The supervisor: starts the keeper and then the edges, keeps them running, passes on reload and drain, and serves health and
+ * metrics. It carries no login and no stored secret.
+ *
+ * `runServer` is the whole life of a server: it resolves with the exit code when the last child is gone.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import type { Config, LoadedConfig } from './config.ts'
+import { problemText } from './config.ts'
+import { edgeKey } from './contract/gate-server.ts'
+import type { Log } from './log.ts'
+import { createLog } from './log.ts'
+import type { Metrics, MetricsSnapshot } from './metrics.ts'
+import { createMetrics, metricsText } from './metrics.ts'
+import { Secret } from './secret.ts'
+import type { CertificatePair } from './supervisor/certificates.ts'
+import { createExpiryWatch, loadCertificates } from './supervisor/certificates.ts'
+import type { ChildTuning } from './supervisor/child.ts'
+import { Child } from './supervisor/child.ts'
+import type { OperatorListener, OperatorServer } from './supervisor/http.ts'
+import { serveOperators } from './supervisor/http.ts'
+import { launchOf } from './supervisor/launch.ts'
+import { watchLoopLag } from './supervisor/loop-lag.ts'
+import type { EdgeInit, EdgeListener } from './supervisor/messages.ts'
+import { resolvePorts } from './supervisor/ports.ts'
+import type { EdgeRole, InProcessRoles, KeeperRole } from './supervisor/roles.ts'
+import { edgeChild, keeperChild } from './supervisor/roles.ts'
+import type { ServerSignal } from './supervisor/signals.ts'
+import { createSignals } from './supervisor/signals.ts'
+import { edgeSlice, hostPort, listenerUrl, mailListeners } from './supervisor/slice.ts'
+
+export interface ServerOptions {
+  readonly loaded: LoadedConfig
+  /** Finds and checks the configuration anew, for SIGHUP. */
+  readonly reload: () => Promise<LoadedConfig>
+  readonly version: string
+  readonly roles: InProcessRoles
+  readonly tuning?: ServerTuning
+}
+
+/** What tests set. */
+export interface ServerTuning {
+  readonly child?: Partial<ChildTuning>
+  readonly edgeFlags?: readonly string[]
+  readonly testHooks?: boolean
+  readonly spreadMs?: number
+}
+
+/** Sessions that outlive the grace are cut over this time. */
+const SPREAD_MS = 5000
+const EXPIRY_LOOK_MS = 6 * 60 * 60_000
+const TICKET_KEY_BYTES = 48
+
+/**
+ * Runs a server until it is told to stop.
+ *
+ * @returns the exit code: 0 after a drain, 128 + n when a second signal ended it at once
+ * @throws when it can't start: CertificateError, ChildError with the code of the keeper's or edge's own error, errors of bind
+ */
+export async function runServer(options: ServerOptions): Promise<number> {
+  const log = createLog({ level: options.loaded.config.log.level, version: options.version, process: 'supervisor' })
+  const server = new Server(options, log)
+  using signals = createSignals()
+  try {
+    await Promise.race([server.start(), endOf(signals)])
+    for (;;) {
+      const signal = await signals.next()
+      if (signal === 'SIGHUP') await server.reload()
+      else {
+        await Promise.race([server.drain(signal), endOf(signals)])
+        return 0
+      }
+    }
+  } catch (error) {
+    server.kill()
+    if (error instanceof Ended) return error.exitCode
+    throw error
+  } finally {
+    log.flush()
+  }
+}
+
+/** A signal that ends the server at once. */
+class Ended extends Error {
+  readonly exitCode: number
+  constructor(signal: ServerSignal) {
+    super(signal)
+    this.exitCode = signal === 'SIGINT' ? 130 : 143
+  }
+}
+
+/** Rejects at the next SIGTERM or SIGINT. A SIGHUP during a start or a drain has nothing to say. */
+async function endOf(signals: ReturnType<typeof createSignals>): Promise<never> {
+  for (;;) {
+    const signal = await signals.next()
+    if (signal !== 'SIGHUP') throw new Ended(signal)
+  }
+}
+
+class Server {
+  readonly #options: ServerOptions
+  readonly #log: Log
+  readonly #metrics: Metrics = createMetrics()
+  readonly #edgeSecret = new Secret(randomBytes(32).toString('base64url'))
+  readonly #ticketKeys = randomBytes(TICKET_KEY_BYTES).toString('base64')
+  readonly #expiry: ReturnType<typeof createExpiryWatch>
+  #config: Config
+  #certificates: readonly CertificatePair[] = []
+  #keeper: KeeperRole | null = null
+  #edges: readonly EdgeRole[] = []
+  #operators: readonly OperatorServer[] = []
+  #draining = false
+  #timers: NodeJS.Timeout[] = []
+
+  constructor(options: ServerOptions, log: Log) {
+    this.#options = options
+    this.#log = log
+    this.#config = options.loaded.config
+    this.#expiry = createExpiryWatch(log, this.#metrics)
+  }
+
+  async start(): Promise<void> {
+    const { version } = this.#options
+    const config = this.#config
+    process.umask(0o077)
+    this.#metrics.buildInfo.set({ version, node: process.version }, 1)
+    watchLoopLag(this.#metrics)
+    this.#certificates = await this.#loadCertificates(config)
+    this.#keeper = await this.#startKeeper()
+    const listeners = await this.#startEdges()
+    const urls = listeners.map(listenerUrl)
+    for (const listener of config.listeners) {
+      if (listener.protocol !== 'http') continue
+      const port = await this.#serveOperators(listener)
+      urls.push(`http://${hostPort(listener.bind, port)}`)
+    }
+    this.#expiry.look(this.#certificates)
+    this.#timers.push(setInterval(() => this.#expiry.look(this.#certificates), EXPIRY_LOOK_MS).unref())
+    this.#log.event('info', 'started', 'sallyport is up', { pid: process.pid, detail: urls.join(' ') })
+  }
+
+  /** Takes over a new configuration and new certificates, or keeps the old ones and says why. */
+  async reload(): Promise<void> {
+    let loaded: LoadedConfig
+    let certificates: readonly CertificatePair[]
+    try {
+      loaded = await this.#options.reload()
+      certificates = await this.#loadCertificates(loaded.config)
+      await this.#keeper?.reload(loaded.config)
+    } catch (error) {
+      this.#log.event('error', 'config_refused', 'the new configuration is refused, the old one stays in use', {
+        detail: wordsOf(error),
+        error_code: error instanceof Error && 'code' in error ? String(error.code) : undefined,
+      })
+      return
+    }
+    for (const warning of loaded.warnings) this.#log.event('warn', 'warning', problemText(warning))
+    const before = this.#config
+    const renewed = JSON.stringify(this.#certificates) !== JSON.stringify(certificates)
+    this.#config = loaded.config
+    this.#certificates = certificates
+    this.#log.setLevel(loaded.config.log.level)
+    for (const key of ['listeners', 'workers', 'dataDirectory', 'runtimeDirectory'] as const) {
+      if (JSON.stringify(loaded.config[key]) === JSON.stringify(before[key])) continue
+      this.#log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
+    }
+    const slice = this.#slice()
+    // An edge that is just being started again takes the new slice with its first message.
+    await Promise.all(this.#edges.map((edge) => edge.reload(slice).catch((error: unknown) => this.#edgeFailed(error))))
+    this.#expiry.look(certificates)
+    if (renewed) this.#log.event('info', 'certificate_reloaded', 'new certificates are in use')
+    this.#log.event('info', 'config_reloaded', 'the new configuration is in use', { detail: loaded.file })
+  }
+
+  /** Stops accepting at once, lets sessions end for the grace, cuts the rest, and ends. */
+  async drain(signal: ServerSignal): Promise<void> {
+    this.#draining = true
+    const graceMs = this.#config.limits.drain
+    const spreadMs = this.#options.tuning?.spreadMs ?? SPREAD_MS
+    this.#log.event('info', 'draining', `${signal}: no new connections; open sessions have ${graceMs} ms`)
+    await Promise.all(this.#edges.map((edge) => edge.drainAndStop({ graceMs, spreadMs })))
+    await this.#keeper?.stop()
+    await Promise.all(this.#operators.map((server) => server.close()))
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#log.event('info', 'stopped', 'sallyport has stopped')
+  }
+
+  kill(): void {
+    for (const edge of this.#edges) edge.kill()
+    this.#keeper?.kill()
+    for (const timer of this.#timers) clearInterval(timer)
+    for (const server of this.#operators) void server.close()
+  }
+
+  async #loadCertificates(config: Config): Promise<readonly CertificatePair[]> {
+    const needed = config.listeners.some((listener) => 'tls' in listener && listener.tls !== 'none')
+    if (!needed) return []
+    const portal = config.portal === null ? [] : [new URL(config.portal.url).hostname]
+    return loadCertificates({
+      files: config.tls.certificates,
+      dataDirectory: config.dataDirectory,
+      names: [...portal, ...config.domains],
+      log: this.#log,
+    })
+  }
+
+  get #workers(): number {
+    const { workers } = this.#config
+    return workers === 'auto' ? availableParallelism() : workers
+  }
+
+  #slice() {
+    return edgeSlice(this.#config, this.#certificates, this.#ticketKeys, Math.max(1, this.#workers))
+  }
+
+  async #startKeeper(): Promise<KeeperRole> {
+    const { loaded, version, roles, tuning } = this.#options
+    const log = this.#log
+    if (this.#workers === 0) return roles.keeper({ config: this.#config, log, metrics: this.#metrics, version })
+    const child = new Child({
+      name: 'keeper',
+      launch: launchOf('keeper', process.env),
+      init: () => ({
+        version,
+        configFile: loaded.file,
+        logLevel: this.#config.log.level,
+        edgeSecret: this.#edgeSecret.reveal(),
+      }),
+      log,
+      ...(tuning?.child && { tuning: tuning.child }),
+    })
+    const role = keeperChild(child)
+    this.#keeper = role // to be killed when the start is called off
+    await child.start()
+    return role
+  }
+
+  async #startEdges(): Promise<readonly EdgeListener[]> {
+    await using ports = await resolvePorts(mailListeners(this.#config))
+    const { listeners } = ports
+    const { tuning, roles } = this.#options
+    const log = this.#log
+    const initOf = (name: string): EdgeInit => {
+      const edgeId = `${name}.${randomBytes(6).toString('hex')}`
+      const path = join(this.#config.runtimeDirectory, 'edge.sock')
+      return {
+        ...this.#slice(),
+        version: this.#options.version,
+        name,
+        edgeId,
+        gate: { path, key: edgeKey(this.#edgeSecret, edgeId).reveal() },
+        listeners,
+        testHooks: tuning?.testHooks ?? false,
+      }
+    }
+    if (this.#workers === 0) {
+      const keeper = this.#keeper
+      if (keeper === null) throw new Error('edges need a keeper')
+      this.#edges = [await roles.edge(initOf('edge'), { keeper, log, metrics: this.#metrics })]
+      return listeners
+    }
+    const children = Array.from({ length: this.#workers }, (_, i) => {
+      const name = `edge-${i + 1}`
+      return new Child({
+        name,
+        launch: launchOf('edge', process.env, tuning?.edgeFlags),
+        init: () => initOf(name),
+        log,
+        ...(tuning?.child && { tuning: tuning.child }),
+      })
+    })
+    this.#edges = children.map(edgeChild)
+    await Promise.all(children.map((child) => child.start()))
+    return listeners
+  }
+
+  async #serveOperators(listener: OperatorListener): Promise<number> {
+    const server = await serveOperators(listener, {
+      notReady: () => this.#notReady(),
+      metrics: () => this.#metricsText(),
+      bug: (error) => this.#log.bug(error, 'a request of an operator failed'),
+    })
+    this.#operators = [...this.#operators, server]
+    return server.port
+  }
+
+  async #notReady(): Promise<string[]> {
+    const reasons: string[] = []
+    if (this.#draining) reasons.push('draining')
+    if (!this.#edges.some((edge) => edge.isReady)) reasons.push('no edge is listening')
+    if (!this.#keeper?.isReady) reasons.push('the keeper is not running')
+    else {
+      const health = await this.#keeper.health().catch(() => null)
+      if (health === null) reasons.push('the keeper does not answer')
+      else if (health.store !== 'up') reasons.push('the store can not be reached')
+    }
+    return reasons
+  }
+
+  async #metricsText(): Promise<string> {
+    const others = [...(this.#keeper ? [this.#keeper] : []), ...this.#edges]
+    const snapshots = await Promise.all(others.map((role) => role.metrics()))
+    const own: MetricsSnapshot = await this.#metrics.snapshot()
+    return metricsText([own, ...snapshots.flat()])
+  }
+
+  #edgeFailed(error: unknown): void {
+    this.#log.event('error', 'warning', 'an edge did not take over the new configuration', { detail: wordsOf(error) })
+  }
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

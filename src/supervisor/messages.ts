@@ -1,0 +1,185 @@
+/**
+ * What the supervisor and its children say to each other over the channel that fork made: lifecycle and metrics.
+ *
+ * Never a login, never a stored secret. What is secret here are the TLS keys and the key of its channel that an edge is given
+ * with its first message, because it can read neither a file nor the environment it was started with.
+ */
+
+import type { LiveSession } from '../contract/admission.ts'
+import type { NameRules } from '../contract/names.ts'
+import type { LogLevel } from '../log.ts'
+import type { MetricsSnapshot } from '../metrics.ts'
+
+/** One port of an edge. Its number is never 0: the supervisor has chosen. */
+export interface EdgeListener {
+  readonly name: string
+  readonly protocol: 'imap' | 'pop3' | 'smtp'
+  /** null: all addresses. */
+  readonly bind: string | null
+  readonly port: number
+  readonly tls: 'implicit' | 'starttls' | 'none'
+  /** CIDR blocks from which a PROXY header is demanded. */
+  readonly proxyFrom: readonly string[]
+}
+
+/** The part of the configuration that edges know, renewed at every reload. No secret but the TLS keys. */
+export interface EdgeSlice {
+  readonly limits: {
+    /** This edge's share of the connections. */
+    readonly connections: number
+    readonly perAddress: number
+    readonly loginMs: number
+    readonly idleMs: number
+  }
+  readonly names: NameRules
+  readonly portalUrl: string | null
+  readonly tls: {
+    /** PEM, leaf first. The first pair is shown to whoever asks for no name or an unknown one. */
+    readonly certificates: readonly { readonly name: string; readonly cert: string; readonly key: string }[]
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+    /** 48 bytes in base64, the same for all edges, so that a session resumes at any of them. */
+    readonly ticketKeys: string
+  }
+  readonly logLevel: LogLevel
+}
+
+export interface EdgeInit extends EdgeSlice {
+  readonly version: string
+  /** 'edge-1': its name in logs. */
+  readonly name: string
+  /** Unique per process, and the key that proves it to the keeper. */
+  readonly edgeId: string
+  readonly gate: { readonly path: string; readonly key: string }
+  readonly listeners: readonly EdgeListener[]
+  /** Tests only: answers 'heap-snapshot' and 'sessions'. */
+  readonly testHooks: boolean
+}
+
+/** The keeper reads the configuration itself, so no secret passes through here. */
+export interface KeeperInit {
+  readonly version: string
+  readonly configFile: string
+  readonly logLevel: LogLevel
+  /** What the keys of the edges are made from. */
+  readonly edgeSecret: string
+}
+
+export interface DrainOptions {
+  /** How long sessions may go on. */
+  readonly graceMs: number
+  /** After it they are cut one by one within this time, so that clients don't all come back at once. */
+  readonly spreadMs: number
+}
+
+/** What a child can be asked, by name: parameters and answer. */
+export interface Asks {
+  start: { params: KeeperInit | EdgeInit; answer: null }
+  /** An edge gets its new slice; the keeper (null) reads its configuration again. */
+  reload: { params: EdgeSlice | null; answer: null }
+  drain: { params: DrainOptions; answer: null }
+  stop: { params: null; answer: null }
+  metrics: { params: null; answer: MetricsSnapshot }
+  health: { params: null; answer: { readonly ok: boolean; readonly store: string; readonly redis: string } }
+  ping: { params: null; answer: null }
+  'heap-snapshot': { params: null; answer: string }
+  sessions: { params: null; answer: readonly LiveSession[] }
+}
+export type AskName = keyof Asks
+
+/** A child could not do what it was asked. `code` is that of the error there. */
+export class ChildError extends Error {
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.name = 'ChildError'
+    this.code = code
+  }
+}
+
+/** One end of the channel: a ChildProcess, or `process` in the child. */
+export interface Channel {
+  send?(message: object, callback: (error: Error | null) => void): unknown
+  on(event: 'message', listener: (message: unknown) => void): unknown
+  on(event: 'disconnect', listener: () => void): unknown
+}
+
+interface Question {
+  readonly ask: AskName
+  readonly id: number
+  readonly params: unknown
+}
+type Reply =
+  | { readonly id: number; readonly answer: unknown }
+  | { readonly id: number; readonly code: string; readonly message: string }
+
+export type Ask = <N extends AskName>(
+  name: N,
+  params: Asks[N]['params'],
+  timeoutMs: number | null,
+) => Promise<Asks[N]['answer']>
+
+/** The asking end. Pending questions are rejected when the channel closes. */
+export function asking(channel: Channel, who: string): Ask {
+  const pending = new Map<number, { resolve(answer: never): void; reject(error: Error): void }>()
+  let nextId = 1
+  channel.on('message', (message) => {
+    const reply = message as Reply
+    const asked = pending.get(reply.id)
+    if (asked === undefined) return
+    pending.delete(reply.id)
+    if ('answer' in reply) asked.resolve(reply.answer as never)
+    else asked.reject(new ChildError(reply.code, reply.message))
+  })
+  channel.on('disconnect', () => {
+    for (const { reject } of pending.values()) reject(new ChildError('ERR_CHILD_GONE', `${who} is gone`))
+    pending.clear()
+  })
+  return (name, params, timeoutMs) =>
+    new Promise((resolve, reject) => {
+      const id = nextId++
+      const timer =
+        timeoutMs === null
+          ? undefined
+          : setTimeout(() => {
+              pending.delete(id)
+              reject(new ChildError('ERR_CHILD_TIMEOUT', `${who} did not answer ${name} within ${timeoutMs} ms`))
+            }, timeoutMs)
+      pending.set(id, {
+        resolve(answer) {
+          clearTimeout(timer)
+          resolve(answer)
+        },
+        reject(error) {
+          clearTimeout(timer)
+          reject(error)
+        },
+      })
+      const question: Question = { ask: name, id, params }
+      const failed = (error: Error | null) => {
+        if (error === null || !pending.delete(id)) return
+        clearTimeout(timer)
+        reject(new ChildError('ERR_CHILD_GONE', `${who} is gone`))
+      }
+      try {
+        if (channel.send === undefined) failed(new Error('no channel'))
+        else channel.send(question, failed)
+      } catch (error) {
+        failed(error as Error)
+      }
+    })
+}
+
+/** The answering end. What `answer` throws goes back as code and message. */
+export function answering(channel: Channel, answer: (name: AskName, params: unknown) => Promise<unknown>): void {
+  channel.on('message', (message) => {
+    const { ask, id, params } = message as Question
+    const reply = (body: object) => channel.send?.({ id, ...body }, () => {})
+    answer(ask, params).then(
+      (result) => reply({ answer: result ?? null }),
+      (error: unknown) => {
+        const code = error instanceof Error && 'code' in error ? String(error.code) : 'ERR_CHILD'
+        reply({ code, message: error instanceof Error ? error.message : String(error) })
+      },
+    )
+  })
+}

@@ -1,0 +1,90 @@
+/**
+ * What the supervisor asks of a keeper and of an edge, whether they are processes of their own or live in this one.
+ */
+
+import type { Config } from '../config.ts'
+import type { Log } from '../log.ts'
+import type { Metrics, MetricsSnapshot } from '../metrics.ts'
+import type { Child } from './child.ts'
+import type { Asks, DrainOptions, EdgeInit, EdgeSlice } from './messages.ts'
+
+export type RoleHealth = Asks['health']['answer']
+
+export interface KeeperRole {
+  readonly isReady: boolean
+  /** @throws when the new configuration is refused; the old one is kept */
+  reload(config: Config): Promise<void>
+  health(): Promise<RoleHealth>
+  /** What it has measured; nothing when that is counted elsewhere. */
+  metrics(): Promise<readonly MetricsSnapshot[]>
+  stop(): Promise<void>
+  /** At once, without a word. */
+  kill(): void
+}
+
+export interface EdgeRole {
+  readonly isReady: boolean
+  reload(slice: EdgeSlice): Promise<void>
+  metrics(): Promise<readonly MetricsSnapshot[]>
+  /** Closes its listeners first, and answers when its last session is over or cut. Then it is gone. */
+  drainAndStop(options: DrainOptions): Promise<void>
+  kill(): void
+}
+
+/** How roles are made in this process (`workers: 0`); app.ts knows. */
+export interface InProcessRoles {
+  keeper(options: {
+    readonly config: Config
+    readonly log: Log
+    readonly metrics: Metrics
+    readonly version: string
+  }): Promise<KeeperRole>
+  edge(
+    init: EdgeInit,
+    options: { readonly keeper: KeeperRole; readonly log: Log; readonly metrics: Metrics },
+  ): Promise<EdgeRole>
+}
+
+/** A scrape must not wait for a process that is busy or gone. */
+const METRICS_MS = 1000
+const HEALTH_MS = 1000
+const RELOAD_MS = 30_000
+/** Beyond grace and spread: for the last sockets to close. */
+const DRAIN_SLACK_MS = 5000
+
+async function snapshotOf(child: Child): Promise<readonly MetricsSnapshot[]> {
+  return child.ask('metrics', null, METRICS_MS).then(
+    (snapshot) => [snapshot],
+    () => [], // what it counted is lost with it, or late: the others' figures are still worth having
+  )
+}
+
+export function keeperChild(child: Child): KeeperRole {
+  return {
+    get isReady() {
+      return child.isReady
+    },
+    async reload() {
+      await child.ask('reload', null, RELOAD_MS)
+    },
+    health: () => child.ask('health', null, HEALTH_MS),
+    metrics: () => snapshotOf(child),
+    stop: () => child.stop(async () => {}),
+    kill: () => child.kill(),
+  }
+}
+
+export function edgeChild(child: Child): EdgeRole {
+  return {
+    get isReady() {
+      return child.isReady
+    },
+    async reload(slice) {
+      await child.ask('reload', slice, RELOAD_MS)
+    },
+    metrics: () => snapshotOf(child),
+    drainAndStop: (options) =>
+      child.stop((ask) => ask('drain', options, options.graceMs + options.spreadMs + DRAIN_SLACK_MS)),
+    kill: () => child.kill(),
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The edges' part of the configuration: no path, no upstream, no secret but the keys of the certificates.
+ */
+
+import type { Config, MailListenerConfig } from '../config.ts'
+import type { NameRules } from '../contract/names.ts'
+import type { CertificatePair } from './certificates.ts'
+import type { EdgeListener, EdgeSlice } from './messages.ts'
+
+/** @param edges how many share the connections */
+export function edgeSlice(
+  config: Config,
+  certificates: readonly CertificatePair[],
+  ticketKeys: string,
+  edges: number,
+): EdgeSlice {
+  const { limits, tls, portal, log } = config
+  return {
+    limits: {
+      connections: Math.ceil(limits.connections / edges),
+      perAddress: limits.perAddress,
+      loginMs: limits.login,
+      idleMs: limits.idle,
+    },
+    names: nameRules(config),
+    portalUrl: portal?.url ?? null,
+    tls: {
+      certificates: certificates.map(({ name, cert, key }) => ({ name, cert, key })),
+      minVersion: tls.minVersion,
+      ticketKeys,
+    },
+    logLevel: log.level,
+  }
+}
+
+/** What names may look like: the separators of all upstreams, since a name must not mean two accounts at any of them. */
+function nameRules({ domains, names, upstreams }: Config): NameRules {
+  const separators = Object.values(upstreams).flatMap(({ identity }) =>
+    identity.method === 'master-user' ? [identity.separator] : [],
+  )
+  return { domains, allow: names.allow, separators: [...new Set(separators)], windowsDomains: names.windowsDomains }
+}
+
+export function mailListeners(config: Config): EdgeListener[] {
+  return config.listeners
+    .filter((listener): listener is MailListenerConfig & { readonly name: string } => 'tls' in listener)
+    .map(({ name, protocol, bind, port, tls, proxyProtocol }) => ({
+      name,
+      protocol,
+      bind,
+      port,
+      tls,
+      proxyFrom: proxyProtocol?.from ?? [],
+    }))
+}
+
+/** 'imaps://127.0.0.1:993': where a listener can be reached, for the line that says that all is up. */
+export function listenerUrl({ protocol, bind, port, tls }: EdgeListener): string {
+  return `${protocol}${tls === 'implicit' ? 's' : ''}://${hostPort(bind ?? '*', port)}`
+}
+
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
