@@ -1,0 +1,259 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
+import type { Test } from 'tap'
+import t from 'tap'
+import type { WireOptions } from '../../../src/edge/net/wire.ts'
+import { Wire } from '../../../src/edge/net/wire.ts'
+import { allOf, localTls, never, socketPair } from './sockets.ts'
+
+const { authority, contexts } = await localTls()
+
+async function wired(t: Test, options: Partial<WireOptions> = {}) {
+  const { near, far } = await socketPair(t)
+  const wire = new Wire(near, { budgetBytes: 65_536, deadline: never, ...options })
+  return { wire, near, far }
+}
+
+t.test('A8: lines and octets are the same however the bytes are cut', async (t) => {
+  const text = 'a1 NOOP\r\nbare\n\r\nin\rside\r\n\r\r\n12345\r\nlast'
+  for (const size of [1, 2, 3, 5, 100]) {
+    const { wire, far } = await wired(t)
+    const read = (async () => {
+      const lines = []
+      for (let i = 0; i < 5; i++) lines.push(await wire.readLine())
+      return [...lines, (await wire.readBytes(7))?.toString(), await wire.readLine()]
+    })()
+    for (let at = 0; at < text.length; at += size) {
+      far.write(text.slice(at, at + size))
+      await sleep(0)
+    }
+    far.end()
+    t.strictSame(await read, ['a1 NOOP', 'bare', '', 'in\rside', '\r', '12345\r\n', null], `${size} at a time`)
+  }
+})
+
+t.test('octets above 127 are one character each', async (t) => {
+  const { wire, far } = await wired(t)
+  far.write(Buffer.from([0xfc, 0x00, 0xff, 0x0d, 0x0a]))
+  t.equal(await wire.readLine(), '\u00fc\u0000\u00ff')
+})
+
+t.test('A6: a line is as long as it may be, and no longer', async (t) => {
+  for (const [bytes, end, limit, fits] of [
+    [8192, '\r\n', undefined, true],
+    [8192, '\n', undefined, true],
+    [8193, '\r\n', undefined, false],
+    [8194, '', undefined, false],
+    [12_288, '\r\n', 12_288, true],
+    [12_289, '\r\n', 12_288, false],
+  ] as const) {
+    const { wire, far } = await wired(t)
+    far.write('x'.repeat(bytes) + end)
+    const line = wire.readLine(limit)
+    if (fits) t.equal((await line)?.length, bytes)
+    else await t.rejects(line, { code: 'ERR_WIRE_LINE_TOO_LONG' }, `${bytes} bytes and ${JSON.stringify(end)}`)
+  }
+})
+
+t.test('A6: one budget for everything that is read', async (t) => {
+  const { wire, far } = await wired(t, { budgetBytes: 1000 })
+  far.write(`${'x'.repeat(98)}\r\n`.repeat(11))
+  for (let i = 0; i < 10; i++) t.equal((await wire.readLine())?.length, 98)
+  await t.rejects(wire.readLine(), { code: 'ERR_WIRE_BUDGET' })
+  await t.rejects(wire.readLine(), { code: 'ERR_WIRE_BUDGET' }, 'and that is final')
+  const other = await wired(t, { budgetBytes: 1000 })
+  await t.rejects(other.wire.readBytes(1001), { code: 'ERR_WIRE_BUDGET' }, 'not even asked for')
+})
+
+t.test('A11: the deadline is absolute; dripping does not extend it, and the last words still go out', async (t) => {
+  const deadline = new AbortController()
+  const { wire, far } = await wired(t, { deadline: deadline.signal })
+  const heard = allOf(far)
+  const drip = setInterval(() => far.write('x'), 5)
+  setTimeout(() => deadline.abort(), 60)
+  await t.rejects(wire.readLine(), { code: 'ERR_WIRE_DEADLINE' })
+  clearInterval(drip)
+  await wire.end('* BYE Too slow.\r\n')
+  t.equal(await heard, '* BYE Too slow.\r\n')
+})
+
+t.test('A9: who reads nothing is not sent to without end, and loses nothing', async (t) => {
+  const { wire, far } = await wired(t, { budgetBytes: 10_000_000 })
+  const lines = 40_000
+  let sent = 0
+  const send = (async () => {
+    for (; sent < lines; sent += 100) {
+      if (!far.write(`${String(sent).padStart(98, '0')}\r\n`.repeat(100))) await once(far, 'drain')
+    }
+  })()
+  await sleep(150)
+  t.ok(wire.buffered <= 192 * 1024, `${wire.buffered} bytes held`)
+  t.ok(sent < lines, 'the peer was held back')
+  for (let i = 0; i < lines; i++) {
+    const line = await wire.readLine()
+    if (line !== String(i - (i % 100)).padStart(98, '0')) return void t.fail(`line ${i} is ${line}`)
+  }
+  await send
+  t.pass('all lines, in order')
+})
+
+t.test('E4: the end of a peer', async (t) => {
+  const gone = await wired(t)
+  const reading = gone.wire.readLine()
+  gone.far.end('half a line')
+  t.equal(await reading, null, 'FIN: null, and half a line is no line')
+
+  const reset = await wired(t)
+  const failing = reset.wire.readLine()
+  reset.far.resetAndDestroy()
+  await t.rejects(failing, { code: 'ERR_WIRE_RESET' })
+  t.equal(reset.wire.closed.aborted, true)
+
+  const idle = await wired(t)
+  idle.far.end()
+  await once(idle.wire.closed, 'abort')
+  t.pass('a FIN is noticed while nobody reads')
+
+  const piped = await wired(t)
+  piped.far.end('a1 NOOP\r\na2 LOGOUT\r\n')
+  t.equal(await piped.wire.readLine(), 'a1 NOOP')
+  t.equal(piped.wire.closed.aborted, false, 'a FIN behind commands waits for their answers')
+  t.equal(await piped.wire.readLine(), 'a2 LOGOUT')
+  t.equal(await piped.wire.readLine(), null)
+})
+
+t.test('a peer that never reads can not make us keep what we say', async (t) => {
+  const { wire, far } = await wired(t)
+  far.pause()
+  for (let i = 0; i < 20_000 && !wire.closed.aborted; i++) {
+    wire.write('x'.repeat(1000))
+    if (i % 100 === 0) await sleep(0)
+  }
+  await t.rejects(wire.readLine(), { code: 'ERR_WIRE_BUDGET' })
+})
+
+t.test('invariant 3, A1, D5: bytes that wait where TLS begins end the connection, on either side', async (t) => {
+  for (const side of ['server', 'client'] as const) {
+    for (const injected of ['a2 LOGIN ann secret\r\n', 'x']) {
+      const { wire, near, far } = await wired(t, side === 'client' ? {} : {})
+      far.write(`a1 STARTTLS\r\n${injected}`)
+      await wire.readLine()
+      while (wire.buffered === 0) await sleep(1)
+      const tls =
+        side === 'server'
+          ? ({ side, contexts } as const)
+          : ({ side, serverName: 'localhost', context: contexts.choose(null) } as const)
+      await t.rejects(wire.startTls(tls), { code: 'ERR_WIRE_INJECTED' }, `${side}, ${injected.length} bytes`)
+      t.equal(near.destroyed, true)
+    }
+  }
+})
+
+t.test('invariant 3: bytes that are still on their way when TLS begins are no command either', async (t) => {
+  const { wire, far } = await wired(t)
+  const tls = wire.startTls({ side: 'server', contexts })
+  far.write('a2 LOGIN ann secret\r\n')
+  await t.rejects(tls, { code: 'ERR_WIRE_TLS' })
+})
+
+t.test('TLS as a server, with data right behind the handshake', async (t) => {
+  const { wire, far } = await wired(t)
+  const tls = wire.startTls({ side: 'server', contexts })
+  const client = connectTls({ socket: far, ca: authority.cert, servername: 'localhost' })
+  client.write('a1 NOOP\r\n')
+  t.match(await tls, { version: 'TLSv1.3', serverName: 'localhost' })
+  t.equal(await wire.readLine(), 'a1 NOOP')
+  wire.write('a1 OK\r\n')
+  t.equal(String((await once(client, 'data'))[0]), 'a1 OK\r\n')
+})
+
+t.test('A11: a handshake that does not come about', async (t) => {
+  const silent = await wired(t)
+  await t.rejects(
+    silent.wire.startTls({ side: 'server', contexts, handshakeMs: 30 }),
+    { code: 'ERR_WIRE_TLS' },
+    'silence',
+  )
+  t.equal(silent.near.destroyed, true)
+
+  const garbage = await wired(t)
+  garbage.far.write('GET / HTTP/1.1\r\n\r\n')
+  await t.rejects(garbage.wire.startTls({ side: 'server', contexts }), { code: 'ERR_WIRE_TLS' }, 'garbage')
+
+  const left = await wired(t)
+  left.far.destroy()
+  await t.rejects(left.wire.startTls({ side: 'server', contexts }), { code: /ERR_WIRE_(TLS|RESET)/ }, 'hung up')
+
+  const late = new AbortController()
+  const slow = await wired(t, { deadline: late.signal })
+  setTimeout(() => late.abort(), 20)
+  await t.rejects(slow.wire.startTls({ side: 'server', contexts }), { code: 'ERR_WIRE_DEADLINE' }, 'the login deadline')
+})
+
+t.test('invariant 2: release hands over what was received and not read, and what comes after', async (t) => {
+  const { wire, far } = await wired(t)
+  far.write('a1 LOGIN\r\na2 SELECT\r\n')
+  await wire.readLine()
+  while (wire.buffered < 11) await sleep(1)
+  const leg = wire.release()
+  t.equal(leg.pending.toString(), 'a2 SELECT\r\n')
+  far.end('a3 NOOP\r\n')
+  await sleep(20)
+  let text = ''
+  const ended = Promise.withResolvers<void>()
+  leg.take({
+    data: (bytes, release) => {
+      text += bytes
+      release?.()
+    },
+    end: () => ended.resolve(),
+    closed: () => {},
+  })
+  leg.socket.resume()
+  await ended.promise
+  t.equal(text, 'a3 NOOP\r\n')
+  await t.rejects(async () => wire.readLine(), 'the wire is of no use any more')
+})
+
+t.test('an error between two owners is told to the next one', async (t) => {
+  const { wire, far } = await wired(t)
+  const leg = wire.release()
+  leg.socket.resume()
+  far.resetAndDestroy()
+  await once(leg.socket, 'close')
+  const told = Promise.withResolvers<Error | null>()
+  leg.take({ data: () => {}, end: () => {}, closed: (error) => told.resolve(error) })
+  t.match(await told.promise, { code: 'ECONNRESET' })
+})
+
+t.test('after release the deadline is over, and disposing does nothing', async (t) => {
+  const deadline = new AbortController()
+  const { wire, near } = await wired(t, { deadline: deadline.signal })
+  wire.release()
+  deadline.abort()
+  wire[Symbol.dispose]()
+  await sleep(5)
+  t.equal(near.destroyed, false)
+})
+
+t.test('a wire that was not released takes its socket with it', async (t) => {
+  const { wire, near, far } = await wired(t)
+  const reading = wire.readLine()
+  wire[Symbol.dispose]()
+  t.equal(near.destroyed, true)
+  t.equal(await reading, null, 'whoever reads is not left waiting')
+  far.resume()
+  await once(far, 'close')
+})
+
+t.test('the last word arrives although input was never read', async (t) => {
+  const { wire, far } = await wired(t)
+  const heard = allOf(far)
+  far.write('x'.repeat(200_000))
+  await sleep(20)
+  const ended = wire.end('* BYE\r\n')
+  t.equal(await heard, '* BYE\r\n')
+  far.end()
+  await ended
+})
