@@ -188,7 +188,7 @@ function finish(): never {
     console.log(`outputs are kept in ${workspace}`)
     rmSync(secretsFile, { force: true })
   } else rmSync(workspace, { recursive: true, force: true })
-  console.log(`\n${startedAt > 0 ? `took ${seconds(startedAt)}` : ''}`)
+  console.log(`\ntook ${seconds(startedAt)}`)
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
   console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`)
   process.exit(counts.failed > 0 ? 1 : 0)
