@@ -66,6 +66,8 @@ export interface KeeperOptions {
   readonly clock?: () => Date
   /** Default: opens the one that the configuration names. Closed with the keeper either way. */
   readonly openStore?: (config: Config['store']) => Promise<Store>
+  /** Default: one inside this process. */
+  readonly bus?: Bus
   readonly hasher?: HasherOptions
   /** Instead of the configuration's, to be without delays. */
   readonly throttleDelaysMs?: readonly number[]
@@ -98,7 +100,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     throw error
   }
   const hasher = createHasher(options.hasher)
-  const bus = createLocalBus((error) => log.bug(error, 'a listener of the bus failed'))
+  const bus = options.bus ?? createLocalBus((error) => log.bug(error, 'a listener of the bus failed'))
   const records = { store, keys, hasher, bus, names: () => names, now: clock }
   const secrets = createStoredSecrets({ ...records, vault: createVault(keys, 'seal') })
   const redis: RedisLink | null = config.redis && openRedis({ config: config.redis, log, metrics })

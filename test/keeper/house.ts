@@ -42,10 +42,14 @@ export async function house(t: Test, options: HouseOptions = {}) {
   const capture = captureLog()
   const metrics = createMetrics()
   const { wrapStore = (store: Store) => store } = options
+  let opened: Store | null = null
   const keeper: Keeper = await openKeeper({
     hasher: CHEAP,
     throttleDelaysMs: [],
-    openStore: async (store) => wrapStore(await openStore({ sqlite: 'sqlite' in store ? store.sqlite : '' })),
+    openStore: async (store) => {
+      opened = await openStore({ sqlite: 'sqlite' in store ? store.sqlite : '' })
+      return wrapStore(opened)
+    },
     ...options,
     config,
     log: capture.log,
@@ -66,10 +70,15 @@ export async function house(t: Test, options: HouseOptions = {}) {
     return (await keeper.services[name](params, 'cli:test')) as ServiceAnswer<N>
   }
 
+  if (opened === null) throw new Error('the keeper opened no store')
+  const store: Store = opened
+
   return {
     directory,
     config,
     keeper,
+    /** Behind the keeper's back, as another node would change it. */
+    store,
     capture,
     metrics,
     close,

@@ -136,6 +136,7 @@ t.test('invariant 10, I-1: a value that we did not seal, or sealed long ago, adm
     const again = await redisHouse(t, server.port, { directory: h.directory })
     t.equal(await edge(again.keeper).result(...login), want, what)
     t.equal(again.capture.of('cache_entry_refused').length, alarm ? 1 : 0, `${what}: ${alarm ? 'an' : 'no'} alarm`)
+    t.equal((await again.paths()).cache, 0, `${what}: a miss`)
     await again.close()
   }
   const flipped = Buffer.from(annEntry.value, 'base64url')

@@ -98,52 +98,90 @@ t.test('an app password that runs out ends its open sessions', async (t) => {
   t.strictSame(e.told, [grant.id])
 })
 
-t.test('invariant 8, the keeper: revocations at random moments during logins, no survivor', async (t) => {
-  const h = await house(t, { yaml: 'limits: { perUser: 10000 }' })
-  await h.addUser('ann@a.test')
-  const edges = [edge(h.keeper), edge(h.keeper)]
-  let admitted = 0
-  let ended = 0
-  let refused = 0
-  for (let round = 0; round < 150; round++) {
-    const { id, password } = await h.issue('ann@a.test', { name: `round ${round}` })
-    // Some rounds begin cold, some with a login that is remembered, some with level 2 only.
-    if (round % 3 > 0) await edges[0]?.result('ann@a.test', password)
-    if (round % 3 === 2) h.keeper.bus.publish({ kind: 'all-changed' })
-    const moment = Math.floor(Math.random() * 12)
-    const logins: Promise<void>[] = []
-    let revoked: Promise<unknown> = Promise.resolve()
-    for (let i = 0; i < 12; i++) {
-      if (i === moment) revoked = h.call('app-password.delete', { id })
-      const e = edges[i % 2] ?? edge(h.keeper)
-      logins.push(
-        (async () => {
-          try {
-            const grant = await e.admit(attempt('ann@a.test', password))
-            admitted += 1
-            if (Math.random() < 0.5) await (Math.random() < 0.5 ? turn() : null)
-            // An end may have come while it was dialling: then the edge has answered already.
-            if (e.sessions.has(grant.id)) e.settle(grant, 'accepted')
-          } catch (error) {
-            if (!(error instanceof LoginFailure)) throw error
-            t.match(error.reason, /^(app-password-deleted|bad-credentials)$/)
-            refused += 1
-          }
-        })(),
-      )
-      if (Math.random() < 0.3) await (Math.random() < 0.5 ? turn() : null)
-    }
-    await Promise.all([...logins, revoked])
-    await turn()
-    await turn()
-    const left = (await h.call('session.list', {})).sessions
-    if (left.length > 0) t.fail(`round ${round}: ${left.length} sessions survived`)
-    if (edges.some(({ sessions }) => sessions.size > 0)) t.fail(`round ${round}: an edge kept a session`)
-    ended = edges.reduce((sum, { told }) => sum + told.length, 0)
+t.test('what the bus tells ends sessions, whoever changed the records', async (t) => {
+  const h = await house(t)
+  const [ann, bob, cid] = [await h.addUser('ann@a.test'), await h.addUser('bob@a.test'), await h.addUser('cid@a.test')]
+  const [one, two] = [await h.issue('ann@a.test'), await h.issue('ann@a.test')]
+  const [bobs, cids] = [await h.issue('bob@a.test'), await h.issue('cid@a.test')]
+  const e = edge(h.keeper)
+  const open = {
+    one: await e.login('ann@a.test', one.password),
+    two: await e.login('ann@a.test', two.password),
+    bob: await e.login('bob@a.test', bobs.password),
+    cid: await e.login('cid@a.test', cids.password),
   }
-  t.ok(admitted > 100 && refused > 100 && ended > 50, `${admitted} admitted, ${refused} refused, ${ended} ended`)
-  t.equal(h.capture.log.bugs, 0)
+  const gone = async (id: string) => {
+    const deadline = Date.now() + 1000
+    while (e.sessions.has(id) && Date.now() < deadline) await turn()
+    return !e.sessions.has(id)
+  }
+  await h.store.transaction((tx) => tx.deleteAppPassword(one.id))
+  h.keeper.bus.publish({ kind: 'app-password-revoked', userId: ann.id, appPasswordId: one.id, epoch: 9 })
+  t.ok(await gone(open.one.id), 'app-password-revoked')
+  await h.store.transaction((tx) => tx.deleteUser(bob.id, new Date()))
+  h.keeper.bus.publish({ kind: 'user-removed', userId: bob.id })
+  t.ok(await gone(open.bob.id), 'user-removed')
+  await h.store.transaction((tx) => tx.updateUser(cid.id, { enabled: false }))
+  h.keeper.bus.publish({ kind: 'user-changed', userId: cid.id, epoch: 9 })
+  t.ok(await gone(open.cid.id), 'user-changed')
+  t.strictSame([...e.sessions.keys()], [open.two.id])
+  await h.store.transaction((tx) => tx.deleteAppPassword(two.id))
+  h.keeper.bus.publish({ kind: 'all-changed' })
+  t.ok(await gone(open.two.id), 'all-changed')
 })
+
+for (const identity of ['{ method: stored-secret }', undefined])
+  t.test(
+    `invariant 8, the keeper: revocations at random moments, no survivor: ${identity ?? 'master user'}`,
+    async (t) => {
+      const h = await house(t, { yaml: 'limits: { perUser: 10000 }', ...(identity ? { identity } : {}) })
+      await h.addUser('ann@a.test')
+      if (identity)
+        await h.call('secret.set', { user: 'ann@a.test', upstream: 'main', secret: 'her upstream password' })
+      const edges = [edge(h.keeper), edge(h.keeper)]
+      let admitted = 0
+      let ended = 0
+      let refused = 0
+      for (let round = 0; round < 150; round++) {
+        const { id, password } = await h.issue('ann@a.test', { name: `round ${round}` })
+        // Some rounds begin cold, some with a login that is remembered, some with level 2 only.
+        if (round % 3 > 0) await edges[0]?.result('ann@a.test', password)
+        if (round % 3 === 2) h.keeper.bus.publish({ kind: 'all-changed' })
+        const moment = Math.floor(Math.random() * 12)
+        const logins: Promise<void>[] = []
+        let revoked: Promise<unknown> = Promise.resolve()
+        for (let i = 0; i < 12; i++) {
+          if (i === moment) revoked = h.call('app-password.delete', { id })
+          const e = edges[i % 2] ?? edge(h.keeper)
+          logins.push(
+            (async () => {
+              try {
+                const grant = await e.admit(attempt('ann@a.test', password))
+                admitted += 1
+                if (Math.random() < 0.5) await (Math.random() < 0.5 ? turn() : null)
+                // An end may have come while it was dialling: then the edge has answered already.
+                if (e.sessions.has(grant.id)) e.settle(grant, 'accepted')
+              } catch (error) {
+                if (!(error instanceof LoginFailure)) throw error
+                t.match(error.reason, /^(app-password-deleted|bad-credentials)$/)
+                refused += 1
+              }
+            })(),
+          )
+          if (Math.random() < 0.3) await (Math.random() < 0.5 ? turn() : null)
+        }
+        await Promise.all([...logins, revoked])
+        await turn()
+        await turn()
+        const left = (await h.call('session.list', {})).sessions
+        if (left.length > 0) t.fail(`round ${round}: ${left.length} sessions survived`)
+        if (edges.some(({ sessions }) => sessions.size > 0)) t.fail(`round ${round}: an edge kept a session`)
+        ended = edges.reduce((sum, { told }) => sum + told.length, 0)
+      }
+      t.ok(admitted > 100 && refused > 100 && ended > 50, `${admitted} admitted, ${refused} refused, ${ended} ended`)
+      t.equal(h.capture.log.bugs, 0)
+    },
+  )
 
 t.test('500 sessions of one app password: all gone within a second', async (t) => {
   const h = await house(t, { yaml: 'limits: { perUser: 1000 }' })

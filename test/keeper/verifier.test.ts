@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import { createLocalBus } from '../../src/records/bus.ts'
 import type { Store } from '../../src/records/store/store.ts'
 import { StoreError } from '../../src/records/store/store.ts'
 import { attempt, edge, house } from './house.ts'
@@ -198,4 +199,69 @@ t.test('what changed while argon2 ran is neither admitted nor remembered', async
   while (h.keeper.hasher.running === 0) await turn()
   await h.issue('ann@a.test', { name: 'raises the epoch and takes nothing away' }).catch(() => undefined)
   t.equal(await login, 'in')
+})
+
+t.test('epochs: a change that no bus told of is seen in the last look', async (t) => {
+  const yaml = 'groups: { contractors: { appPasswords: { allowed: false } } }'
+  const h = await house(t, { yaml, hasher: { memoryKiB: 16 * 1024, passes: 3, concurrency: 1 } })
+  const ann = await h.addUser('ann@a.test')
+  const { password } = await h.issue('ann@a.test')
+  const login = edge(h.keeper).result('ann@a.test', password)
+  while (h.keeper.hasher.running === 0) await turn()
+  await h.store.transaction((tx) => tx.updateUser(ann.id, { groups: ['contractors'] }))
+  t.equal(await login, 'bad-credentials')
+})
+
+t.test('epochs: while the bus is silent, memory is believed only after one read of the store', async (t) => {
+  const { state, wrapStore } = breakable()
+  const bus = createLocalBus((error) => t.fail(String(error)))
+  let alive = true
+  const time = { now: 1_000_000 }
+  const h = await house(t, {
+    wrapStore,
+    bus: { ...bus, alive: () => alive },
+    now: () => time.now,
+    storeLookMs: 5,
+  })
+  await h.addUser('ann@a.test')
+  const [kept, gone] = [await h.issue('ann@a.test'), await h.issue('ann@a.test')]
+  const e = edge(h.keeper)
+  for (const { password } of [kept, gone]) t.equal(await e.result('ann@a.test', password), 'in')
+  const counted = async (password: string) => {
+    const before = state.reads
+    return [await e.result('ann@a.test', password), state.reads - before]
+  }
+  t.strictSame(await counted(kept.password), ['in', 0])
+  alive = false
+  t.strictSame(await counted(kept.password), ['in', 2], 'one read, and the last look')
+  await h.store.transaction(async (tx) => {
+    await tx.deleteAppPassword(gone.id)
+    await tx.raiseUserEpoch((await tx.userByAddress('ann@a.test'))?.id ?? '')
+  })
+  t.equal(await e.result('ann@a.test', gone.password), 'bad-credentials', 'deleted elsewhere, and nobody told us')
+  t.equal(await e.result('ann@a.test', kept.password), 'in')
+
+  state.broken = true
+  await h.capture.wait('warning', ({ error_code }) => error_code === 'ERR_STORE_UNAVAILABLE')
+  time.now += 59_000
+  t.equal(await e.result('ann@a.test', kept.password), 'in', 'confirmed within 60 s')
+  time.now += 1001
+  t.equal(await e.result('ann@a.test', kept.password), 'store-unavailable', 'a silent bus confirms nothing')
+})
+
+t.test('a tombstone is forgotten after 90 days', async (t) => {
+  const time = { aheadMs: 0 }
+  const h = await house(t, { clock: () => new Date(Date.now() + time.aheadMs) })
+  await h.addUser('ann@a.test')
+  const { id, password } = await h.issue('ann@a.test')
+  await h.call('app-password.delete', { id })
+  const e = edge(h.keeper)
+  for (const [days, want] of [
+    [0, 'app-password-deleted'],
+    [89, 'app-password-deleted'],
+    [91, 'bad-credentials'],
+  ] as const) {
+    time.aheadMs = days * 24 * 60 * 60_000
+    t.equal(await e.result('ann@a.test', password), want, `${days} days`)
+  }
 })
