@@ -30,7 +30,15 @@ export interface ConfigDocument {
 /** @throws ConfigError with every fault of the text */
 export function parseConfigDocument(text: string, file: string): ConfigDocument {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, merge: false })
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    stringKeys: true,
+    merge: false,
+    // Its warnings go to standard error and quote the text.
+    logLevel: 'error',
+  })
   const problems = firstFaults([...document.errors, ...document.warnings], file, lines)
   if (problems.length > 0) throw new ConfigError(problems)
   let value: unknown
@@ -107,6 +115,8 @@ function wording(error: YAMLError): string {
   switch (error.code) {
     case 'DUPLICATE_KEY':
       return 'the same key stands twice in one section: keep one of them'
+    case 'NON_STRING_KEY':
+      return 'a key must be a plain word: a quote or a bracket may be missing'
     case 'TAB_AS_INDENT':
       return 'a tab is used to indent: YAML wants blanks'
     case 'BAD_INDENT':

@@ -12,6 +12,9 @@ import { freePort } from '../support/ports.ts'
 import { requireService } from '../support/services.ts'
 import { house } from './run.ts'
 
+// Each case starts processes, and the machine may be busy.
+t.setTimeout(120_000)
+
 const MASTER = '{ method: master-user, user: sallyport, passwordFile: master }'
 
 /** One store for all cases, with the users they need: making one takes longer than most checks. */

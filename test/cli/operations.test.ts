@@ -4,6 +4,9 @@ import t from 'tap'
 import type { AuditView, UserView } from '../../src/contract/services.ts'
 import { CONFIG, house } from './run.ts'
 
+// Each case starts processes, and the machine may be busy.
+t.setTimeout(120_000)
+
 t.test('sessions, secrets, audit, keys, with no server running', async (t) => {
   const { run } = house(t)
   await run(['user', 'add', 'zoe@example.net'])

@@ -3,6 +3,9 @@ import { resolve } from 'node:path'
 import t from 'tap'
 import { house, sallyport } from './run.ts'
 
+// Each case starts processes, and the machine may be busy.
+t.setTimeout(120_000)
+
 const COMMANDS = [
   'serve',
   'health',

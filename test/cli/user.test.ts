@@ -4,6 +4,9 @@ import t from 'tap'
 import type { UserView } from '../../src/contract/services.ts'
 import { house } from './run.ts'
 
+// Each case starts processes, and the machine may be busy.
+t.setTimeout(120_000)
+
 t.test('users, with no server running', async (t) => {
   const { run } = house(t)
   const added = await run([
