@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { Config, LoadedConfig } from './config.ts'
 import { problemText } from './config.ts'
 import { edgeKey } from './contract/gate-server.ts'
+import { ensurePrivateDirectory } from './ipc.ts'
 import type { Log } from './log.ts'
 import { createLog } from './log.ts'
 import type { Metrics, MetricsSnapshot } from './metrics.ts'
@@ -126,6 +127,7 @@ class Server {
     const { version } = this.#options
     const config = this.#config
     process.umask(0o077)
+    await ensurePrivateDirectory(config.runtimeDirectory)
     this.#metrics.buildInfo.set({ version, node: process.version }, 1)
     watchLoopLag(this.#metrics)
     this.#certificates = await this.#loadCertificates(config)
@@ -227,6 +229,7 @@ class Server {
         version,
         configFile: loaded.file,
         logLevel: this.#config.log.level,
+        compileCache: join(this.#config.runtimeDirectory, 'compile-cache'),
         edgeSecret: this.#edgeSecret.reveal(),
       }),
       log,

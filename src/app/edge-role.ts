@@ -44,6 +44,8 @@ export interface RunningEdge {
 
 /** Logins in flight finish before those who have not begun one are sent away; an upstream that hangs is not waited for. */
 const FINISH_LOGINS_MS = 5000
+/** A hundred clients a second come back to the next server, and more only when there are too many for the time. */
+const CUT_EVERY_MS = 10
 /** For the close of both sockets after a session was cut, TLS's goodbye included. */
 const LAST_CLOSE_MS = 2000
 
@@ -177,9 +179,10 @@ function tlsOptions({ tls }: EdgeSlice): TlsContextsOptions {
   }
 }
 
-/** Cuts every session, evenly over the time given. */
-async function cut(sessions: SessionRegistry, spreadMs: number): Promise<void> {
+/** Cuts every session, one by one, within the time given. */
+async function cut(sessions: SessionRegistry, withinMs: number): Promise<void> {
   const doomed = sessions.list()
+  const spreadMs = Math.min(withinMs, doomed.length * CUT_EVERY_MS)
   const startedAt = performance.now()
   for (const [i, { grantId }] of doomed.entries()) {
     const due = startedAt + (spreadMs * i) / doomed.length

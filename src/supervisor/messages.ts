@@ -60,6 +60,8 @@ export interface KeeperInit {
   readonly version: string
   readonly configFile: string
   readonly logLevel: LogLevel
+  /** A directory, made when it is missing: the successor of a keeper that died starts faster. */
+  readonly compileCache: string
   /** What the keys of the edges are made from. */
   readonly edgeSecret: string
 }

@@ -1,0 +1,96 @@
+import t from 'tap'
+import { isAlive, lives, startMailbox, startServer, until } from './server.ts'
+
+t.test('I-8: a killed edge is back within a second; sessions of the other edge go on', async (t) => {
+  const mailbox = await startMailbox(t)
+  const server = await startServer(t, { mailbox, workers: 2 })
+  const { password } = await server.user('ann@example.org')
+  const sessions = await Promise.all(Array.from({ length: 16 }, () => server.login('ann@example.org', password)))
+  const services = await server.services()
+  t.teardown(() => services.close())
+  const listed = async () => (await services.call('session.list', {})).sessions.length
+  t.equal(await listed(), 16)
+
+  const before = server.pidOf('edge-1')
+  process.kill(before, 'SIGKILL')
+  const killedAt = performance.now()
+  await server.wait('worker_died', ({ pid }) => pid === before)
+  await server.wait('worker_started', ({ process: name, pid }) => name === 'edge-1' && pid !== before)
+  const backMs = performance.now() - killedAt
+  t.comment(`edge back after ${Math.round(backMs)} ms`)
+  t.ok(backMs < 2000, `back after ${Math.round(backMs)} ms (a second on a machine with time to spare)`)
+
+  const alive = await Promise.all(sessions.map((peer) => lives(peer, 'a')))
+  const survivors = sessions.filter((_, i) => alive[i])
+  t.ok(survivors.length > 0 && survivors.length < 16, `${survivors.length} of 16 sessions were the other edge's`)
+  // The keeper gives the edge two seconds to come back under its own id, and then settles what it left open.
+  await until(async () => (await listed()) === survivors.length, 'the keeper ends the sessions of the dead edge')
+  const more = await Promise.all(Array.from({ length: 8 }, () => server.login('ann@example.org', password)))
+  t.strictSame(await Promise.all(more.map((peer) => lives(peer, 'b'))), Array(8).fill(true), 'new logins at both edges')
+})
+
+t.test('a killed keeper: open sessions go on, a login waits for its successor and succeeds', async (t) => {
+  const mailbox = await startMailbox(t)
+  const server = await startServer(t, { mailbox, workers: 2 })
+  const { id, password } = await server.user('ann@example.org')
+  const sessions = await Promise.all(Array.from({ length: 6 }, () => server.login('ann@example.org', password)))
+  const waiting = await server.connect()
+
+  const before = server.pidOf('keeper')
+  process.kill(before, 'SIGKILL')
+  const killedAt = performance.now()
+  waiting.send(`1 LOGIN ann@example.org "${password}"\r\n`)
+  t.strictSame(await Promise.all(sessions.map((peer) => lives(peer, 'a'))), Array(6).fill(true), 'sessions go on')
+  await server.wait('worker_died', ({ pid }) => pid === before)
+  await waiting.expect(/^1 OK /)
+  t.comment(`a login in the outage took ${Math.round(performance.now() - killedAt)} ms`)
+  await server.wait('worker_started', ({ process: name, pid }) => name === 'keeper' && pid !== before)
+  t.ok(performance.now() - killedAt < 2500, 'within the two seconds that a login waits')
+
+  const services = await server.services()
+  t.teardown(() => services.close())
+  const { sessions: known } = await services.call('session.list', {})
+  t.equal(known.length, 7, 'the new keeper knows the sessions of the old one')
+  const { sessionsEnded } = await services.call('app-password.delete', { id })
+  t.equal(sessionsEnded, 7, 'invariant 8, across a restart of the keeper')
+  await Promise.all([...sessions, waiting].map((peer) => peer.untilClosed(2000)))
+})
+
+t.test('a keeper that stays away: a temporary failure, never a wrong password (invariant 11)', async (t) => {
+  const mailbox = await startMailbox(t)
+  const server = await startServer(t, { mailbox, workers: 1 })
+  const { password } = await server.user('ann@example.org')
+  const session = await server.login('ann@example.org', password)
+  const peer = await server.connect()
+  // Stopped, not dead, it would have to be noticed first; here it is killed as often as it comes back.
+  let away = true
+  const killing = (async () => {
+    for (let last = 0; away; ) {
+      const pid = server.pidOf('keeper')
+      if (pid !== last) {
+        process.kill(pid, 'SIGKILL')
+        last = pid
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  })()
+  await server.wait('worker_died', ({ process: name }) => name === 'keeper')
+  peer.send(`1 LOGIN ann@example.org "${password}"\r\n`)
+  const answer = await peer.line(10_000)
+  away = false
+  await killing
+  // It may slip in between two deaths; it must not be told that its password is wrong.
+  t.match(answer, /^1 (?:NO \[UNAVAILABLE\]|OK)/)
+  t.ok(await lives(session, 'a'))
+  await until(async () => (await server.get('/readyz')).status === 200, 'the keeper is back', 20_000)
+})
+
+t.test('children do not outlive a supervisor that is killed', async (t) => {
+  const mailbox = await startMailbox(t)
+  const server = await startServer(t, { mailbox, workers: 2 })
+  const children = ['keeper', 'edge-1', 'edge-2'].map((name) => server.pidOf(name))
+  t.ok(children.every(isAlive))
+  process.kill(server.pid, 'SIGKILL')
+  await until(() => !children.some(isAlive), 'all children are gone', 5000)
+  t.pass()
+})

@@ -1,0 +1,158 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
+import t from 'tap'
+import { accepts } from '../support/ports.ts'
+import { isAlive, lives, startMailbox, startServer, until } from './server.ts'
+
+t.test('I-9: SIGTERM drains', async (t) => {
+  const mailbox = await startMailbox(t)
+  const server = await startServer(t, { mailbox, workers: 2, drain: '1500ms' })
+  const { password } = await server.user('ann@example.org')
+  const sessions = await Promise.all(Array.from({ length: 4 }, () => server.login('ann@example.org', password)))
+  const [leaving, ...staying] = sessions
+  const idle = await server.connect()
+  const inFlight = await server.connect()
+  mailbox.delayMs = 300
+  inFlight.send(`1 LOGIN ann@example.org "${password}"\r\n`)
+  await until(() => mailbox.logins.length === 5, 'the login is on its way upstream')
+
+  server.program.signal('SIGTERM')
+  await server.wait('draining')
+  const drainedAt = performance.now()
+  await until(async () => !(await accepts(server.address('imap').port)), 'no port is open')
+  t.ok(performance.now() - drainedAt < 400, 'accepting has stopped at once')
+  const ready = await server.get('/readyz')
+  t.equal(ready.status, 503)
+  t.match(JSON.parse(ready.text), { ready: false, reasons: ['draining'] })
+  t.equal((await server.get('/healthz')).status, 200, 'still alive')
+
+  await inFlight.expect(/^1 OK /)
+  t.ok(await lives(inFlight, 'a'), 'a login in flight finishes and has its session')
+  t.match(await idle.line(), /^\* BYE /, 'who has not logged in is told goodbye')
+  await idle.untilClosed()
+  t.ok(await lives(staying[0] ?? idle, 'b'), 'sessions go on during the grace')
+  leaving?.send('9 LOGOUT\r\n')
+
+  await Promise.all([...staying, inFlight].map((peer) => peer.untilClosed(9000)))
+  const tookMs = performance.now() - drainedAt
+  t.ok(tookMs >= 1400 && tookMs < 4000, `cut after the grace: ${Math.round(tookMs)} ms`)
+  t.equal(await server.program.exit, 0)
+  await server.wait('stopped')
+})
+
+t.test('a drain that nobody holds up is over at once', async (t) => {
+  const mailbox = await startMailbox(t)
+  const server = await startServer(t, { mailbox, workers: 1, drain: '30s' })
+  const children = [server.pidOf('keeper'), server.pidOf('edge-1')]
+  const started = performance.now()
+  server.program.signal('SIGINT')
+  t.equal(await server.program.exit, 0, 'SIGINT is as SIGTERM')
+  t.ok(performance.now() - started < 5000)
+  t.notOk(children.some(isAlive))
+})
+
+t.test('a second signal ends at once', async (t) => {
+  const mailbox = await startMailbox(t)
+  const server = await startServer(t, { mailbox, workers: 1, drain: '30s' })
+  const { password } = await server.user('ann@example.org')
+  const session = await server.login('ann@example.org', password)
+  const children = [server.pidOf('keeper'), server.pidOf('edge-1')]
+  server.program.signal('SIGTERM')
+  await server.wait('draining')
+  await delay(200)
+  t.ok(await lives(session, 'a'))
+  const started = performance.now()
+  server.program.signal('SIGTERM')
+  t.equal(await server.program.exit, 143)
+  t.ok(performance.now() - started < 2000)
+  await until(() => !children.some(isAlive), 'all children are gone', 2000)
+  await session.untilClosed(1000)
+})
+
+t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', async (t) => {
+  const mailbox = await startMailbox(t)
+  const server = await startServer(t, { mailbox, workers: 1 })
+  const { password } = await server.user('ann@example.org')
+  const session = await server.login('ann@example.org', password)
+  const good = readFileSync(server.configFile, 'utf8')
+
+  writeFileSync(server.configFile, `${good}\nnonsense: true\n`)
+  server.program.signal('SIGHUP')
+  const refused = await server.wait('config_refused')
+  t.match(refused.detail, /sallyport\.yaml:\d+.*nonsense/)
+  await server.login('ann@example.org', password)
+  t.ok(await lives(session, 'a'), 'nobody noticed')
+
+  // The keeper reads the file itself; a name rule shows that the edges have the new one, too.
+  writeFileSync(server.configFile, `${good}\nnames: { windowsDomains: { CONTOSO: example.org } }\n`)
+  const before = await server.connect()
+  before.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
+  await before.expect(/^1 NO \[AUTHENTICATIONFAILED\]/)
+  server.program.signal('SIGHUP')
+  await server.wait('config_reloaded')
+  const after = await server.connect()
+  after.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
+  await after.expect(/^1 OK /)
+  t.ok(await lives(session, 'b'))
+
+  // A child that is started later has the new one, too.
+  const died = server.pidOf('edge-1')
+  process.kill(died, 'SIGKILL')
+  await server.wait('worker_started', ({ process: name, pid }) => name === 'edge-1' && pid !== died)
+  const third = await server.connect()
+  third.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
+  await third.expect(/^1 OK /)
+})
+
+t.test('I-12: certificates are swapped without a drop, and a pair that does not fit is not', async (t) => {
+  const { createCa } = await import('../support/certificates.ts')
+  const ca = await createCa()
+  const mailbox = await startMailbox(t)
+  const extra = 'tls: { certificates: [{ certFile: cert.pem, keyFile: key.pem }] }\n'
+  const listeners = `  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: implicit }
+  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: none }
+  - { protocol: http, bind: 127.0.0.1, port: 0, serves: [metrics] }`
+  const first = await ca.issue({ names: ['localhost', '127.0.0.1'] })
+  const second = await ca.issue({ names: ['localhost', '127.0.0.1', 'new.example.org'] })
+  const write = (directory: string, cert: string, key: string) => {
+    writeFileSync(join(directory, 'cert.pem'), cert)
+    writeFileSync(join(directory, 'key.pem'), key, { mode: 0o600 })
+  }
+  const server = await startServer(t, {
+    mailbox,
+    workers: 2,
+    listeners,
+    extra,
+    files: { 'cert.pem': first.cert, 'key.pem': first.key },
+  })
+  const { host, port } = server.address('imaps')
+  const shown = () =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connectTls({ host, port, ca: ca.cert, servername: 'localhost' }, () => {
+        resolve(socket.getPeerX509Certificate()?.subjectAltName ?? '')
+        socket.destroy()
+      })
+      socket.on('error', reject)
+    })
+  t.notMatch(await shown(), /new\.example\.org/)
+  const raw = createConnection({ host, port: server.address('imap').port })
+  t.teardown(() => raw.destroy())
+
+  write(server.directory, second.cert, first.key)
+  server.program.signal('SIGHUP')
+  t.match((await server.wait('config_refused')).detail, /key\.pem is not that of the certificate in .*cert\.pem/)
+  t.notMatch(await shown(), /new\.example\.org/, 'the old pair is still shown')
+
+  write(server.directory, second.cert, second.key)
+  server.program.signal('SIGHUP')
+  await server.wait('certificate_reloaded')
+  for (let i = 0; i < 6; i++) t.match(await shown(), /new\.example\.org/, 'by both edges')
+  t.notOk(raw.destroyed, 'open connections notice nothing')
+  t.match(
+    (await server.get('/metrics')).text,
+    /sallyport_certificate_expiry_timestamp_seconds\{certificate=".*cert\.pem"\} \d+/,
+  )
+})
