@@ -76,6 +76,8 @@ export function lentBuffers(): number {
 
 export class SocketReader {
   #sink: Sink | null = null
+  /** What came while there was no sink. A paused socket may bring a few reads more: TLS records that were in the same packet. */
+  #kept: Buffer[] = []
   #pool: Lent | null = null
   #isBusy = false
   #ended = false
@@ -104,15 +106,29 @@ export class SocketReader {
     socket.off('close', this.#onClose)
   }
 
-  /** The new owner of what comes next. What happened before is told at once: a FIN, an error, the end. */
+  /** The new owner of what comes next. What happened since `leave` is told at once: bytes, a FIN, an error, the end. */
   take(sink: Sink): void {
     this.#sink = sink
+    const kept = this.#kept
+    if (kept.length > 0) this.#kept = []
+    for (const bytes of kept) sink.data(bytes, null)
     if (this.#ended) sink.end()
     if (this.#closed) sink.closed(this.#error)
   }
 
-  readonly #onData = (bytes: Buffer): void => {
-    this.#sink?.data(bytes, null)
+  /** The owner pauses the socket and goes; the next one gets whatever comes until then. */
+  leave(): void {
+    this.#sink = null
+  }
+
+  readonly #onData = (bytes: Buffer): void => this.#pass(bytes, null)
+
+  #pass(bytes: Buffer, release: (() => void) | null): void {
+    if (this.#sink) this.#sink.data(bytes, release)
+    else {
+      this.#kept.push(release ? Buffer.from(bytes) : bytes)
+      release?.()
+    }
   }
 
   readonly #onEnd = (): void => {
@@ -151,11 +167,11 @@ export class SocketReader {
     this.#isBusy = count >= BULK_BYTES
     const pool = this.#pool
     if (pool === null || buffer === SCRATCH) {
-      this.#sink?.data(Buffer.from(buffer.subarray(0, count)), null)
+      this.#pass(Buffer.from(buffer.subarray(0, count)), null)
     } else {
       const part = pool.bytes.subarray(pool.used, pool.used + count)
       pool.used += count
-      this.#sink?.data(part, pool.lend())
+      this.#pass(part, pool.lend())
     }
     return true
   }

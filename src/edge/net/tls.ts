@@ -211,6 +211,7 @@ export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: 
       reason ??= error
       fail(error)
     }
+    // A FIN alone does not close: the socket may stay half open.
     const onClose = () => fail(reason ?? new Error('the peer hung up during the handshake'))
     const done = side.side === 'server' ? 'secure' : 'secureConnect'
     const onDone = () => {
@@ -224,12 +225,14 @@ export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: 
       deadline.removeEventListener('abort', onAbort)
       socket.off('error', onError)
       socket.off('_tlsError', onError)
+      socket.off('end', onClose)
       socket.off('close', onClose)
       socket.off(done, onDone)
     }
     socket.on('error', onError)
     // On the server's side Node tells the reason of a failed handshake by this name only; without it there is still 'close'.
     socket.on('_tlsError', onError)
+    socket.on('end', onClose)
     socket.on('close', onClose)
     socket.once(done, onDone)
     if (deadline.aborted) onAbort()

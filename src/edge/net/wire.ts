@@ -183,6 +183,7 @@ export class Wire implements Disposable {
     if (this.buffered > 0) {
       throw this.#fail(new WireError('ERR_WIRE_INJECTED', `${this.buffered} bytes were waiting where TLS was to begin`))
     }
+    if (this.#isFinished) throw this.#fail(new WireError('ERR_WIRE_TLS', 'the peer hung up where TLS was to begin'))
     const plain = this.#socket
     plain.pause()
     this.#reader.detach(plain)
@@ -195,6 +196,8 @@ export class Wire implements Disposable {
       if (!secure.socket.destroyed) secure.socket.resume()
       return secure.info
     } catch (cause) {
+      this.#isFinished = true
+      this.#closed.abort()
       if (this.#deadline.aborted) throw this.#fail(LATE('the time was up before TLS was', cause))
       throw this.#fail(new WireError('ERR_WIRE_TLS', `TLS did not come about: ${(cause as Error).message}`, { cause }))
     }
@@ -206,6 +209,7 @@ export class Wire implements Disposable {
     this.#isReleased = true
     this.#deadline.removeEventListener('abort', this.#expire)
     this.#socket.pause()
+    this.#reader.leave()
     const pending = Buffer.from(this.#store.subarray(this.#start, this.#end))
     this.#forget()
     return new ReleasedLeg(this.#socket, this.#reader, pending)
@@ -220,10 +224,11 @@ export class Wire implements Disposable {
 
   readonly #sink: Sink = {
     data: (bytes, release) => {
-      if (!this.#isEnding && !this.#isReleased) this.#append(bytes)
-      release?.()
+      if (!this.#isEnding) this.#append(bytes)
+      if (release) release()
+      else bytes.fill(0)
       this.#serve()
-      if (this.buffered >= READ_AHEAD_BYTES && !this.#isPaused) {
+      if (this.buffered >= READ_AHEAD_BYTES && this.#reading === null && !this.#isPaused) {
         this.#isPaused = true
         this.#socket.pause()
       }
@@ -240,6 +245,7 @@ export class Wire implements Disposable {
         this.#failure ??= new WireError('ERR_WIRE_RESET', `the connection broke (${error.code ?? error.message})`, {
           cause: error,
         })
+      this.#deadline.removeEventListener('abort', this.#expire)
       this.#closed.abort()
       this.#serve()
     },
@@ -293,7 +299,8 @@ export class Wire implements Disposable {
       this.#reading = null
       reading.resolve(found)
     }
-    if (this.#isPaused && this.buffered < READ_AHEAD_BYTES && !this.#socket.destroyed) {
+    // Whoever still waits needs more than that; the budget bounds it.
+    if (this.#isPaused && (this.#reading || this.buffered < READ_AHEAD_BYTES) && !this.#socket.destroyed) {
       this.#isPaused = false
       this.#socket.resume()
     }

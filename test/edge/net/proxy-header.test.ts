@@ -126,7 +126,8 @@ t.test('nothing that a stranger sends makes the parser throw or claim more than 
   for (let i = 0; i < 20_000; i++) {
     const bytes = Buffer.concat([seeds[random(seeds.length)] ?? Buffer.alloc(0), Buffer.from('a1 NOOP\r\n')])
     // Behind the signature, mostly: a fault in it is the easiest to see.
-    for (let n = random(3); n > 0; n--) bytes[random(4) === 0 ? random(6) : 12 + random(bytes.length - 12)] = random(256)
+    for (let n = random(3); n > 0; n--)
+      bytes[random(4) === 0 ? random(6) : 12 + random(bytes.length - 12)] = random(256)
     const cut = random(2) === 0 ? bytes : bytes.subarray(0, random(bytes.length + 1))
     const header = parseProxyHeader(cut)
     kinds[header.kind] += 1

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { Test } from 'tap'
 import t from 'tap'
+import { trusting } from '../../../src/edge/net/tls.ts'
 import type { WireOptions } from '../../../src/edge/net/wire.ts'
 import { Wire } from '../../../src/edge/net/wire.ts'
 import { allOf, localTls, never, socketPair } from './sockets.ts'
@@ -74,8 +75,10 @@ t.test('A11: the deadline is absolute; dripping does not extend it, and the last
   setTimeout(() => deadline.abort(), 60)
   await t.rejects(wire.readLine(), { code: 'ERR_WIRE_DEADLINE' })
   clearInterval(drip)
-  await wire.end('* BYE Too slow.\r\n')
+  const ended = wire.end('* BYE Too slow.\r\n')
   t.equal(await heard, '* BYE Too slow.\r\n')
+  far.end()
+  await ended
 })
 
 t.test('A9: who reads nothing is not sent to without end, and loses nothing', async (t) => {
@@ -136,14 +139,14 @@ t.test('a peer that never reads can not make us keep what we say', async (t) => 
 t.test('invariant 3, A1, D5: bytes that wait where TLS begins end the connection, on either side', async (t) => {
   for (const side of ['server', 'client'] as const) {
     for (const injected of ['a2 LOGIN ann secret\r\n', 'x']) {
-      const { wire, near, far } = await wired(t, side === 'client' ? {} : {})
+      const { wire, near, far } = await wired(t)
       far.write(`a1 STARTTLS\r\n${injected}`)
       await wire.readLine()
       while (wire.buffered === 0) await sleep(1)
       const tls =
         side === 'server'
           ? ({ side, contexts } as const)
-          : ({ side, serverName: 'localhost', context: contexts.choose(null) } as const)
+          : ({ side, serverName: 'localhost', context: trusting(authority.cert) } as const)
       await t.rejects(wire.startTls(tls), { code: 'ERR_WIRE_INJECTED' }, `${side}, ${injected.length} bytes`)
       t.equal(near.destroyed, true)
     }
@@ -168,6 +171,41 @@ t.test('TLS as a server, with data right behind the handshake', async (t) => {
   t.equal(String((await once(client, 'data'))[0]), 'a1 OK\r\n')
 })
 
+t.test('TLS as a client, on an accepted connection and on one that is told later what to verify', async (t) => {
+  const tls = { side: 'client', serverName: 'localhost', context: trusting(authority.cert) } as const
+  for (const [options, given] of [
+    [{}, tls],
+    [{ dialled: tls }, undefined],
+  ] as const) {
+    const { wire, far } = await wired(t, options)
+    far.write('* OK\r\n')
+    t.equal(await wire.readLine(), '* OK')
+    const server = new TLSSocket(far, { isServer: true, secureContext: contexts.choose(null) })
+    server.once('secure', () => server.write('* OK again\r\n'))
+    t.match(await wire.startTls(given), { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' })
+    t.equal(await wire.readLine(), '* OK again')
+    wire.write('a1 NOOP\r\n')
+    t.equal(String((await once(server, 'data'))[0]), 'a1 NOOP\r\n')
+    t.equal((server as { servername?: unknown }).servername, 'localhost', 'SNI names the server')
+  }
+  const { wire } = await wired(t)
+  await t.rejects(wire.startTls(), /certificates/, 'nothing to verify: a bug')
+})
+
+t.test('A3: as a client, a certificate for somebody else ends the connection', async (t) => {
+  for (const [serverName, ca, why] of [
+    ['other.example', authority.cert, /other\.example/],
+    ['192.0.2.1', authority.cert, /192\.0\.2\.1/],
+    ['localhost', null, /certificate|issuer/],
+  ] as const) {
+    const { wire, near, far } = await wired(t)
+    new TLSSocket(far, { isServer: true, secureContext: contexts.choose(null) }).on('error', () => {})
+    const error = await wire.startTls({ side: 'client', serverName, context: trusting(ca) }).catch((e: unknown) => e)
+    t.match(error, { code: 'ERR_WIRE_TLS', message: why })
+    t.equal(near.destroyed, true)
+  }
+})
+
 t.test('A11: a handshake that does not come about', async (t) => {
   const silent = await wired(t)
   await t.rejects(
@@ -182,8 +220,18 @@ t.test('A11: a handshake that does not come about', async (t) => {
   await t.rejects(garbage.wire.startTls({ side: 'server', contexts }), { code: 'ERR_WIRE_TLS' }, 'garbage')
 
   const left = await wired(t)
-  left.far.destroy()
-  await t.rejects(left.wire.startTls({ side: 'server', contexts }), { code: /ERR_WIRE_(TLS|RESET)/ }, 'hung up')
+  left.far.end()
+  await t.rejects(left.wire.startTls({ side: 'server', contexts }), { message: /hung up/ }, 'hung up meanwhile')
+  t.equal(left.wire.closed.aborted, true, 'and whoever waits for something else knows')
+
+  const gone = await wired(t)
+  gone.far.end()
+  await once(gone.wire.closed, 'abort')
+  await t.rejects(gone.wire.startTls({ side: 'server', contexts }), { message: /hung up/ }, 'hung up before')
+
+  const broken = await wired(t)
+  broken.far.resetAndDestroy()
+  await t.rejects(broken.wire.startTls({ side: 'server', contexts }), { code: 'ERR_WIRE_TLS' }, 'reset')
 
   const late = new AbortController()
   const slow = await wired(t, { deadline: late.signal })
@@ -256,4 +304,54 @@ t.test('the last word arrives although input was never read', async (t) => {
   t.equal(await heard, '* BYE\r\n')
   far.end()
   await ended
+})
+
+t.test('a reader that wants more than is read ahead gets it, also when the wire was held back before', async (t) => {
+  const { wire, far } = await wired(t, { budgetBytes: 1_000_000 })
+  far.write('x'.repeat(900_000))
+  await sleep(30)
+  t.ok(wire.buffered < 900_000)
+  t.equal((await wire.readBytes(900_000))?.length, 900_000)
+})
+
+t.test('invariant 5: nothing that has been read stays in a buffer', async (t) => {
+  const { near, far } = await socketPair(t)
+  const buffers: Buffer[] = []
+  const { alloc } = Buffer
+  t.teardown(() => {
+    Buffer.alloc = alloc
+  })
+  Buffer.alloc = (...args: Parameters<typeof alloc>) => {
+    const made = alloc(...args)
+    buffers.push(made)
+    return made
+  }
+  near.on('data', (chunk: Buffer) => buffers.push(chunk))
+  const wire = new Wire(near, { budgetBytes: 65_536, deadline: never })
+  const holding = () => buffers.filter((bytes) => bytes.includes('hunter2')).length
+  // In pieces, so that the store has to grow and to move.
+  for (const piece of ['a1 LOG', `IN ann "${'hunter2'.repeat(40)}`, `${'hunter2'.repeat(90)}"\r\nhunter2\r\na2 `]) {
+    far.write(piece)
+    await sleep(5)
+  }
+  t.ok(holding() > 0, 'as long as nobody has read it')
+  t.match(await wire.readLine(), /hunter2/)
+  t.equal((await wire.readBytes(9))?.toString(), 'hunter2\r\n')
+  t.equal(holding(), 0)
+  t.equal(wire.buffered, 3)
+  far.write('hunter2')
+  while (wire.buffered < 10) await sleep(1)
+  wire[Symbol.dispose]()
+  t.equal(holding(), 0, 'nor what was never read')
+})
+
+t.test("what breaks a caller's promise is a bug and says so", async (t) => {
+  const { wire, far } = await wired(t)
+  const reading = wire.readLine()
+  await t.rejects(wire.readLine(), /being read/)
+  far.write('a1 NOOP\r\n')
+  t.equal(await reading, 'a1 NOOP')
+  wire.release()
+  t.throws(() => wire.release(), /released/)
+  await t.rejects(wire.startTls({ side: 'server', contexts }), /released/)
 })
