@@ -21,6 +21,7 @@ export async function restore(context: Context, name: string, yes: boolean): Pro
   }
   const target = config.store.sqlite
   const file = resolve(context.io.cwd, name)
+  if (!(await isThere(file))) throw new CliError('failed', `there is no backup ${file}`, { code: 'not-found' })
   if ((await context.backend.serverHealth(config)) !== null) throw serverRuns()
   if (await isThere(target)) await confirm(context.io, `Put ${file} in the place of ${target}?`, yes)
   const keys = readKeyFile(config.keys.file)

@@ -65,7 +65,7 @@ t.test('backup and restore', async (t) => {
   const last = (await run(['audit', '--json'])).json<AuditView[]>().at(-1)
   t.match(last, { event: 'store_restored', actor: /^cli:/ })
 
-  t.match(await run(['restore', 'nowhere.db']), { status: 69, stderr: /no backup .*nowhere\.db/ })
+  t.match(await run(['restore', 'nowhere.db']), { status: 1, stderr: /no backup .*nowhere\.db/ })
   writeFileSync(join(directory, 'junk.db'), 'this is no database'.repeat(500))
   t.not((await run(['restore', 'junk.db'])).status, 0)
   t.match(

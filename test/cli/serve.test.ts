@@ -62,7 +62,7 @@ for (const workers of ['0', '1']) {
       { ok: true, detail: /the running server \(pid \d+\)/ },
     )
 
-    t.match(await run(['restore', 'some.db']), { status: 69, stderr: /a server is running: stop it first/ })
+    t.match(await run(['restore', 'sallyport.yaml']), { status: 69, stderr: /a server is running: stop it first/ })
     const copy = await run(['backup', 'copy.db'])
     t.equal(copy.status, 0, copy.stderr)
 
