@@ -4,6 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import type { ConnectionOptions } from 'node:tls'
 import type { Test } from 'tap'
 import type {
   Gate,
@@ -132,7 +133,8 @@ export interface House extends AsyncDisposable {
   readonly logs: LogCapture
   readonly metrics: Metrics
   readonly upstream: ScriptedServer
-  connect(): Promise<ScriptedPeer>
+  /** With TLS from the start when `tls` is given. */
+  connect(tls?: ConnectionOptions): Promise<ScriptedPeer>
   /** Resolves when `count` connections in all have been served to their end. */
   served(count?: number): Promise<void>
 }
@@ -223,8 +225,8 @@ export async function openHouse(t: Test, options: HouseOptions = {}): Promise<Ho
     logs,
     metrics,
     upstream,
-    async connect() {
-      const client = await scriptedClient(port)
+    async connect(tls) {
+      const client = await scriptedClient(port, tls ? { tls } : {})
       clients.push(client)
       return client
     },
