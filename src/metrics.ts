@@ -32,6 +32,12 @@ export function createMetrics() {
   const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: L[] = []) =>
     new Histogram({ name: PREFIX + name, help, buckets, labelNames, registers })
 
+  // A gauge without labels starts at 0. These say something only where somebody sets them: in the keeper, and with Redis.
+  const silent = (only: Gauge) => {
+    only.remove()
+    return only
+  }
+
   return {
     registry,
     logins: counter('logins_total', 'Login attempts that were decided', ['protocol', 'result', 'reason']),
@@ -62,8 +68,8 @@ export function createMetrics() {
     throttled: counter('throttled_total', 'Attempts refused or delayed by a throttle lane', ['lane']),
     appPasswords: gauge('app_passwords', 'App passwords', ['state'], 'max'),
     revocation: histogram('revocation_seconds', 'From a revocation to the end of its last session', REVOCATION_BUCKETS),
-    redisUp: gauge('redis_up', '1 when Redis answers', [], 'min'),
-    storeUp: gauge('store_up', '1 when the store answers', [], 'min'),
+    redisUp: silent(gauge('redis_up', '1 when Redis answers', [], 'min')),
+    storeUp: silent(gauge('store_up', '1 when the store answers', [], 'min')),
     certificateExpiry: gauge(
       'certificate_expiry_timestamp_seconds',
       'When a certificate runs out',
