@@ -49,7 +49,7 @@ export async function createCa(commonName = 'sallyport test CA'): Promise<Certif
     serialNumber: serial(),
     name: `CN=${commonName}`,
     notBefore: new Date(Date.now() - 30 * DAY_MS),
-    notAfter: new Date(Date.now() + 30 * DAY_MS),
+    notAfter: new Date(Date.now() + 120 * DAY_MS),
     signingAlgorithm: ALGORITHM,
     keys,
     extensions: [
@@ -67,7 +67,7 @@ export async function createCa(commonName = 'sallyport test CA'): Promise<Certif
       subject: `CN=${names[0] ?? 'nobody'}`,
       issuer: root.subject,
       notBefore: options.notBefore ?? new Date(Date.now() - DAY_MS),
-      notAfter: options.notAfter ?? new Date(Date.now() + 20 * DAY_MS),
+      notAfter: options.notAfter ?? new Date(Date.now() + 90 * DAY_MS),
       signingAlgorithm: ALGORITHM,
       publicKey: leaf.publicKey,
       signingKey: keys.privateKey,
