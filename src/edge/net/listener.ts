@@ -171,7 +171,12 @@ export function createListener(options: ListenerOptions): Listener {
       wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader })
       if (options.tls === 'implicit') {
         if (options.contexts === null) throw new Error(`listener ${options.name} has no certificate`)
-        const tls = await wire.startTls({ side: 'server', contexts: options.contexts, handshakeMs })
+        const tls = await wire.startTls({
+          side: 'server',
+          contexts: options.contexts,
+          applicationProtocol: protocol,
+          handshakeMs,
+        })
         peer = { ...peer, tls }
       }
     } catch (error) {

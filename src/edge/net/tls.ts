@@ -5,7 +5,7 @@
  * handshakes get the new certificates and open connections notice nothing.
  */
 
-import { X509Certificate } from 'node:crypto'
+import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
 import type { SecureContext, SecureContextOptions, SecureVersion } from 'node:tls'
@@ -61,6 +61,10 @@ export class TlsContexts {
     this.#held = hold(options)
   }
 
+  /** As Node's TLS wants it, one function for all connections. */
+  readonly onServerName = (serverName: string, done: (error: null, context: SecureContext) => void): void =>
+    done(null, this.choose(serverName))
+
   /** New certificates or ticket keys for the handshakes to come. */
   reload(options: Partial<TlsContextsOptions>): void {
     const next = { ...this.#options, ...options }
@@ -70,20 +74,16 @@ export class TlsContexts {
 
   /** For a client that asked for `serverName` (RFC 6066 §3). */
   choose(serverName: string | null): SecureContext {
-    const wanted = serverName?.toLowerCase()
-    const chosen =
-      wanted === undefined ? undefined : this.#held.find(({ names }) => names.some((name) => covers(name, wanted)))
-    const held = chosen ?? this.#held[0]
+    const wanted = serverName?.toLowerCase() ?? ''
+    const parent = wanted.slice(wanted.indexOf('.') + 1)
+    const held =
+      this.#held.find(({ names }) => names.includes(wanted)) ??
+      // A wildcard stands for one label, the leftmost (RFC 6125 §6.4.3).
+      this.#held.find(({ names }) => parent !== wanted && names.includes(`*.${parent}`)) ??
+      this.#held[0]
     if (held === undefined) throw new CertificateError('there is no certificate')
     return held.context
   }
-}
-
-/** A wildcard stands for one label, the leftmost (RFC 6125 §6.4.3). */
-function covers(name: string, wanted: string): boolean {
-  if (!name.startsWith('*.')) return name === wanted
-  const dot = wanted.indexOf('.')
-  return dot > 0 && wanted.slice(dot + 1) === name.slice(2)
 }
 
 function hold({ pairs, minVersion = MIN_VERSION, ticketKeys }: TlsContextsOptions): readonly Held[] {
@@ -99,9 +99,14 @@ function contextOf(pair: CertificatePair, minVersion: SecureVersion, ticketKeys:
     ciphers: CIPHERS,
     ecdhCurve: CURVES,
     honorCipherOrder: true,
+    // No client of ours needs a second handshake on a connection, and nobody audits one (threats A3).
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     ...(ticketKeys && { ticketKeys }),
   }
   try {
+    // OpenSSL has no objection to a pair without one half of it.
+    if (!new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key)))
+      throw new Error('the key is not that of the certificate')
     return createSecureContext(options)
   } catch (cause) {
     throw new CertificateError(
@@ -112,20 +117,21 @@ function contextOf(pair: CertificatePair, minVersion: SecureVersion, ticketKeys:
 }
 
 function namesOf(pair: CertificatePair): readonly string[] {
-  try {
-    const { subjectAltName, subject } = new X509Certificate(pair.cert)
-    const names = [...(subjectAltName ?? '').matchAll(/DNS:([^,\s]+)/g)].map((match) => (match[1] ?? '').toLowerCase())
-    const commonName = /^CN=(.+)$/m.exec(subject ?? '')?.[1]
-    return names.length > 0 || commonName === undefined ? names : [commonName.toLowerCase()]
-  } catch (cause) {
-    throw new CertificateError(`${pair.certFile} is no certificate: ${(cause as Error).message}`, { cause })
-  }
+  const { subjectAltName, subject } = new X509Certificate(pair.cert)
+  const names = [...(subjectAltName ?? '').matchAll(/DNS:([^,\s]+)/g)].map((match) => (match[1] ?? '').toLowerCase())
+  const commonName = /^CN=(.+)$/m.exec(subject ?? '')?.[1]
+  return names.length > 0 || commonName === undefined ? names : [commonName.toLowerCase()]
 }
 
 /** Our side is the server's. */
 export interface ServerTls {
   readonly side: 'server'
   readonly contexts: TlsContexts
+  /**
+   * What is spoken behind it (RFC 7301): 'imap'. A client that says it speaks something else is refused, because it has been
+   * sent to the wrong port, perhaps by somebody who wants that (threats A10). Clients that say nothing are welcome.
+   */
+  readonly applicationProtocol?: string
   /** Default 15 s. */
   readonly handshakeMs?: number
 }
@@ -147,6 +153,7 @@ export function trusting(ca: string | null): SecureContext {
 }
 
 const HANDSHAKE_MS = 15_000
+const ignore = (): void => {}
 
 /** What `tls.connect` needs to trust nobody but the server that is meant. */
 export function clientOptions({ serverName, context }: ClientTls) {
@@ -159,6 +166,18 @@ export function clientOptions({ serverName, context }: ClientTls) {
     rejectUnauthorized: true,
     allowHalfOpen: true,
   } as const
+}
+
+/** The callback of each application protocol: there are four, whatever the number of connections. */
+const callbacks = new Map<string, (offer: { readonly protocols: string[] }) => string | undefined>()
+
+function onlyThis(applicationProtocol: string) {
+  const known = callbacks.get(applicationProtocol)
+  if (known) return known
+  const callback = ({ protocols }: { readonly protocols: string[] }) =>
+    protocols.find((offered) => offered === applicationProtocol)
+  callbacks.set(applicationProtocol, callback)
+  return callback
 }
 
 export function tlsInfoOf(socket: TLSSocket): TlsInfo {
@@ -185,7 +204,6 @@ export interface Secured {
 export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: AbortSignal): Promise<Secured> {
   return new Promise((resolve, reject) => {
     const reader = new SocketReader()
-    const ignore = () => {}
     // Errors of the raw socket reach us through the TLS socket; here they only must not be nobody's.
     plain.on('error', ignore)
     const socket =
@@ -193,7 +211,8 @@ export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: 
         ? new TLSSocket(plain, {
             isServer: true,
             secureContext: side.contexts.choose(null),
-            SNICallback: (name, done) => done(null, side.contexts.choose(name)),
+            SNICallback: side.contexts.onServerName,
+            ...(side.applicationProtocol !== undefined && { ALPNCallback: onlyThis(side.applicationProtocol) }),
             ...({ allowHalfOpen: true } as object),
           })
         : connect({ socket: plain, ...clientOptions(side) })
