@@ -27,10 +27,12 @@ import type { AppPasswordRow, Store, UserRow } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
 import type { GrantPort, Hold } from './grants.ts'
+import type { Places } from './places.ts'
 import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
 import type { PrimaryAttempt, PrimaryPasswords } from './primary.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { Charge, Throttle } from './throttle.ts'
+import type { TypedPrimary } from './typed-primary.ts'
 import { identityFor, primaryIdentity, UpstreamIdentityError } from './upstream/identity.ts'
 import type { Route } from './upstream/routes.ts'
 import { routeFor } from './upstream/routes.ts'
@@ -48,8 +50,12 @@ export interface GateOptions {
   readonly verifier: Verifier
   readonly throttle: Throttle
   readonly primary: PrimaryPasswords
+  readonly places: Places
+  readonly typedPrimary: TypedPrimary
   readonly watch: StoreWatch
   readonly log: Log
+  /** Monotonic, milliseconds. */
+  readonly now: () => number
   readonly clock: () => Date
 }
 
@@ -64,7 +70,8 @@ type Match = Extract<Verified, { kind: 'match' }>
 export type Admit = (attempt: LoginAttempt, port: GrantPort) => Promise<Grant>
 
 export function createGate(options: GateOptions): Admit {
-  const { config, store, keys, secrets, lastUse, verifier, throttle, primary, watch, log, clock } = options
+  const { config, store, keys, secrets, lastUse, verifier, throttle, primary, watch, log, now, clock } = options
+  const { places, typedPrimary } = options
 
   /** The name to log: an account's own, or a keyed hash of an unknown one with its domain. */
   function logNameOf(name: string, user: UserRow | null): string {
@@ -130,13 +137,32 @@ export function createGate(options: GateOptions): Admit {
           if (verdict.user !== null && mayUsePrimaryPassword(config(), verdict.user)) {
             return await admitPrimary(attempt, verdict.user, port, charge, secret)
           }
-          throw guessed(name, verdict.user, secret, charge, whyNot(verdict.user))
+          throw await refuseUnknown(attempt, name, verdict.user, charge, secret)
       }
     } catch (error) {
       throw asFailure(error, charge, name)
     } finally {
       charge.checked()
     }
+  }
+
+  /** A secret that is no app password of this user's, if there is such a user. */
+  async function refuseUnknown(
+    attempt: LoginAttempt,
+    name: string,
+    user: UserRow | null,
+    charge: Charge,
+    secret: Secret,
+  ): Promise<LoginFailure> {
+    const { delayMs, throttled } = charge.failed(secret)
+    const since = now()
+    // Asked for an unknown user, too, so that both take the same steps.
+    const isPrimary = await typedPrimary.recognise(throttled ? null : user, secret, attempt.peer.ip)
+    const reason = throttled ? 'throttled' : isPrimary ? 'use-app-password' : 'bad-credentials'
+    const detail = isPrimary ? 'the primary password, where an app password is needed' : whyNot(user)
+    // The time since then is part of the delay: nobody sees whether argon2 ran.
+    const leftMs = Math.max(0, Math.round(delayMs - (now() - since)))
+    return new LoginFailure(reason, detail, { delayMs: leftMs, logName: logNameOf(name, user) })
   }
 
   async function admitAppPassword(
@@ -199,7 +225,9 @@ export function createGate(options: GateOptions): Admit {
       onSettled(outcome) {
         // Its secret was right, whatever became of it.
         charge.refund()
-        if (outcome === 'accepted') lastUse.note(id, { at: clock(), protocol, ip: peer.ip, agent })
+        if (outcome !== 'accepted') return
+        lastUse.note(id, { at: clock(), protocol, ip: peer.ip, agent })
+        places.note(user.id, peer.ip, id)
       },
     })
     return { id: grantId, userId: user.id, logName: user.address, appPassword, verifiedBy: 'us', upstream }

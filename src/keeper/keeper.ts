@@ -32,6 +32,7 @@ import { createVault } from '../records/vault.ts'
 import { createSeenLogins, createVerifiedLogins } from './cache.ts'
 import { createGate } from './gate.ts'
 import { createGrants } from './grants.ts'
+import { createPlaces } from './places.ts'
 import { isUsable } from './policy.ts'
 import { createPrimaryPasswords } from './primary.ts'
 import type { RedisLink } from './redis.ts'
@@ -41,6 +42,7 @@ import { createEmbeddedLogins } from './sealed-embedded.ts'
 import { createServices } from './services.ts'
 import { createStoreWatch } from './store-watch.ts'
 import { createThrottle } from './throttle.ts'
+import { createTypedPrimary } from './typed-primary.ts'
 import { createVerifier } from './verifier.ts'
 
 export interface Keeper {
@@ -149,6 +151,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     clock,
     ...(options.endWithinMs === undefined ? {} : { answerWithinMs: options.endWithinMs }),
   })
+  const places = createPlaces()
   const admit = createGate({
     config: () => config,
     store,
@@ -158,11 +161,14 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     verifier,
     throttle,
     primary: createPrimaryPasswords({ now }),
+    places,
+    typedPrimary: createTypedPrimary({ keys, hasher, places, now }),
     watch,
     log,
+    now,
     clock,
   })
-  const revocation = createRevocation({ config: () => config, store, bus, grants, verifier, log, clock })
+  const revocation = createRevocation({ config: () => config, store, bus, grants, verifier, places, log, clock })
   const services = createServices({
     config: () => config,
     names: () => names,

@@ -14,6 +14,7 @@ import type { LiveCheck, Store } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Admit } from './gate.ts'
 import type { Grants, SessionInfo } from './grants.ts'
+import type { Places } from './places.ts'
 import type { PolicyConfig } from './policy.ts'
 import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
 import type { Verifier } from './verifier.ts'
@@ -24,6 +25,7 @@ export interface RevocationOptions {
   readonly bus: Bus
   readonly grants: Grants
   readonly verifier: Verifier
+  readonly places: Places
   readonly log: Log
   readonly clock: () => Date
   /** From a store that did not answer to the next look. */
@@ -38,7 +40,7 @@ export interface Revocation extends Disposable {
 const RETRY_MS = 500
 
 export function createRevocation(options: RevocationOptions): Revocation {
-  const { config, store, bus, grants, verifier, log, clock } = options
+  const { config, store, bus, grants, verifier, places, log, clock } = options
   /** Users whose sessions could not be measured because the store was away. */
   const owed = new Set<string>()
   let retry: NodeJS.Timeout | null = null
@@ -95,11 +97,13 @@ export function createRevocation(options: RevocationOptions): Revocation {
       case 'app-password-revoked':
         verifier.forget(event.userId)
         grants.disturb(event.userId)
+        places.forget(event.userId, event.appPasswordId)
         grants.end(({ appPassword }) => appPassword?.id === event.appPasswordId)
         return
       case 'user-removed':
         verifier.forget(event.userId)
         grants.disturb(event.userId)
+        places.forgetUser(event.userId)
         grants.end(({ userId }) => userId === event.userId)
         return
       case 'user-changed':
