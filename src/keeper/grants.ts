@@ -15,6 +15,8 @@ import type { LiveSession, Outcome, ProtocolName, SessionEnd, SessionEnder } fro
 import type { SessionsEnded } from '../contract/services.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Ending } from './ending.ts'
+import { beginEnding, countEnded } from './ending.ts'
 
 /** What is known of a session, from its grant on. */
 export interface SessionInfo {
@@ -103,13 +105,6 @@ const ANSWER_WITHIN_MS = 1000
 /** The wall clock may be set: an expiry is looked at again after a minute at the latest. */
 const EXPIRY_LOOK_MS = 60_000
 
-/** An end under way. `confirmed`: the edge said that the session is over; false: it did not in time, or is gone. */
-interface Ending {
-  readonly since: number
-  readonly confirmed: Promise<boolean>
-  answer(confirmed: boolean): void
-}
-
 interface Place {
   id: string
   readonly userId: string
@@ -169,24 +164,9 @@ export function createGrants(options: GrantsOptions): Grants {
     onSettled?.(outcome)
   }
 
-  function newEnding(): Ending {
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    const since = now()
-    const timer = setTimeout(() => resolve(false), answerWithinMs)
-    return {
-      since,
-      confirmed: promise,
-      answer(confirmed) {
-        clearTimeout(timer)
-        if (confirmed) metrics.revocation.observe((now() - since) / 1000)
-        resolve(confirmed)
-      },
-    }
-  }
-
   function beginEnd(place: Place): void {
     if (place.ending) return
-    place.ending = newEnding()
+    place.ending = beginEnding({ metrics, now, answerWithinMs })
     for (const watched of watches) watched.set(place, place.ending)
     setImmediate(() => {
       // Taken over by another channel meanwhile: then that one is told.
@@ -383,15 +363,9 @@ export function createGrants(options: GrantsOptions): Grants {
       const endings = new Map<Place, Ending>()
       watches.add(endings)
       return {
-        async result(match) {
-          const matching = [...endings].filter(([place]) => place.info !== null && match(place.info))
-          const answers = await Promise.all(
-            matching.map(async ([place, ending]) => ({ edge: place.port.name, confirmed: await ending.confirmed })),
-          )
-          return {
-            sessionsEnded: answers.filter(({ confirmed }) => confirmed).length,
-            unanswered: [...new Set(answers.filter(({ confirmed }) => !confirmed).map(({ edge }) => edge))].sort(),
-          }
+        result(match) {
+          const matching = [...endings].filter(([{ info }]) => info !== null && match(info))
+          return countEnded(matching.map(([{ port }, ending]) => ({ edge: port.name, ending })))
         },
         [Symbol.dispose]() {
           watches.delete(endings)

@@ -90,10 +90,10 @@ t.test('an app password that runs out ends its open sessions', async (t) => {
   const { password } = await h.issue('ann@a.test', { expiresInMs: 60_000 })
   const forever = await h.issue('ann@a.test')
   const e = edge(h.keeper)
-  time.aheadMs = 59_950
+  time.aheadMs = 58_800
   const grant = await e.login('ann@a.test', password)
   await e.login('ann@a.test', forever.password)
-  const deadline = Date.now() + 3000
+  const deadline = Date.now() + 5000
   while (e.told.length === 0 && Date.now() < deadline) await delay(5)
   t.strictSame(e.told, [grant.id])
 })

@@ -1,0 +1,46 @@
+/**
+ * The end of a session while it is under way: asked for, and not yet confirmed by its edge.
+ */
+
+import type { SessionsEnded } from '../contract/services.ts'
+import type { Metrics } from '../metrics.ts'
+
+export interface Ending {
+  /** true: the edge said that the session is over. false: it did not in time, or nobody can say any more. */
+  readonly confirmed: Promise<boolean>
+  /** The first answer counts. */
+  answer(confirmed: boolean): void
+}
+
+/** Begins to wait for an edge's answer; without one the end counts as unconfirmed after `answerWithinMs`. */
+export function beginEnding(options: {
+  readonly metrics: Metrics
+  /** Monotonic, milliseconds. */
+  readonly now: () => number
+  readonly answerWithinMs: number
+}): Ending {
+  const { metrics, now, answerWithinMs } = options
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const since = now()
+  const timer = setTimeout(() => resolve(false), answerWithinMs)
+  return {
+    confirmed: promise,
+    answer(confirmed) {
+      clearTimeout(timer)
+      // Also when it comes late: how long it took is what the metric is for.
+      if (confirmed) metrics.revocation.observe((now() - since) / 1000)
+      resolve(confirmed)
+    },
+  }
+}
+
+/** Waits for all of them: how many sessions are over, and which edges left one open. */
+export async function countEnded(
+  endings: readonly { readonly edge: string; readonly ending: Ending }[],
+): Promise<SessionsEnded> {
+  const answers = await Promise.all(
+    endings.map(async ({ edge, ending }) => ({ edge, confirmed: await ending.confirmed })),
+  )
+  const unanswered = answers.filter(({ confirmed }) => !confirmed).map(({ edge }) => edge)
+  return { sessionsEnded: answers.length - unanswered.length, unanswered: [...new Set(unanswered)].sort() }
+}
