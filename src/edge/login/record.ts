@@ -19,6 +19,8 @@ export interface RecordTo {
 
 export interface ConnectionRecord {
   login(attempt: LoginAttempt): LoginRecord
+  /** The client left before its granted login had an answer. */
+  abandoned(grant: Grant): void
   /** `error` is what broke the connection, null when it ended in good order. */
   closed(error: (Error & { readonly code: string }) | null): void
   /** A fault in this program ended the connection. */
@@ -29,8 +31,6 @@ export interface ConnectionRecord {
 export interface LoginRecord {
   /** `grant` is null when the gate refused. */
   refused(why: LoginFailure, grant: Grant | null): void
-  /** The client left before there was an answer. */
-  abandoned(grant: Grant | null): void
   accepted(grant: Grant): SessionRecord
   answered(): void
 }
@@ -44,12 +44,17 @@ export function recordConnection(protocol: ProtocolName, peer: Peer, to: RecordT
   const { log, metrics, listener } = to
   const fields = connectionFields(protocol, peer, listener)
   const openedAt = performance.now()
+  let more: LogFields = {}
   log.event('debug', 'connection_opened', 'connection opened', fields)
   return {
     login: (attempt) => recordLogin(attempt, to),
+    abandoned(grant) {
+      more = { ...grantFields(grant), result: 'client-gone' }
+    },
     closed(error) {
       log.event('debug', 'connection_closed', 'connection closed', {
         ...fields,
+        ...more,
         duration_ms: Math.round(performance.now() - openedAt),
         error_code: error?.code,
         detail: error?.message,
@@ -88,14 +93,6 @@ function recordLogin(attempt: LoginAttempt, { log, metrics, listener }: RecordTo
         isFault ? 'login failed' : 'login refused',
         { ...fields, user: why.logName, ...(grant ? grantFields(grant) : {}), result, ...more },
       )
-    },
-    abandoned(grant) {
-      log.event('debug', 'connection_closed', 'the client left during its login', {
-        ...fields,
-        ...(grant ? grantFields(grant) : {}),
-        result: 'client-gone',
-        duration_ms: elapsedMs(),
-      })
     },
     accepted(grant) {
       metrics.logins.inc({ protocol, result: 'accepted', reason: '' })

@@ -40,7 +40,8 @@ type Result =
       readonly at: 'accepted'
       readonly grant: Grant
       readonly session: Session
-      readonly upstream: Wire
+      /** Released already: whoever has the result destroys it or joins it. */
+      readonly upstream: Leg
       readonly ready: UpstreamSession
     }
   | { readonly at: 'refused'; readonly grant: Grant | null; readonly why: LoginFailure }
@@ -91,7 +92,7 @@ async function enter(
     const login = record.login(attempt)
     const result = await logIn(protocol, client, attempt, deps)
     if (result.at === 'client-gone') {
-      login.abandoned(result.grant)
+      record.abandoned(result.grant)
       return null
     }
     if (result.at === 'refused') {
@@ -129,13 +130,15 @@ async function logIn(protocol: Protocol, client: Wire, attempt: LoginAttempt, de
   const session = sessions.open(grant, protocol.name, attempt.peer)
   metrics.sessions.inc({ protocol: protocol.name })
   const giveUp = AbortSignal.any([session.ended, client.closed])
-  let upstream: Wire | null = null
+  let wire: Wire | null = null
   let outcome: Outcome = 'failed'
   try {
     giveUp.throwIfAborted()
     const startedAt = performance.now()
-    upstream = await dialer.dial(grant.upstream, attempt.peer, giveUp)
-    const ready = await unless(giveUp, upstream, protocol.login(upstream, grant.upstream, attempt.peer, grant.id))
+    wire = await dialer.dial(grant.upstream, attempt.peer, giveUp)
+    const ready = await unless(giveUp, wire, protocol.login(wire, grant.upstream, attempt.peer, grant.id))
+    // Here and not when the client has been told: an upstream that is gone already is still an ordinary failure.
+    const upstream = ready.release()
     metrics.upstreamLoginDuration.observe({ upstream: grant.upstream.name }, (performance.now() - startedAt) / 1000)
     outcome = 'accepted'
     return { at: 'accepted', grant, session, upstream, ready }
@@ -160,7 +163,7 @@ async function logIn(protocol: Protocol, client: Wire, attempt: LoginAttempt, de
     gate.settle(grant.id, outcome)
     session.settled = true
     if (outcome !== 'accepted') {
-      upstream?.[Symbol.dispose]()
+      wire?.[Symbol.dispose]()
       leave(session, deps)
     }
   }
@@ -188,10 +191,9 @@ async function tellAccepted(
   deps: ServeDeps,
 ): Promise<Entered> {
   try {
-    const client = await dialogue.accept(ready)
-    return { client, upstream: ready.release(), session, record }
+    return { client: await dialogue.accept(ready), upstream, session, record }
   } catch (error) {
-    upstream[Symbol.dispose]()
+    upstream.socket.destroy()
     finish(session, record, { reason: 'client-closed', netInBytes: 0, netOutBytes: 0 }, deps)
     throw error
   }

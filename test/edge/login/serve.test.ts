@@ -156,6 +156,7 @@ t.test('a client that vanishes', async (t) => {
     await house.served()
     t.strictSame(house.gate.outcomes, ['client-gone'])
     t.equal(house.logs.of('upstream_failed').length, 0, 'the upstream did nothing wrong')
+    t.match(house.logs.of('connection_closed'), [{ result: 'client-gone', user: 'ann@example.org' }])
   })
   await t.test('when it gets its OK: the accepted grant ends all the same', async (t) => {
     const failing = (options: Parameters<typeof createImap>[0]): Protocol => {
@@ -302,6 +303,33 @@ t.test('D8: an upstream that is not there is no wrong password', async (t) => {
     'sallyport_upstream_failures_total{upstream="main",reason="upstream-unreachable"} 1',
   )
 })
+
+t.test(
+  'an upstream that is gone right behind its OK: the client, not yet told, hears of a temporary failure',
+  async (t) => {
+    const withGone = (options: Parameters<typeof createImap>[0]): Protocol => {
+      const imap = createImap(options)
+      return {
+        ...imap,
+        async login(...all) {
+          const { capabilities } = await imap.login(...all)
+          return {
+            capabilities,
+            release() {
+              throw new WireError('ERR_WIRE_RESET', 'gone')
+            },
+          }
+        },
+      }
+    }
+    await using house = await openHouse(t, { protocol: withGone })
+    const client = await talkTo(house)
+    client.send(LOGIN)
+    t.match(await client.line(), /^a NO \[UNAVAILABLE\] /)
+    t.strictSame(house.gate.outcomes, ['failed'])
+    await house.upstream.finished()
+  },
+)
 
 t.test('a bug ends its connection, is logged and counted, and settles what was granted', async (t) => {
   await t.test('in the gate', async (t) => {
