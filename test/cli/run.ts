@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { unhooked } from '../support/program.ts'
 
 const LAUNCHER = resolve(import.meta.dirname, '../../scripts/sallyport')
 
@@ -28,7 +29,7 @@ export async function sallyport(
   args: readonly string[],
   { cwd, input = '', env = {}, uid }: RunOptions = {},
 ): Promise<Ran> {
-  const child = spawn(LAUNCHER, args, {
+  const child = spawn(...unhooked(LAUNCHER, args, env), {
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid, gid: uid }),
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },

@@ -130,7 +130,9 @@ export function prepare(
 }
 
 export function launch(t: Test, configFile: string, args: readonly string[] = []): Program {
-  const program = new Program(process.execPath, [MAIN, 'serve', '--config', configFile, ...args])
+  // Settings of the test run are no settings of a server.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SALLYPORT_')))
+  const program = new Program(process.execPath, [MAIN, 'serve', '--config', configFile, ...args], { env })
   t.teardown(() => program.stop('SIGKILL'))
   return program
 }

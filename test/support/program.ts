@@ -51,6 +51,20 @@ function exitOnSignals(): void {
   }
 }
 
+/**
+ * Starts a program without the hooks that the test runner puts into whatever its tests start: a server under test, and the
+ * children it forks, must be what they are without a test. The pid is the program's own.
+ */
+export function unhooked(
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): [file: string, args: string[]] {
+  const own = env.NODE_OPTIONS
+  const options = own === undefined || own.includes('tapjs') ? ['-u', 'NODE_OPTIONS'] : [`NODE_OPTIONS=${own}`]
+  return ['/usr/bin/env', [...options, file, ...args]]
+}
+
 export class Program implements AsyncDisposable {
   readonly child: ChildProcess
   readonly #group: boolean
@@ -61,9 +75,10 @@ export class Program implements AsyncDisposable {
   constructor(file: string, args: readonly string[], options: ProgramOptions = {}) {
     exitOnSignals()
     this.#group = options.group ?? false
-    this.child = spawn(file, args, {
+    const env = options.env ?? process.env
+    this.child = spawn(...unhooked(file, args, env), {
       cwd: options.cwd,
-      env: options.env ?? process.env,
+      env,
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: this.#group,
       ...(options.account?.uid === undefined ? {} : { uid: options.account.uid, gid: options.account.gid }),
