@@ -179,7 +179,9 @@ t.test('a client that vanishes', async (t) => {
     t.equal(await client.rest(), '')
     await house.served()
     t.match(house.gate.ends, [{ end: { reason: 'client-closed', netInBytes: 0, netOutBytes: 0 } }])
+    const start = performance.now()
     await house.upstream.finished()
+    t.ok(performance.now() - start < 2_000, 'and the upstream is left at once')
   })
 })
 
