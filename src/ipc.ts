@@ -132,10 +132,11 @@ export async function serveIpc(options: IpcServerOptions): Promise<IpcServer> {
   }
 
   const server: Server = createServer(greet)
-  await listenAt(server, options.path)
+  const remove = await listenAt(server, options.path)
   return {
     path: options.path,
     async close() {
+      await remove()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       for (const socket of strangers) socket.destroy()
       for (const peer of peers) peer.close()

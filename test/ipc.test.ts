@@ -413,6 +413,7 @@ t.test('socket files: 0600 in a directory 0700 of our own', async (t) => {
   t.ok(lstatSync(stale).isSocket(), 'a killed process left its socket file')
   const again = await serve(stale)
   await again.close()
+  t.throws(() => lstatSync(stale), { code: 'ENOENT' }, 'closed in good order it leaves none')
 
   writeFileSync(join(base, 'a/b/file.sock'), 'mine')
   await t.rejects(serve(join(base, 'a/b/file.sock')), { code: 'ERR_IPC_PATH', message: /not a socket/ })

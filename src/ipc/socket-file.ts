@@ -2,18 +2,20 @@
  * Socket files: 0600 in a directory 0700 that is ours.
  *
  * The directory is what keeps other users out; the mode of the file is a second line. A socket file that a dead process left
- * behind is removed, but only once it is known that nobody answers behind it.
+ * behind is replaced, but only once it is known that nobody answers behind it, and in one step: Node's permission model keeps
+ * a process from no unix socket, so in a moment without the file an edge could listen in the keeper's place.
  */
 
+import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { chmod, lstat, mkdir, open, unlink } from 'node:fs/promises'
+import { chmod, lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import { IpcError } from './error.ts'
 
-/** sun_path holds 108 bytes on Linux and 104 elsewhere, with its NUL; libuv would cut a longer one silently. */
-const MAX_PATH_BYTES = 100
+/** sun_path holds 108 bytes on Linux and 104 elsewhere, with its NUL; seven more are for the name before the rename. */
+const MAX_PATH_BYTES = 96
 
 const errnoOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '')
 
@@ -61,8 +63,8 @@ export async function ensurePrivateDirectory(path: string): Promise<void> {
   }
 }
 
-/** Removes a socket file behind which nobody answers. @throws IpcError 'ERR_IPC_PATH' when somebody does, or it is no socket */
-async function removeStale(path: string): Promise<void> {
+/** Makes sure that there is nothing, or a socket file behind which nobody answers. @throws IpcError 'ERR_IPC_PATH' */
+async function checkStale(path: string): Promise<void> {
   const found = await lstat(path).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return null
     throw error
@@ -81,20 +83,19 @@ async function removeStale(path: string): Promise<void> {
   if (errno !== 'ECONNREFUSED' && errno !== 'ENOENT') {
     throw new IpcError('ERR_IPC_PATH', `${path} is in the way, and whether anybody answers can't be told (${errno})`)
   }
-  await unlink(path).catch((error: unknown) => {
-    if (errnoOf(error) !== 'ENOENT') throw error
-  })
 }
 
 /**
- * Listens at a path, mode 0600. The directory is made and checked, a stale socket file removed.
+ * Listens at a path, mode 0600. The directory is made and checked, a stale socket file replaced.
  *
+ * @returns removes the socket file; call it before the server is closed
  * @throws IpcError 'ERR_IPC_PATH', 'ERR_IPC_PERMISSION'
  */
-export async function listenAt(server: Server, path: string): Promise<void> {
+export async function listenAt(server: Server, path: string): Promise<() => Promise<void>> {
   checkSocketPath(path)
   await ensurePrivateDirectory(dirname(path))
-  await removeStale(path)
+  await checkStale(path)
+  const fresh = `${path}.${randomBytes(3).toString('hex')}`
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       reject(new IpcError('ERR_IPC_PATH', `can't listen at ${path} (${errnoOf(cause)})`, { cause }))
@@ -102,10 +103,16 @@ export async function listenAt(server: Server, path: string): Promise<void> {
     // bind(2) happens inside listen() and applies the umask, so the file is never open to others, not even for a moment.
     const umask = process.umask(0o177)
     try {
-      server.listen(path, resolve)
+      server.listen(fresh, resolve)
     } finally {
       process.umask(umask)
     }
   })
-  await chmod(path, 0o600)
+  await chmod(fresh, 0o600)
+  await rename(fresh, path)
+  return async () => {
+    await unlink(path).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    })
+  }
 }
