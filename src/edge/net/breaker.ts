@@ -5,8 +5,10 @@
 import type { Endpoint } from '../../contract/admission.ts'
 
 export interface Breakers {
-  /** The hosts in their order, those with an open breaker last. One of those whose time is up is probed in its place. */
+  /** The hosts in their order, those with an open breaker last. One whose time is up stands in its place again. */
   order(hosts: readonly Endpoint[]): readonly Endpoint[]
+  /** A connection to this host begins. If its time was up (half open), the others wait for what comes of it. */
+  trying(host: Endpoint): void
   /** Returns whether this closed the breaker. */
   succeeded(host: Endpoint): boolean
   /** Returns whether this opened the breaker. */
@@ -31,21 +33,14 @@ export function createBreakers(
   const states = new Map<string, State>()
   const keyOf = ({ host, port }: Endpoint) => `${host}:${port}`
 
-  function isOpen(host: Endpoint): boolean {
-    const state = states.get(keyOf(host))
-    if (!state || state.openUntil === 0) return false
-    if (now() < state.openUntil) return true
-    // Half open: this caller tries, the others wait for what comes of it.
-    state.openUntil = now() + openMs
-    return false
-  }
-
   return {
     order(hosts) {
-      const open: Endpoint[] = []
-      const closed: Endpoint[] = []
-      for (const host of hosts) (isOpen(host) ? open : closed).push(host)
-      return [...closed, ...open]
+      const isOpen = (host: Endpoint) => now() < (states.get(keyOf(host))?.openUntil ?? 0)
+      return [...hosts.filter((host) => !isOpen(host)), ...hosts.filter(isOpen)]
+    },
+    trying(host) {
+      const state = states.get(keyOf(host))
+      if (state && state.openUntil > 0 && now() >= state.openUntil) state.openUntil = now() + openMs
     },
     succeeded(host) {
       const state = states.get(keyOf(host))

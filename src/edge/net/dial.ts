@@ -8,13 +8,14 @@
 
 import type { Socket } from 'node:net'
 import { connect as connectTcp } from 'node:net'
-import type { SecureContext, TLSSocket } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import { connect as connectTls } from 'node:tls'
 import type { Endpoint, Peer, UpstreamTarget } from '../../contract/admission.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createBreakers } from './breaker.ts'
 import { formatProxyHeader } from './proxy-header.ts'
+import { Resumption } from './resumption.ts'
 import { SocketReader } from './source.ts'
 import type { ClientTls } from './tls.ts'
 import { clientOptions, trusting } from './tls.ts'
@@ -28,6 +29,8 @@ export type DialErrorCode =
   /** The certificate or the handshake. */
   | 'ERR_DIAL_TLS'
   | 'ERR_DIAL_ABORTED'
+  /** Ours: no descriptor is left. Says nothing about the upstream. */
+  | 'ERR_DIAL_EXHAUSTED'
 
 /** No connection to an upstream. The message names the host and what came back. */
 export class DialError extends Error {
@@ -46,6 +49,8 @@ export interface DialerOptions {
   readonly breakerFailures?: number
   /** How long an open breaker waits before one connection may try again. Default 10 s. */
   readonly breakerOpenMs?: number
+  /** For the breakers; monotonic milliseconds. */
+  readonly now?: () => number
   readonly log?: Log
   readonly metrics?: Metrics
 }
@@ -65,22 +70,34 @@ export interface Dialer {
 const DEADLINE_MS = 10_000
 /** threats D2: all that an upstream may say before we are logged in. */
 const BUDGET_BYTES = 64 * 1024
-/** Trust for upstreams: one context for each set of authorities in the configuration. */
-const MAX_CONTEXTS = 64
+/** Trust for upstreams: one for each set of authorities in the configuration. */
+const MAX_TRUSTS = 64
+const MAX_RESUMPTIONS = 256
 const KEEP_ALIVE_MS = 60_000
 
 export function createDialer(options: DialerOptions = {}): Dialer {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS
-  const breakers = createBreakers(options.breakerFailures ?? 3, options.breakerOpenMs ?? 10_000)
-  const contexts = new Map<string | null, SecureContext>()
+  const breakers = createBreakers(options.breakerFailures ?? 3, options.breakerOpenMs ?? 10_000, options.now)
+  const trusts = new Map<string | null, Trust>()
 
-  function contextFor(ca: string | null): SecureContext {
-    const known = contexts.get(ca)
+  function trustFor(ca: string | null): Trust {
+    const known = trusts.get(ca)
     if (known) return known
-    if (contexts.size >= MAX_CONTEXTS) contexts.clear()
-    const context = trusting(ca)
-    contexts.set(ca, context)
-    return context
+    if (trusts.size >= MAX_TRUSTS) trusts.clear()
+    const trust = { context: trusting(ca), resumptions: new Map<string, Resumption>() }
+    trusts.set(ca, trust)
+    return trust
+  }
+
+  /** What TLS with this host has to verify, and how it may be made short. */
+  function tlsWith(target: UpstreamTarget, { host, port }: Endpoint): ClientTls {
+    const serverName = target.serverName ?? host
+    const { context, resumptions } = trustFor(target.ca)
+    const key = `${host} ${port} ${serverName}`
+    const resumption = resumptions.get(key) ?? new Resumption()
+    if (resumptions.size >= MAX_RESUMPTIONS) resumptions.clear()
+    resumptions.set(key, resumption)
+    return { side: 'client', serverName, context, resumption }
   }
 
   function noteBreaker(target: UpstreamTarget, { host, port }: Endpoint, isOpen: boolean): void {
@@ -95,22 +112,16 @@ export function createDialer(options: DialerOptions = {}): Dialer {
     for (const [index, endpoint] of hosts.entries()) {
       // A host that says nothing must leave time for the next one.
       const shareMs = Math.max(1, (endsAt - performance.now()) / (hosts.length - index))
+      breakers.trying(endpoint)
       try {
-        const wire = await dialHost({
-          target,
-          endpoint,
-          client,
-          context: contextFor(target.ca),
-          shareMs,
-          signal,
-          deadline,
-        })
+        const tls = tlsWith(target, endpoint)
+        const wire = await dialHost({ target, endpoint, client, tls, shareMs, signal, deadline })
         if (breakers.succeeded(endpoint)) noteBreaker(target, endpoint, false)
         return wire
       } catch (error) {
         if (!(error instanceof DialError) || error.code === 'ERR_DIAL_ABORTED') throw error
         last = error
-        if (breakers.failed(endpoint)) noteBreaker(target, endpoint, true)
+        if (error.code !== 'ERR_DIAL_EXHAUSTED' && breakers.failed(endpoint)) noteBreaker(target, endpoint, true)
         if (index + 1 < hosts.length) {
           options.log?.event(
             'warn',
@@ -131,35 +142,47 @@ export function createDialer(options: DialerOptions = {}): Dialer {
   return { dial }
 }
 
+/** One set of authorities, and the sessions with servers that were verified by them. */
+interface Trust {
+  readonly context: SecureContext
+  readonly resumptions: Map<string, Resumption>
+}
+
 interface Call {
   readonly target: UpstreamTarget
   readonly endpoint: Endpoint
   readonly client: Peer
-  readonly context: SecureContext
+  readonly tls: ClientTls
   readonly shareMs: number
   readonly signal: AbortSignal
   readonly deadline: AbortSignal
 }
 
 async function dialHost(call: Call): Promise<Wire> {
-  const { target, endpoint, client, context, deadline } = call
+  const { target, endpoint, client, tls, deadline } = call
   const { host, port } = endpoint
-  const dialled: ClientTls = { side: 'client', serverName: target.serverName ?? host, context }
   const reader = new SocketReader()
   const base = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, allowHalfOpen: true }
-  const wireOptions = { budgetBytes: BUDGET_BYTES, deadline, dialled }
+  const wireOptions = { budgetBytes: BUDGET_BYTES, deadline, dialled: tls, reader }
 
   // With a PROXY header something is said before TLS, so TLS comes on top of a socket that is connected already.
   if (target.tls === 'implicit' && target.proxyProtocol === null) {
-    const socket = connectTls({ ...base, ...clientOptions(dialled), ...({ onread: reader.onread } as object) })
+    const offered = tls.resumption?.session ?? null
+    const socket = connectTls({ ...base, ...clientOptions(tls, offered), ...({ onread: reader.onread } as object) })
     reader.attach(socket, true)
-    await connected(socket, reader, 'secureConnect', call)
-    return new Wire(socket, { ...wireOptions, reader })
+    try {
+      await connected(socket, 'secureConnect', call)
+    } catch (error) {
+      if (error instanceof DialError && error.code === 'ERR_DIAL_TLS') tls.resumption?.forget()
+      throw error
+    }
+    tls.resumption?.use(socket, offered)
+    return new Wire(socket, wireOptions)
   }
   const socket = connectTcp({ ...base, onread: reader.onread })
   reader.attach(socket, true)
-  await connected(socket, reader, 'connect', call)
-  const wire = new Wire(socket, { ...wireOptions, reader })
+  await connected(socket, 'connect', call)
+  const wire = new Wire(socket, wireOptions)
   if (target.proxyProtocol !== null) {
     wire.write(
       formatProxyHeader(target.proxyProtocol, {
@@ -174,7 +197,7 @@ async function dialHost(call: Call): Promise<Wire> {
   const giveUp = () => wire[Symbol.dispose]()
   call.signal.addEventListener('abort', giveUp, { once: true })
   try {
-    await wire.startTls({ ...dialled, handshakeMs: call.shareMs })
+    await wire.startTls({ ...tls, handshakeMs: call.shareMs })
     return wire
   } catch (error) {
     giveUp()
@@ -186,22 +209,25 @@ async function dialHost(call: Call): Promise<Wire> {
   }
 }
 
-/** Waits until a socket is up; destroys it otherwise. */
+/** Waits until a socket is up, and leaves it paused; destroys it otherwise. Its reader keeps what comes meanwhile. */
 function connected(
-  socket: Socket | TLSSocket,
-  reader: SocketReader,
+  socket: Socket,
   event: 'connect' | 'secureConnect',
   { endpoint, shareMs, signal, deadline }: Call,
 ): Promise<void> {
   const where = `${endpoint.host}:${endpoint.port}`
   return new Promise((resolve, reject) => {
     let isConnected = false
+    let reason: NodeJS.ErrnoException | null = null
     const done = (error: DialError | null) => {
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
       deadline.removeEventListener('abort', onTimeout)
       socket.off('connect', onTcp)
       socket.off(event, onUp)
+      socket.off('error', onError)
+      socket.off('end', onGone)
+      socket.off('close', onGone)
       if (error === null) return resolve()
       socket.destroy()
       reject(error)
@@ -213,6 +239,10 @@ function connected(
       socket.pause()
       done(null)
     }
+    const onError = (error: NodeJS.ErrnoException) => {
+      reason ??= error
+    }
+    const onGone = () => done(asDialError(reason, where, isConnected))
     const onTimeout = () => {
       const what = isConnected ? 'TLS did not come about' : 'no connection'
       done(new DialError('ERR_DIAL_TIMEOUT', `${what} with ${where} in time`))
@@ -221,11 +251,9 @@ function connected(
     const timer = setTimeout(onTimeout, shareMs)
     socket.once('connect', onTcp)
     socket.once(event, onUp)
-    reader.take({
-      data: (_, release) => release?.(),
-      end: () => done(new DialError('ERR_DIAL_TLS', `${where} hung up during the handshake`)),
-      closed: (error) => done(asDialError(error, where, isConnected)),
-    })
+    socket.on('error', onError)
+    socket.on('end', onGone)
+    socket.on('close', onGone)
     if (deadline.aborted) onTimeout()
     else deadline.addEventListener('abort', onTimeout, { once: true })
     if (signal.aborted) onAbort()
@@ -250,6 +278,12 @@ function asDialError(cause: NodeJS.ErrnoException | null, where: string, isConne
       return new DialError('ERR_DIAL_REFUSED', `nothing listens at ${where} (${code})`, { cause })
     case 'ETIMEDOUT':
       return new DialError('ERR_DIAL_TIMEOUT', `no connection with ${where} in time (${code})`, { cause })
+    case 'EMFILE':
+    case 'ENFILE':
+    case 'ENOBUFS':
+      return new DialError('ERR_DIAL_EXHAUSTED', `no socket is left for a connection with ${where} (${code})`, {
+        cause,
+      })
     default:
       return new DialError('ERR_DIAL_UNREACHABLE', `no connection with ${where} (${code || cause?.message})`, { cause })
   }

@@ -11,6 +11,7 @@ import { isIP } from 'node:net'
 import type { SecureContext, SecureContextOptions, SecureVersion } from 'node:tls'
 import { checkServerIdentity, connect, createSecureContext, TLSSocket } from 'node:tls'
 import type { TlsInfo } from '../../contract/admission.ts'
+import type { Resumption } from './resumption.ts'
 import { SocketReader } from './source.ts'
 
 /** A certificate (chain) and its key, PEM, with the names of the files that they were read from, for messages. */
@@ -143,6 +144,8 @@ export interface ClientTls {
   readonly serverName: string
   /** Whom to trust, and from which version of TLS on: `trusting(ca)`. */
   readonly context: SecureContext
+  /** Sessions with this server, under this name and these authorities. */
+  readonly resumption?: Resumption
   /** Default 15 s. */
   readonly handshakeMs?: number
 }
@@ -156,9 +159,10 @@ const HANDSHAKE_MS = 15_000
 const ignore = (): void => {}
 
 /** What `tls.connect` needs to trust nobody but the server that is meant. */
-export function clientOptions({ serverName, context }: ClientTls) {
+export function clientOptions({ serverName, context }: ClientTls, session: Buffer | null) {
   return {
     secureContext: context,
+    ...(session && { session }),
     // RFC 6066 §3: no addresses in SNI.
     ...(isIP(serverName) === 0 && { servername: serverName }),
     checkServerIdentity: (_: string, certificate: Parameters<typeof checkServerIdentity>[1]) =>
@@ -204,6 +208,8 @@ export interface Secured {
 export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: AbortSignal): Promise<Secured> {
   return new Promise((resolve, reject) => {
     const reader = new SocketReader()
+    const resumption = side.side === 'client' ? side.resumption : undefined
+    const offered = resumption?.session ?? null
     // Errors of the raw socket reach us through the TLS socket; here they only must not be nobody's.
     plain.on('error', ignore)
     const socket =
@@ -215,10 +221,11 @@ export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: 
             ...(side.applicationProtocol !== undefined && { ALPNCallback: onlyThis(side.applicationProtocol) }),
             ...({ allowHalfOpen: true } as object),
           })
-        : connect({ socket: plain, ...clientOptions(side) })
+        : connect({ socket: plain, ...clientOptions(side, offered) })
     let reason: Error | null = null
     const fail = (error: Error) => {
       stopWaiting()
+      resumption?.forget()
       socket.on('error', ignore)
       socket.destroy()
       plain.destroy()
@@ -235,6 +242,7 @@ export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: 
     const done = side.side === 'server' ? 'secure' : 'secureConnect'
     const onDone = () => {
       stopWaiting()
+      resumption?.use(socket, offered)
       socket.pause()
       reader.attach(socket, false)
       resolve({ socket, reader, info: tlsInfoOf(socket) })
