@@ -82,6 +82,8 @@ export interface KeeperOptions {
 const MAX_SEEN_LOGINS = 100_000
 const LAST_USE_FLUSH_MS = 10_000
 const HOUSEKEEPING_MS = 60 * 60_000
+/** For the metric; some milliseconds with 100,000 app passwords. */
+const COUNT_MS = 60_000
 
 /**
  * @throws StoreError, KeyError: the store or the key file can't be used; the message says what to do
@@ -200,6 +202,19 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const housekeeping = setInterval(keepHouse, HOUSEKEEPING_MS)
   housekeeping.unref()
 
+  async function count(): Promise<void> {
+    try {
+      const { live, expired } = await store.appPasswordTotals(clock())
+      metrics.appPasswords.set({ state: 'live' }, live)
+      metrics.appPasswords.set({ state: 'expired' }, expired)
+    } catch (error) {
+      storeFailed(error, 'app passwords could not be counted')
+    }
+  }
+  const counting = setInterval(count, COUNT_MS)
+  counting.unref()
+  await count()
+
   return {
     gateHouse: createGateHouse({ admit, grants, revocation }),
     services,
@@ -225,6 +240,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
 
     async close() {
       clearInterval(housekeeping)
+      clearInterval(counting)
       watch[Symbol.dispose]()
       revocation[Symbol.dispose]()
       grants.close()

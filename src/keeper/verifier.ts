@@ -46,7 +46,7 @@ export interface Verifier {
   verify(name: string, typed: Secret, ip: string): Promise<Verified>
   /** Drops what is remembered of a user (null: of everybody), and of whatever is being looked up just now. */
   forget(userId: string | null): void
-  /** When everything begun has been written to level 2. */
+  /** When everything begun on the side is done: writes to level 2, hashes made anew. */
   idle(): Promise<void>
 }
 
@@ -84,6 +84,13 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const { store, keys, hasher, seen, verified, watch, alive, isUsable, log, metrics, now, clock } = options
   const maxStaleMs = options.maxStaleMs ?? MAX_STALE_MS
   const flights = new Map<string, Flight>()
+  const renewing = {
+    all: new Set<Promise<void>>(),
+    add(work: Promise<void>): void {
+      this.all.add(work)
+      void work.finally(() => this.all.delete(work))
+    },
+  }
 
   const cacheKey = (name: string, value: Secret) =>
     keys.active.hmac('cache', name, value.reveal()).toString('base64url')
@@ -176,6 +183,17 @@ export function createVerifier(options: VerifierOptions): Verifier {
     }
   }
 
+  /** Hashes anew what was hashed with other parameters, while the value is at hand. No login waits for it or fails by it. */
+  async function renew(row: AppPasswordRow, value: Secret, key: Key): Promise<void> {
+    try {
+      await store.replaceAppPasswordHash(row.id, await hasher.hash(value, key))
+    } catch (error) {
+      // Too busy, or the store is away: the next login of this device that needs argon2 tries again.
+      if (error instanceof StoreError) watch.failed(error)
+      else if (!(error instanceof HasherError)) log.bug(error, 'a hash could not be renewed', { app_password: row.id })
+    }
+  }
+
   async function look(name: string, value: Secret, key: string, ip: string, forgotten: Flight['forgotten']) {
     let known = seen.get(key)
     if (known !== null && !isTrusted(known)) {
@@ -212,6 +230,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (user !== null && found !== null && (await hashFits(found.row, value, found.key))) {
       verified.put(key, { userId: user.id, appPasswordId: found.row.id, epoch: user.epoch })
       remember(user, found.row)
+      if (hasher.needsRehash(found.row.hash)) renewing.add(renew(found.row, value, found.key))
       return { kind: 'match', user, appPassword: found.row, seen: null } as const
     }
     if (found === null) metrics.verify.inc({ path: 'miss' })
@@ -263,6 +282,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
       else for (const key of seen.dropUser(userId)) verified.drop(key)
     },
 
-    idle: () => verified.idle(),
+    async idle() {
+      await Promise.all(renewing.all)
+      await verified.idle()
+    },
   }
 }

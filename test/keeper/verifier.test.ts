@@ -57,6 +57,33 @@ t.test('thirty connections at once with a wrong secret: no argon2', async (t) =>
   t.equal(h.keeper.hasher.runs - before, 0)
 })
 
+t.test(
+  'a hash of other parameters is made anew at the next login that needs argon2, and nobody loses access',
+  async (t) => {
+    const first = await house(t)
+    await first.addUser('ann@a.test')
+    const { id, password } = await first.issue('ann@a.test')
+    await first.close()
+
+    const tomorrow = new Date(Date.now() + 25 * 60 * 60_000)
+    const stronger = { memoryKiB: 2048, passes: 2, concurrency: 2 }
+    const second = await house(t, { directory: first.directory, hasher: stronger, clock: () => tomorrow })
+    const hashOf = async () => (await second.store.appPasswordById(id))?.hash ?? ''
+    t.match(await hashOf(), /m=1024\b/)
+    const e = edge(second.keeper)
+    t.equal(await e.result('ann@a.test', password), 'in')
+    while (!(await hashOf()).includes('m=2048')) await turn()
+    t.notMatch(await hashOf(), /m=1024\b/)
+    t.equal(await e.result('ann@a.test', password), 'in')
+    t.equal(second.keeper.hasher.runs, 2, 'one to verify, one to make it anew, none for the login after that')
+    await second.close()
+
+    const later = new Date(tomorrow.getTime() + 25 * 60 * 60_000)
+    const third = await house(t, { directory: first.directory, hasher: stronger, clock: () => later })
+    t.equal(await edge(third.keeper).result('ann@a.test', password), 'in', 'and the new hash is a right one')
+  },
+)
+
 t.test('level 2 outlives a restart: no argon2 for phones that come back', async (t) => {
   const first = await house(t)
   await first.addUser('ann@a.test')

@@ -159,6 +159,18 @@ export class SqlTransaction implements StoreTransaction {
     await this.#db().updateTable('app_passwords').set({ hash }).where('id', '=', id).execute()
   }
 
+  async appPasswordTotals(now: Date): Promise<{ readonly live: number; readonly expired: number }> {
+    const row = await this.#db()
+      .selectFrom('app_passwords')
+      .select((is) => [
+        is.fn.countAll<number>().as('all'),
+        is.fn.countAll<number>().filterWhere('expires_at', '<=', now.getTime()).as('expired'),
+      ])
+      .executeTakeFirstOrThrow()
+    const expired = Number(row.expired)
+    return { live: Number(row.all) - expired, expired }
+  }
+
   async countAppPasswords(userId: string, now: Date): Promise<number> {
     const row = await this.#db()
       .selectFrom('app_passwords')

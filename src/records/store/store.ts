@@ -157,6 +157,8 @@ export interface StoreTransaction {
   replaceAppPasswordHash(id: string, hash: string): Promise<void>
 
   countAppPasswords(userId: string, now: Date): Promise<number>
+  /** Of all users: those that can be used, and those that have run out. Reads one index whole; not for the path of a login. */
+  appPasswordTotals(now: Date): Promise<{ readonly live: number; readonly expired: number }>
   insertAppPassword(row: AppPasswordRow): Promise<void>
   appPasswordById(id: string): Promise<AppPasswordRow | null>
   /** Newest first, expired ones included. */
