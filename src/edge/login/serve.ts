@@ -88,27 +88,41 @@ async function enter(
   record: ConnectionRecord,
 ): Promise<Entered | null> {
   const dialogue = await protocol.greet(client, peer)
-  for (let attempt = await dialogue.next(); attempt; attempt = await dialogue.next()) {
-    const login = record.login(attempt)
-    const result = await logIn(protocol, client, attempt, deps)
-    if (result.at === 'client-gone') {
-      record.abandoned(result.grant)
-      return null
-    }
-    if (result.at === 'refused') {
-      login.refused(result.why, result.grant)
-      // Whoever hangs up, or only stops talking, during the delay must not get the answer early.
-      if (!(await pause(result.why.delayMs, client.closed))) return null
-      await dialogue.reject(result.why)
-      login.answered()
-      continue
-    }
-    const session = login.accepted(result.grant)
-    const entered = await tellAccepted(dialogue, result, session, deps)
-    login.answered()
-    return entered
+  for (;;) {
+    // Each attempt in a frame of its own, so that its secret is not held while the next one is waited for (invariant 13).
+    const result = await tryOnce(protocol, client, dialogue, deps, record)
+    if (result !== 'refused') return result
   }
-  return null
+}
+
+/** One attempt, from the client's command to its answer; null when the client leaves or is sent away. */
+async function tryOnce(
+  protocol: Protocol,
+  client: Wire,
+  dialogue: LoginDialogue,
+  deps: ServeDeps,
+  record: ConnectionRecord,
+): Promise<Entered | 'refused' | null> {
+  const attempt = await dialogue.next()
+  if (attempt === null) return null
+  const login = record.login(attempt)
+  const result = await logIn(protocol, client, attempt, deps)
+  if (result.at === 'client-gone') {
+    record.abandoned(result.grant)
+    return null
+  }
+  if (result.at === 'refused') {
+    login.refused(result.why, result.grant)
+    // Whoever hangs up, or only stops talking, during the delay must not get the answer early.
+    if (!(await pause(result.why.delayMs, client.closed))) return null
+    await dialogue.reject(result.why)
+    login.answered()
+    return 'refused'
+  }
+  const session = login.accepted(result.grant)
+  const entered = await tellAccepted(dialogue, result, session, deps)
+  login.answered()
+  return entered
 }
 
 /**
@@ -201,8 +215,7 @@ async function tellAccepted(
 
 /** Why a splice ended, in the words of the contract. */
 function endReason({ reason }: SpliceEnd, session: Session): EndReason {
-  if (reason === 'ended') return session.ended.reason as EndedBy
-  return reason === 'stalled' ? 'idle' : reason
+  return reason === 'ended' ? (session.ended.reason as EndedBy) : reason
 }
 
 /** Joins the legs until the session is over. Not async, so that no frame holds the legs and what is pending in them. */
