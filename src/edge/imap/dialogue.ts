@@ -138,6 +138,7 @@ class ImapDialogue implements LoginDialogue {
   async reject(why: LoginFailure): Promise<void> {
     this.#refusals += 1
     this.#send(`${this.#loginTag} ${refusal(why.reason, this.#options.portalUrl)}`)
+    this.#loginTag = '' // a part of the line with the password, which it would keep in memory (invariant 13)
     if (this.#refusals >= (this.#options.maxRefusals ?? DEFAULT_MAX_REFUSALS)) {
       this.#isOver = true
       this.#bye('Too many refused logins.')
