@@ -67,7 +67,11 @@ export async function edgeRole(init: EdgeInit, log: Log, metrics: Metrics): Prom
 async function heapSnapshot(): Promise<string> {
   const { gc } = globalThis as { gc?: () => void }
   if (gc === undefined) throw new Error('needs --expose-gc')
-  gc()
+  // What one collection lets go of may have been all that held something else, through a finalizer or a later turn.
+  for (let i = 0; i < 3; i++) {
+    gc()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
   const parts: Buffer[] = []
   for await (const part of getHeapSnapshot()) parts.push(part as Buffer)
   return Buffer.concat(parts).toString()

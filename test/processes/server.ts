@@ -31,7 +31,7 @@ export async function startMailbox(t: Test): Promise<Mailbox> {
   const sockets = new Set<Socket>()
   const mailbox = { port: 0, logins: [] as string[], delayMs: 0 }
   const server: Server = createServer((socket) => {
-    sockets.add(socket)
+    sockets.add(socket.setNoDelay(true))
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => {})
     socket.write('* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\n')
