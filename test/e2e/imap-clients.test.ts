@@ -270,5 +270,5 @@ SyncState ${root}/
   await go('LOGIN', 'STARTTLS', gate.ports.imap)
   t.equal(local(), 101, 'the new one, and none twice')
   t.equal(messagesOnDisk(dovecot, SYNC), 101)
-  t.match(gate.lines('login_accepted').at(-1), { listener: `imap-${gate.ports.imap}`, user: SYNC })
+  await gate.waitForLog('login_accepted', (line) => line.listener === `imap-${gate.ports.imap}` && line.user === SYNC)
 }

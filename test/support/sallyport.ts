@@ -99,6 +99,7 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
 }
 
 let servers = 0
+let passwordFiles = 0
 
 export async function startSallyport(options: SallyportOptions): Promise<Sallyport> {
   const directory = mkdtempSync(join(tmpdir(), 'sp-gate-'))
@@ -277,7 +278,8 @@ export function upstreamOf(
 
 /** The master password in a file as the configuration wants it (0600), beside Dovecot's own files. */
 export function masterPasswordFile(dovecot: Dovecot, password = dovecot.master.password): string {
-  const file = join(dovecot.directory, `master-${password.length}-${Date.now()}`)
+  passwordFiles += 1
+  const file = join(dovecot.directory, `master-password-${passwordFiles}`)
   writeFileSync(file, password, { mode: 0o600 })
   return file
 }
