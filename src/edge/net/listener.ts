@@ -17,7 +17,7 @@ import type { TlsContexts } from './tls.ts'
 import { Wire, WireError } from './wire.ts'
 
 export interface ListenerLimits {
-  /** Open connections of this listener. */
+  /** Open connections of this listener. Asked for at every accept. */
   readonly connections: number
   /** Of them from one address: a v4 address, or the /64 of a v6 one. */
   readonly perAddress: number
@@ -69,8 +69,8 @@ const PROXY_HEADER_MS = 5000
 const HANDSHAKE_MS = 15_000
 const KEEP_ALIVE_MS = 60_000
 const BACKLOG = 1024
-/** After the process ran out of descriptors. */
-const ACCEPT_PAUSE_MS = 200
+/** A full house is a line in the log, not a flood of them. */
+const WARN_EVERY_MS = 60_000
 /** Deadlines are kept in slots of this length, each with one timer. */
 const SLOT_MS = 250
 
@@ -82,6 +82,7 @@ export function createListener(options: ListenerOptions): Listener {
   const perAddress = new Map<string, number>()
   const deadlines = createDeadlines(limits.loginMs)
   let port = options.port
+  let warnedAt = Number.NEGATIVE_INFINITY
 
   const server: Server = createServer({
     allowHalfOpen: true,
@@ -98,8 +99,17 @@ export function createListener(options: ListenerOptions): Listener {
       remote_ip: unmapped(socket.remoteAddress ?? ''),
       reason: why,
     })
-    socket.on('error', () => {})
+    socket.on('error', ignore)
     socket.destroy()
+  }
+
+  function warnFull(): void {
+    if (performance.now() - warnedAt < WARN_EVERY_MS) return
+    warnedAt = performance.now()
+    log.event('warn', 'warning', 'connections are turned away: limits.connections or LimitNOFILE is too low', {
+      listener: options.name,
+      detail: `${sockets.size} connections are open here`,
+    })
   }
 
   function accept(socket: Socket): void {
@@ -109,6 +119,7 @@ export function createListener(options: ListenerOptions): Listener {
       return
     }
     if (sockets.size >= limits.connections) {
+      warnFull()
       turnAway(socket, 'connections')
       return
     }
@@ -120,13 +131,18 @@ export function createListener(options: ListenerOptions): Listener {
     }
     sockets.add(socket)
     metrics.connections.inc({ protocol, state: 'open' })
-    const claims: (() => void)[] = claim === null ? [] : [claim]
+    if (claim !== null) holdWhileOpen(socket, claim)
     socket.once('close', () => {
       sockets.delete(socket)
       metrics.connections.dec({ protocol, state: 'open' })
-      for (const giveUp of claims) giveUp()
     })
-    void serve(socket, ip, isProxied, claims)
+    void serve(socket, ip, isProxied)
+  }
+
+  /** A place is given back when its connection is over, or at once if it is over already. */
+  function holdWhileOpen(socket: Socket, giveUp: () => void): void {
+    if (socket.closed) giveUp()
+    else socket.once('close', giveUp)
   }
 
   /** Counts a connection for its address. Returns how to give the place back. */
@@ -142,7 +158,8 @@ export function createListener(options: ListenerOptions): Listener {
     }
   }
 
-  async function serve(socket: Socket, ip: string, isProxied: boolean, claims: (() => void)[]): Promise<void> {
+  /** Up to the moment when somebody else takes over: a session may last for days, and nothing here may last as long. */
+  async function serve(socket: Socket, ip: string, isProxied: boolean): Promise<void> {
     const deadline = deadlines.next()
     const reader = new SocketReader()
     reader.attach(socket, false)
@@ -165,7 +182,7 @@ export function createListener(options: ListenerOptions): Listener {
             turnAway(socket, 'perAddress')
             return
           }
-          claims.push(claim)
+          holdWhileOpen(socket, claim)
         }
       }
       wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader })
@@ -192,11 +209,18 @@ export function createListener(options: ListenerOptions): Listener {
       } else bug(error)
       return
     }
-    try {
-      await options.onConnection(wire, peer)
-    } catch (error) {
+    handOver(socket, wire, peer)
+  }
+
+  function handOver(socket: Socket, wire: Wire, peer: Peer): void {
+    const onBug = (error: unknown) => {
       socket.destroy()
       bug(error)
+    }
+    try {
+      options.onConnection(wire, peer).catch(onBug)
+    } catch (error) {
+      onBug(error)
     }
   }
 
@@ -205,21 +229,13 @@ export function createListener(options: ListenerOptions): Listener {
     log.bug(error, 'a connection was ended by a fault in this program', { listener: options.name, protocol })
   }
 
-  // Out of descriptors: Node drops what it can't accept and says so here. Trying again at once would only burn CPU.
-  let isPaused = false
+  // What `accept` may still fail with is over when it is told; running out of descriptors is not (descriptors.ts).
   server.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EMFILE' && error.code !== 'ENFILE') return
-    if (isPaused) return
-    isPaused = true
-    log.event(
-      'error',
-      'warning',
-      'out of file descriptors: connections wait; raise LimitNOFILE or lower limits.connections',
-      { listener: options.name, error_code: error.code },
-    )
-    setTimeout(() => {
-      isPaused = false
-    }, ACCEPT_PAUSE_MS).unref()
+    if (!server.listening) return
+    log.event('error', 'warning', 'a connection could not be accepted', {
+      listener: options.name,
+      error_code: error.code,
+    })
   })
 
   return {
@@ -253,6 +269,8 @@ export function createListener(options: ListenerOptions): Listener {
   }
 }
 
+const ignore = (): void => {}
+
 /** What did not begin with the PROXY header that it owes. */
 class ProxyHeaderError extends Error {
   readonly code = 'ERR_PROXY_HEADER'
@@ -265,7 +283,7 @@ function readProxyHeader(socket: Socket, reader: SocketReader, withinMs: number)
     const finish = (error: string | null, addresses: ProxiedAddresses | null = null) => {
       clearTimeout(timer)
       socket.pause()
-      reader.take({ data: () => {}, end: () => {}, closed: () => {} })
+      reader.leave()
       if (error === null) resolve(addresses)
       else reject(new ProxyHeaderError(error))
     }

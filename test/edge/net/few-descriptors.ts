@@ -1,0 +1,36 @@
+/**
+ * A listener for a process with few file descriptors: says its port, then greets, and tells how much CPU it has used (ms).
+ * With the argument 'counted' it takes as many connections as fit; otherwise it counts on 1000.
+ */
+
+import { connectionsThatFit } from '../../../src/edge/net/descriptors.ts'
+import { createListener } from '../../../src/edge/net/listener.ts'
+import { createLog } from '../../../src/log.ts'
+import { createMetrics } from '../../../src/metrics.ts'
+
+const log = createLog({ level: 'info', version: 'test', process: 'test', destination: process.stdout })
+const connections = process.argv[2] === 'counted' ? connectionsThatFit() : 1000
+const listener = createListener({
+  name: 'few',
+  protocol: 'imap',
+  bind: '127.0.0.1',
+  port: 0,
+  reusePort: false,
+  tls: 'none',
+  contexts: null,
+  proxyFrom: [],
+  limits: { connections, perAddress: 1000, loginMs: 60_000 },
+  log,
+  metrics: createMetrics(),
+  async onConnection(wire) {
+    wire.write('hello\r\n')
+    for (;;) {
+      const line = await wire.readLine().catch(() => null)
+      if (line === null) break
+      const { user, system } = process.cpuUsage()
+      wire.write(`${Math.round((user + system) / 1000)}\r\n`)
+    }
+    await wire.end()
+  },
+})
+console.log(`port ${await listener.start()}`)
