@@ -158,6 +158,11 @@ export function trusting(ca: string | null): SecureContext {
 const HANDSHAKE_MS = 15_000
 const ignore = (): void => {}
 
+/** One function for all connections. */
+function destroyWith(this: TLSSocket, error: Error): void {
+  this.destroy(error)
+}
+
 /** What `tls.connect` needs to trust nobody but the server that is meant. */
 export function clientOptions({ serverName, context }: ClientTls, session: Buffer | null) {
   return {
@@ -222,6 +227,9 @@ export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: 
             ...({ allowHalfOpen: true } as object),
           })
         : connect({ socket: plain, ...clientOptions(side, offered) })
+    // On the server's side, outside of a tls.Server, Node tells of errors by this name only and leaves the socket open, during
+    // the handshake and for the whole life of the connection: a broken record, a reset.
+    if (side.side === 'server') socket.on('_tlsError', destroyWith)
     let reason: Error | null = null
     const fail = (error: Error) => {
       stopWaiting()
@@ -257,7 +265,6 @@ export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: 
       socket.off(done, onDone)
     }
     socket.on('error', onError)
-    // On the server's side Node tells the reason of a failed handshake by this name only; without it there is still 'close'.
     socket.on('_tlsError', onError)
     socket.on('end', onClose)
     socket.on('close', onClose)

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { randomBytes, webcrypto } from 'node:crypto'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { connect as connectTls } from 'node:tls'
 import * as x509 from '@peculiar/x509'
@@ -219,3 +220,27 @@ t.test(
     }
   },
 )
+
+t.test('E4: a record that is broken, and a reset, end a connection whose handshake is long over', async (t) => {
+  const contexts = new TlsContexts({ pairs: [await pairFor('mail.example')] })
+  const broken = Buffer.concat([Buffer.from([0x17, 3, 3, 0, 32]), randomBytes(32)])
+  for (const [why, harm] of [
+    ['a broken record', (raw: Socket) => raw.write(broken)],
+    ['a reset', (raw: Socket) => raw.resetAndDestroy()],
+  ] as const) {
+    const pair = await socketPair(t)
+    const wire = new Wire(pair.near, { budgetBytes: 65_536, deadline: never })
+    const far = connectTls({ socket: pair.far, rejectUnauthorized: false })
+    far.on('error', () => {})
+    await wire.startTls({ side: 'server', contexts })
+    far.write('a1 NOOP\r\n')
+    t.equal(await wire.readLine(), 'a1 NOOP')
+    const leg = wire.release()
+    const told = Promise.withResolvers<Error | null>()
+    leg.take({ data: () => {}, end: () => {}, closed: (error) => told.resolve(error) })
+    leg.socket.resume()
+    harm(pair.far)
+    t.ok((await told.promise) instanceof Error, why)
+    t.equal(leg.socket.destroyed && pair.near.destroyed, true)
+  }
+})
