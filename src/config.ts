@@ -26,7 +26,7 @@ import { problemKey, wordIssue } from './config/wording.ts'
 
 export type { ConfigProblem } from './config/problems.ts'
 
-import type { Secret } from './secret.ts'
+import { Secret } from './secret.ts'
 
 export { unavailableFeatures } from './config/features.ts'
 export { ConfigError, problemText } from './config/problems.ts'
@@ -88,12 +88,16 @@ export interface LoadOptions {
   readonly env?: NodeJS.ProcessEnv
   /** What relative names on the command line mean. Default: the process's own. */
   readonly cwd?: string
+  /** The file's content as it was accepted before: `path` is then not read, and names are relative to it. */
+  readonly text?: Secret
 }
 
 export interface LoadedConfig {
   readonly config: Config
   /** Absolute path of the file it came from. */
   readonly file: string
+  /** Its content; there may be a password in a URL. */
+  readonly text: Secret
   /** What works and is still not as it should be. */
   readonly warnings: readonly ConfigProblem[]
   /** The file's content with the environment's settings over it, before defaults: plain values, passwords in URLs masked. */
@@ -111,8 +115,11 @@ export async function loadConfig({
   path,
   env = process.env,
   cwd = process.cwd(),
+  text: given,
 }: LoadOptions = {}): Promise<LoadedConfig> {
-  const { file, text } = await readConfigFile(path ?? (env.SALLYPORT_CONFIG || null), cwd)
+  const named = path ?? (env.SALLYPORT_CONFIG || null)
+  const { file, text } =
+    given && named !== null ? { file: resolve(cwd, named), text: given.reveal() } : await readConfigFile(named, cwd)
   const document = parseConfigDocument(text, file)
   const root = jsonSchema
   const start = document.value ?? {}
@@ -135,7 +142,7 @@ export async function loadConfig({
     throw new ConfigError(inOrder(problems.map(place)), denied)
   }
   const warnings = inOrder([...files.warnings, ...checks.warnings].map(place))
-  return { config: deepFreeze(config), file, warnings, written: withoutPasswords(value) }
+  return { config: deepFreeze(config), file, text: new Secret(text), warnings, written: withoutPasswords(value) }
 }
 
 /** Reads the first file that is there. */

@@ -26,6 +26,7 @@ import { serveOperators } from './supervisor/http.ts'
 import { launchOf } from './supervisor/launch.ts'
 import { watchLoopLag } from './supervisor/loop-lag.ts'
 import type { EdgeInit, EdgeListener } from './supervisor/messages.ts'
+import { notifyService } from './supervisor/notify.ts'
 import { resolvePorts } from './supervisor/ports.ts'
 import type { EdgeRole, InProcessRoles, KeeperRole } from './supervisor/roles.ts'
 import { edgeChild, keeperChild } from './supervisor/roles.ts'
@@ -108,7 +109,7 @@ class Server {
   readonly #edgeSecret = new Secret(randomBytes(32).toString('base64url'))
   readonly #ticketKeys = randomBytes(TICKET_KEY_BYTES).toString('base64')
   readonly #expiry: ReturnType<typeof createExpiryWatch>
-  #config: Config
+  #loaded: LoadedConfig
   #certificates: readonly CertificatePair[] = []
   #keeper: KeeperRole | null = null
   #edges: readonly EdgeRole[] = []
@@ -119,7 +120,7 @@ class Server {
   constructor(options: ServerOptions, log: Log) {
     this.#options = options
     this.#log = log
-    this.#config = options.loaded.config
+    this.#loaded = options.loaded
     this.#expiry = createExpiryWatch(log, this.#metrics)
   }
 
@@ -142,6 +143,7 @@ class Server {
     this.#expiry.look(this.#certificates)
     this.#timers.push(setInterval(() => this.#expiry.look(this.#certificates), EXPIRY_LOOK_MS).unref())
     this.#log.event('info', 'started', 'sallyport is up', { pid: process.pid, detail: urls.join(' ') })
+    await notifyService('ready')
   }
 
   /** Takes over a new configuration and new certificates, or keeps the old ones and says why. */
@@ -151,7 +153,7 @@ class Server {
     try {
       loaded = await this.#options.reload()
       certificates = await this.#loadCertificates(loaded.config)
-      await this.#keeper?.reload(loaded.config)
+      await this.#keeper?.reload(loaded)
     } catch (error) {
       this.#log.event('error', 'config_refused', 'the new configuration is refused, the old one stays in use', {
         detail: wordsOf(error),
@@ -162,7 +164,7 @@ class Server {
     for (const warning of loaded.warnings) this.#log.event('warn', 'warning', problemText(warning))
     const before = this.#config
     const renewed = JSON.stringify(this.#certificates) !== JSON.stringify(certificates)
-    this.#config = loaded.config
+    this.#loaded = loaded
     this.#certificates = certificates
     this.#log.setLevel(loaded.config.log.level)
     for (const key of ['listeners', 'workers', 'dataDirectory', 'runtimeDirectory'] as const) {
@@ -183,7 +185,10 @@ class Server {
     const graceMs = this.#config.limits.drain
     const spreadMs = this.#options.tuning?.spreadMs ?? SPREAD_MS
     this.#log.event('info', 'draining', `${signal}: no new connections; open sessions have ${graceMs} ms`)
-    await Promise.all(this.#edges.map((edge) => edge.drainAndStop({ graceMs, spreadMs })))
+    await Promise.all([
+      notifyService('stopping'),
+      ...this.#edges.map((edge) => edge.drainAndStop({ graceMs, spreadMs })),
+    ])
     await this.#keeper?.stop()
     await Promise.all(this.#operators.map((server) => server.close()))
     for (const timer of this.#timers) clearInterval(timer)
@@ -209,6 +214,10 @@ class Server {
     })
   }
 
+  get #config(): Config {
+    return this.#loaded.config
+  }
+
   get #workers(): number {
     const { workers } = this.#config
     return workers === 'auto' ? availableParallelism() : workers
@@ -219,7 +228,7 @@ class Server {
   }
 
   async #startKeeper(): Promise<KeeperRole> {
-    const { loaded, version, roles, tuning } = this.#options
+    const { version, roles, tuning } = this.#options
     const log = this.#log
     if (this.#workers === 0) return roles.keeper({ config: this.#config, log, metrics: this.#metrics, version })
     const child = new Child({
@@ -227,7 +236,7 @@ class Server {
       launch: launchOf('keeper', process.env),
       init: () => ({
         version,
-        configFile: loaded.file,
+        config: { file: this.#loaded.file, text: this.#loaded.text.reveal() },
         logLevel: this.#config.log.level,
         compileCache: join(this.#config.runtimeDirectory, 'compile-cache'),
         edgeSecret: this.#edgeSecret.reveal(),

@@ -31,6 +31,7 @@ export async function runChild(role: string): Promise<number> {
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
   let log: Log | null = null
   let running: Role | null = null
+  let starting: Promise<null> | null = null
 
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error) => {
@@ -62,7 +63,11 @@ export async function runChild(role: string): Promise<number> {
 
   answering(process, async (name, params) => {
     if (name === 'ping') return null
-    if (name === 'start') return start(params)
+    if (name === 'start') {
+      starting = start(params)
+      return starting
+    }
+    await starting // what is asked meanwhile is answered by the role when it is there
     if (running === null) throw new Error(`${role} has not started yet`)
     if (name !== 'stop') return running.answer(name, params)
     await running.stop()

@@ -16,7 +16,7 @@ export function inProcessRoles(): InProcessRoles {
       const keeper = await startKeeper({ ...options, edgeSecret: null })
       const role: KeeperRole = {
         isReady: true,
-        reload: (config) => keeper.reload(config),
+        reload: ({ config }) => keeper.reload(config),
         health: () => keeper.health(),
         metrics: async () => [],
         stop: () => keeper.close(),

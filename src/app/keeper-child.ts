@@ -2,28 +2,29 @@
  * The keeper in a process of its own.
  */
 
+import type { Config } from '../config.ts'
 import { loadConfig } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { Secret } from '../secret.ts'
-import type { KeeperInit } from '../supervisor/messages.ts'
+import type { AcceptedConfig, KeeperInit } from '../supervisor/messages.ts'
 import type { Role } from './child.ts'
 import { startKeeper } from './keeper-role.ts'
 
-/** Reads the configuration itself: what is secret in it passes through no other process. */
+/** Reads the files that the configuration names itself: those secrets pass through no other process. */
 export async function keeperRole(init: KeeperInit, log: Log, metrics: Metrics): Promise<Role> {
-  const { version, configFile: path } = init
-  const { config } = await loadConfig({ path })
+  const { version } = init
+  const config = await accept(init.config)
   const keeper = await startKeeper({ config, log, metrics, version, edgeSecret: new Secret(init.edgeSecret) })
   return {
-    async answer(name) {
+    async answer(name, params) {
       switch (name) {
         case 'metrics':
           return metrics.snapshot()
         case 'health':
           return keeper.health()
         case 'reload': {
-          const { config: next } = await loadConfig({ path })
+          const next = await accept(params as AcceptedConfig)
           await keeper.reload(next)
           log.setLevel(next.log.level)
           return null
@@ -34,4 +35,9 @@ export async function keeperRole(init: KeeperInit, log: Log, metrics: Metrics): 
     },
     stop: () => keeper.close(),
   }
+}
+
+async function accept({ file, text }: AcceptedConfig): Promise<Config> {
+  const { config } = await loadConfig({ path: file, text: new Secret(text) })
+  return config
 }

@@ -55,10 +55,18 @@ export interface EdgeInit extends EdgeSlice {
   readonly testHooks: boolean
 }
 
-/** The keeper reads the configuration itself, so no secret passes through here. */
+/**
+ * The configuration as it was accepted, not as the file may be by now: a keeper that is started again must not fail because of
+ * what somebody is just editing. The files that it names, with the secrets, the keeper reads itself.
+ */
+export interface AcceptedConfig {
+  readonly file: string
+  readonly text: string
+}
+
 export interface KeeperInit {
   readonly version: string
-  readonly configFile: string
+  readonly config: AcceptedConfig
   readonly logLevel: LogLevel
   /** A directory, made when it is missing: the successor of a keeper that died starts faster. */
   readonly compileCache: string
@@ -76,8 +84,8 @@ export interface DrainOptions {
 /** What a child can be asked, by name: parameters and answer. */
 export interface Asks {
   start: { params: KeeperInit | EdgeInit; answer: null }
-  /** An edge gets its new slice; the keeper (null) reads its configuration again. */
-  reload: { params: EdgeSlice | null; answer: null }
+  /** An edge gets its new slice, the keeper the new configuration. */
+  reload: { params: EdgeSlice | AcceptedConfig; answer: null }
   drain: { params: DrainOptions; answer: null }
   stop: { params: null; answer: null }
   metrics: { params: null; answer: MetricsSnapshot }

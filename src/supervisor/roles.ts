@@ -2,7 +2,7 @@
  * What the supervisor asks of a keeper and of an edge, whether they are processes of their own or live in this one.
  */
 
-import type { Config } from '../config.ts'
+import type { Config, LoadedConfig } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { Metrics, MetricsSnapshot } from '../metrics.ts'
 import type { Child } from './child.ts'
@@ -13,7 +13,7 @@ export type RoleHealth = Asks['health']['answer']
 export interface KeeperRole {
   readonly isReady: boolean
   /** @throws when the new configuration is refused; the old one is kept */
-  reload(config: Config): Promise<void>
+  reload(loaded: LoadedConfig): Promise<void>
   health(): Promise<RoleHealth>
   /** What it has measured; nothing when that is counted elsewhere. */
   metrics(): Promise<readonly MetricsSnapshot[]>
@@ -64,8 +64,9 @@ export function keeperChild(child: Child): KeeperRole {
     get isReady() {
       return child.isReady
     },
-    async reload() {
-      await child.ask('reload', null, RELOAD_MS)
+    async reload({ file, text }) {
+      // One that is down is given the new configuration with its first message, if this goes well.
+      if (child.pid !== null) await child.ask('reload', { file, text: text.reveal() }, RELOAD_MS)
     },
     health: () => child.ask('health', null, HEALTH_MS),
     metrics: () => snapshotOf(child),
@@ -80,7 +81,7 @@ export function edgeChild(child: Child): EdgeRole {
       return child.isReady
     },
     async reload(slice) {
-      await child.ask('reload', slice, RELOAD_MS)
+      if (child.pid !== null) await child.ask('reload', slice, RELOAD_MS)
     },
     metrics: () => snapshotOf(child),
     drainAndStop: (options) =>

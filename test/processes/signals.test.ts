@@ -85,6 +85,11 @@ t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', a
   t.match(refused.detail, /sallyport\.yaml:\d+.*nonsense/)
   await server.login('ann@example.org', password)
   t.ok(await lives(session, 'a'), 'nobody noticed')
+  const keeper = server.pidOf('keeper')
+  process.kill(keeper, 'SIGKILL')
+  await server.wait('worker_started', ({ process: name, pid }) => name === 'keeper' && pid !== keeper)
+  await server.login('ann@example.org', password)
+  t.ok(await lives(session, 'b'), 'a keeper that is started again has the one that was accepted')
 
   // The keeper reads the file itself; a name rule shows that the edges have the new one, too.
   writeFileSync(server.configFile, `${good}\nnames: { windowsDomains: { CONTOSO: example.org } }\n`)
@@ -96,7 +101,7 @@ t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', a
   const after = await server.connect()
   after.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
   await after.expect(/^1 OK /)
-  t.ok(await lives(session, 'b'))
+  t.ok(await lives(session, 'c'))
 
   // A child that is started later has the new one, too.
   const died = server.pidOf('edge-1')
