@@ -55,6 +55,9 @@ export interface ServerTuning {
 const SPREAD_MS = 5000
 const EXPIRY_LOOK_MS = 6 * 60 * 60_000
 const TICKET_KEY_BYTES = 48
+const TICKET_KEY_MS = 24 * 60 * 60_000
+
+const newTicketKeys = (): string => randomBytes(TICKET_KEY_BYTES).toString('base64')
 
 /**
  * Runs a server until it is told to stop.
@@ -107,7 +110,7 @@ class Server {
   readonly #log: Log
   readonly #metrics: Metrics = createMetrics()
   readonly #edgeSecret = new Secret(randomBytes(32).toString('base64url'))
-  readonly #ticketKeys = randomBytes(TICKET_KEY_BYTES).toString('base64')
+  #ticketKeys = newTicketKeys()
   readonly #expiry: ReturnType<typeof createExpiryWatch>
   #loaded: LoadedConfig
   #certificates: readonly CertificatePair[] = []
@@ -141,7 +144,10 @@ class Server {
       urls.push(`http://${hostPort(listener.bind, port)}`)
     }
     this.#expiry.look(this.#certificates)
-    this.#timers.push(setInterval(() => this.#expiry.look(this.#certificates), EXPIRY_LOOK_MS).unref())
+    this.#timers = [
+      setInterval(() => this.#expiry.look(this.#certificates), EXPIRY_LOOK_MS).unref(),
+      setInterval(() => void this.#rotateTicketKeys(), TICKET_KEY_MS).unref(),
+    ]
     this.#log.event('info', 'started', 'sallyport is up', { pid: process.pid, detail: urls.join(' ') })
     await notifyService('ready')
   }
@@ -171,9 +177,7 @@ class Server {
       if (JSON.stringify(loaded.config[key]) === JSON.stringify(before[key])) continue
       this.#log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
     }
-    const slice = this.#slice()
-    // An edge that is just being started again takes the new slice with its first message.
-    await Promise.all(this.#edges.map((edge) => edge.reload(slice).catch((error: unknown) => this.#edgeFailed(error))))
+    await this.#renewEdges()
     this.#expiry.look(certificates)
     if (renewed) this.#log.event('info', 'certificate_reloaded', 'new certificates are in use')
     this.#log.event('info', 'config_reloaded', 'the new configuration is in use', { detail: loaded.file })
@@ -317,6 +321,18 @@ class Server {
     const snapshots = await Promise.all(others.map((role) => role.metrics()))
     const own: MetricsSnapshot = await this.#metrics.snapshot()
     return metricsText([own, ...snapshots.flat()])
+  }
+
+  /** Who steals a ticket key can read at most a day of resumed TLS 1.2 sessions. A ticket of yesterday costs a full handshake. */
+  async #rotateTicketKeys(): Promise<void> {
+    this.#ticketKeys = newTicketKeys()
+    await this.#renewEdges()
+  }
+
+  /** An edge that is down takes the new slice with its first message. */
+  async #renewEdges(): Promise<void> {
+    const slice = this.#slice()
+    await Promise.all(this.#edges.map((edge) => edge.reload(slice).catch((error: unknown) => this.#edgeFailed(error))))
   }
 
   #edgeFailed(error: unknown): void {
