@@ -168,10 +168,10 @@ async function dialHost(call: Call): Promise<Wire> {
   // With a PROXY header something is said before TLS, so TLS comes on top of a socket that is connected already.
   if (target.tls === 'implicit' && target.proxyProtocol === null) {
     const offered = tls.resumption?.session ?? null
-    const socket = connectTls({ ...base, ...clientOptions(tls, offered), ...({ onread: reader.onread } as object) })
+    const socket = connectTls({ ...base, ...clientOptions(tls, offered), ...({ onread: reader.onread() } as object) })
     reader.attach(socket, true)
     try {
-      await connected(socket, 'secureConnect', call)
+      await connected(socket, reader, 'secureConnect', call)
     } catch (error) {
       if (error instanceof DialError && error.code === 'ERR_DIAL_TLS') tls.resumption?.forget()
       throw error
@@ -179,9 +179,9 @@ async function dialHost(call: Call): Promise<Wire> {
     tls.resumption?.use(socket, offered)
     return new Wire(socket, wireOptions)
   }
-  const socket = connectTcp({ ...base, onread: reader.onread })
+  const socket = connectTcp({ ...base, onread: reader.onread() })
   reader.attach(socket, true)
-  await connected(socket, 'connect', call)
+  await connected(socket, reader, 'connect', call)
   const wire = new Wire(socket, wireOptions)
   if (target.proxyProtocol !== null) {
     wire.write(
@@ -212,22 +212,20 @@ async function dialHost(call: Call): Promise<Wire> {
 /** Waits until a socket is up, and leaves it paused; destroys it otherwise. Its reader keeps what comes meanwhile. */
 function connected(
   socket: Socket,
+  reader: SocketReader,
   event: 'connect' | 'secureConnect',
   { endpoint, shareMs, signal, deadline }: Call,
 ): Promise<void> {
   const where = `${endpoint.host}:${endpoint.port}`
   return new Promise((resolve, reject) => {
     let isConnected = false
-    let reason: NodeJS.ErrnoException | null = null
     const done = (error: DialError | null) => {
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
       deadline.removeEventListener('abort', onTimeout)
       socket.off('connect', onTcp)
       socket.off(event, onUp)
-      socket.off('error', onError)
-      socket.off('end', onGone)
-      socket.off('close', onGone)
+      reader.leave()
       if (error === null) return resolve()
       socket.destroy()
       reject(error)
@@ -239,10 +237,6 @@ function connected(
       socket.pause()
       done(null)
     }
-    const onError = (error: NodeJS.ErrnoException) => {
-      reason ??= error
-    }
-    const onGone = () => done(asDialError(reason, where, isConnected))
     const onTimeout = () => {
       const what = isConnected ? 'TLS did not come about' : 'no connection'
       done(new DialError('ERR_DIAL_TIMEOUT', `${what} with ${where} in time`))
@@ -251,9 +245,11 @@ function connected(
     const timer = setTimeout(onTimeout, shareMs)
     socket.once('connect', onTcp)
     socket.once(event, onUp)
-    socket.on('error', onError)
-    socket.on('end', onGone)
-    socket.on('close', onGone)
+    reader.take({
+      data: (bytes, release) => reader.keep(bytes, release),
+      end: () => {},
+      closed: (error) => done(asDialError(error, where, isConnected)),
+    })
     if (deadline.aborted) onTimeout()
     else deadline.addEventListener('abort', onTimeout, { once: true })
     if (signal.aborted) onAbort()

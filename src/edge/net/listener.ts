@@ -124,38 +124,33 @@ export function createListener(options: ListenerOptions): Listener {
       return
     }
     const isProxied = proxied?.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4') ?? false
-    const claim = isProxied ? null : claimAddress(ip)
-    if (claim === 'full') {
+    const block = isProxied ? null : addressBlock(ip)
+    if (block !== null && !claim(block)) {
       turnAway(socket, 'perAddress')
       return
     }
     sockets.add(socket)
     metrics.connections.inc({ protocol, state: 'open' })
-    if (claim !== null) holdWhileOpen(socket, claim)
-    socket.once('close', () => {
+    socket.on('close', () => {
       sockets.delete(socket)
       metrics.connections.dec({ protocol, state: 'open' })
+      if (block !== null) giveBack(block)
     })
     void serve(socket, ip, isProxied)
   }
 
-  /** A place is given back when its connection is over, or at once if it is over already. */
-  function holdWhileOpen(socket: Socket, giveUp: () => void): void {
-    if (socket.closed) giveUp()
-    else socket.once('close', giveUp)
+  /** Counts a connection for its address. false: it has as many as it may have. */
+  function claim(block: string): boolean {
+    const count = perAddress.get(block) ?? 0
+    if (count >= limits.perAddress) return false
+    perAddress.set(block, count + 1)
+    return true
   }
 
-  /** Counts a connection for its address. Returns how to give the place back. */
-  function claimAddress(ip: string): (() => void) | 'full' {
-    const key = addressBlock(ip)
-    const count = perAddress.get(key) ?? 0
-    if (count >= limits.perAddress) return 'full'
-    perAddress.set(key, count + 1)
-    return () => {
-      const now = (perAddress.get(key) ?? 1) - 1
-      if (now > 0) perAddress.set(key, now)
-      else perAddress.delete(key)
-    }
+  function giveBack(block: string): void {
+    const count = (perAddress.get(block) ?? 1) - 1
+    if (count > 0) perAddress.set(block, count)
+    else perAddress.delete(block)
   }
 
   /** Up to the moment when somebody else takes over: a session may last for days, and nothing here may last as long. */
@@ -177,12 +172,13 @@ export function createListener(options: ListenerOptions): Listener {
             localPort: addresses.destinationPort,
             tls: null,
           }
-          const claim = claimAddress(peer.ip)
-          if (claim === 'full') {
+          const block = addressBlock(peer.ip)
+          if (!claim(block)) {
             turnAway(socket, 'perAddress')
             return
           }
-          holdWhileOpen(socket, claim)
+          if (socket.closed) giveBack(block)
+          else socket.on('close', () => giveBack(block))
         }
       }
       wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader })

@@ -74,43 +74,51 @@ export function lentBuffers(): number {
   return lent
 }
 
+/** How the listeners, which are the same functions for all sockets, find the reader: an idle session has no closure of its own here. */
+const READER = Symbol('reader')
+type ReadSocket = Socket & { [READER]?: SocketReader }
+
 export class SocketReader {
   #sink: Sink | null = null
   /** What came while there was no sink. A paused socket may bring a few reads more: TLS records that were in the same packet. */
-  #kept: Buffer[] = []
+  #kept: Buffer[] | null = null
   #pool: Lent | null = null
   #isBusy = false
   #ended = false
   #closed = false
   #error: NodeJS.ErrnoException | null = null
 
-  /** Give this to `net.connect` or `tls.connect`, then call `attach(socket, true)`. */
-  readonly onread: OnReadOpts = {
-    buffer: () => this.#room(),
-    callback: (count, buffer) => this.#read(count, buffer as Buffer),
+  /** For `net.connect` or `tls.connect`; call `attach(socket, true)` then. */
+  onread(): OnReadOpts {
+    return {
+      buffer: () => this.#room(),
+      callback: (count, buffer) => this.#read(count, buffer as Buffer),
+    }
   }
 
   /** Listens to a socket. It stays as it is, paused or flowing; reading starts with `socket.resume()`. */
   attach(socket: Socket, usesOnread: boolean): void {
-    if (!usesOnread) socket.on('data', this.#onData)
-    socket.on('end', this.#onEnd)
-    socket.on('error', this.#onError)
-    socket.on('close', this.#onClose)
+    const read: ReadSocket = socket
+    read[READER] = this
+    if (!usesOnread) socket.on('data', onData)
+    socket.on('end', onEnd)
+    socket.on('error', onError)
+    socket.on('close', onClose)
   }
 
   /** Stops listening, for whoever wraps the socket (TLS). It must be listened to again at once. */
   detach(socket: Socket): void {
-    socket.off('data', this.#onData)
-    socket.off('end', this.#onEnd)
-    socket.off('error', this.#onError)
-    socket.off('close', this.#onClose)
+    socket.off('data', onData)
+    socket.off('end', onEnd)
+    socket.off('error', onError)
+    socket.off('close', onClose)
   }
 
   /** The new owner of what comes next. What happened since `leave` is told at once: bytes, a FIN, an error, the end. */
   take(sink: Sink): void {
     this.#sink = sink
-    const kept = this.#kept
-    if (kept.length > 0) this.#kept = []
+    const kept = this.#kept ?? []
+    this.#kept = null
     for (const bytes of kept) sink.data(bytes, null)
     if (this.#ended) sink.end()
     if (this.#closed) sink.closed(this.#error)
@@ -121,26 +129,32 @@ export class SocketReader {
     this.#sink = null
   }
 
-  readonly #onData = (bytes: Buffer): void => this.#pass(bytes, null)
-
-  #pass(bytes: Buffer, release: (() => void) | null): void {
-    if (this.#sink) this.#sink.data(bytes, release)
-    else {
-      this.#kept.push(release ? Buffer.from(bytes) : bytes)
-      release?.()
-    }
+  /** For an owner who has no use for bytes yet: they are for the next one. */
+  keep(bytes: Buffer, release: (() => void) | null): void {
+    this.#kept ??= []
+    this.#kept.push(release ? Buffer.from(bytes) : bytes)
+    release?.()
   }
 
-  readonly #onEnd = (): void => {
+  /** Called by the socket's listeners only. */
+  received(bytes: Buffer, release: (() => void) | null): void {
+    if (this.#sink) this.#sink.data(bytes, release)
+    else this.keep(bytes, release)
+  }
+
+  /** Called by the socket's listeners only. */
+  finished(): void {
     this.#ended = true
     this.#sink?.end()
   }
 
-  readonly #onError = (error: NodeJS.ErrnoException): void => {
+  /** Called by the socket's listeners only. */
+  failed(error: NodeJS.ErrnoException): void {
     this.#error ??= error
   }
 
-  readonly #onClose = (): void => {
+  /** Called by the socket's listeners only. */
+  gone(): void {
     this.#closed = true
     this.#pool?.release()
     this.#pool = null
@@ -167,12 +181,28 @@ export class SocketReader {
     this.#isBusy = count >= BULK_BYTES
     const pool = this.#pool
     if (pool === null || buffer === SCRATCH) {
-      this.#pass(Buffer.from(buffer.subarray(0, count)), null)
+      this.received(Buffer.from(buffer.subarray(0, count)), null)
     } else {
       const part = pool.bytes.subarray(pool.used, pool.used + count)
       pool.used += count
-      this.#pass(part, pool.lend())
+      this.received(part, pool.lend())
     }
     return true
   }
+}
+
+function onData(this: ReadSocket, bytes: Buffer): void {
+  this[READER]?.received(bytes, null)
+}
+
+function onEnd(this: ReadSocket): void {
+  this[READER]?.finished()
+}
+
+function onError(this: ReadSocket, error: NodeJS.ErrnoException): void {
+  this[READER]?.failed(error)
+}
+
+function onClose(this: ReadSocket): void {
+  this[READER]?.gone()
 }

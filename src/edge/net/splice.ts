@@ -71,7 +71,7 @@ class Splice {
   #reason: SpliceEndReason | null = null
   #error: Error | null = null
   #openSockets = 2
-  /** Bytes moved when the clock last looked, and since when nothing has moved. */
+  /** Bytes taken, both ways, when the clock last looked, and for how long there were no more. */
   #movedBefore = -1
   #quietMs = 0
   #halfOpenMs = 0
@@ -90,7 +90,7 @@ class Splice {
     this.#limits = limits
     this.#end = end
     this.#resolve = resolve
-    end.addEventListener('abort', this.#onEnd)
+    end.addEventListener('abort', this)
     clock.add(this, Math.min(idleMs, limits.stalledMs, limits.halfOpenMs))
     this.#in.send(client.pending)
     this.#out.send(upstream.pending)
@@ -99,14 +99,17 @@ class Splice {
   }
 
   start(): void {
-    if (this.#end.aborted) this.#onEnd()
+    if (this.#end.aborted) this.handleEvent()
     else {
       this.#in.start()
       this.#out.start()
     }
   }
 
-  readonly #onEnd = (): void => this.cut('ended')
+  /** `end` was aborted. */
+  handleEvent(): void {
+    this.cut('ended')
+  }
 
   /** One side has finished sending. */
   finished(reason: SpliceEndReason): void {
@@ -123,7 +126,7 @@ class Splice {
       other.closeSource(this.#limits.halfOpenMs)
       return
     }
-    this.#end.removeEventListener('abort', this.#onEnd)
+    this.#end.removeEventListener('abort', this)
     clock.remove(this)
     this.#resolve({
       reason: this.#reason,
@@ -142,17 +145,16 @@ class Splice {
 
   /** The clock has moved on by `ms`. */
   tick(ms: number): void {
-    const moved = this.#in.bytes + this.#out.bytes
-    const waiting = this.#in.waiting + this.#out.waiting
-    const progress = moved - waiting
-    if (progress !== this.#movedBefore) {
-      this.#movedBefore = progress
-      this.#quietMs = 0
-    } else this.#quietMs += ms
+    this.#in.look(ms)
+    this.#out.look(ms)
+    const moved = this.#in.taken + this.#out.taken
+    const quietMs = moved === this.#movedBefore ? this.#quietMs + ms : 0
+    this.#movedBefore = moved
+    this.#quietMs = quietMs
     if (this.#in.isFinished !== this.#out.isFinished) this.#halfOpenMs += ms
-    const isStuck = waiting > 0 && this.#quietMs >= this.#limits.stalledMs
+    const isStuck = Math.max(this.#in.stuckMs, this.#out.stuckMs) >= this.#limits.stalledMs
     if (isStuck || this.#halfOpenMs > this.#limits.halfOpenMs) this.cut('stalled')
-    else if (this.#quietMs >= this.#idleMs) this.cut('idle')
+    else if (quietMs >= this.#idleMs) this.cut('idle')
   }
 }
 
@@ -165,18 +167,23 @@ class Flow implements Sink {
   bytes = 0
   isFinished = false
   #isHeld = false
+  /** What the target had taken when the clock last looked, and for how long it took no more although something waited. */
+  taken = 0
+  stuckMs = 0
 
   constructor(owner: Splice, reason: Flow['reason'], source: Socket, target: Socket) {
     this.#splice = owner
     this.reason = reason
     this.#source = source
     this.#target = target
-    target.on('drain', this.#onDrain)
   }
 
-  /** Bytes that the target has not taken. */
-  get waiting(): number {
-    return this.#target.destroyed ? 0 : this.#target.writableLength
+  /** The clock has moved on by `ms`. */
+  look(ms: number): void {
+    const waiting = this.#target.destroyed ? 0 : this.#target.writableLength
+    const taken = this.bytes - waiting
+    this.stuckMs = waiting > 0 && taken === this.taken ? this.stuckMs + ms : 0
+    this.taken = taken
   }
 
   send(bytes: Buffer): void {
@@ -195,10 +202,17 @@ class Flow implements Sink {
       return
     }
     const goOn = release ? target.write(bytes, release) : target.write(bytes)
-    if (!goOn && target.writableLength > HIGH_WATER_BYTES) {
-      this.#isHeld = true
-      this.#source.pause()
-    }
+    if (!goOn && !this.#isHeld && target.writableLength > HIGH_WATER_BYTES) this.#hold()
+  }
+
+  /** Reads no more until the target has taken what waits for it. An idle session does not even listen for that. */
+  #hold(): void {
+    this.#isHeld = true
+    this.#source.pause()
+    this.#target.once('drain', () => {
+      this.#isHeld = false
+      if (!this.#source.destroyed) this.#source.resume()
+    })
   }
 
   end(): void {
@@ -209,13 +223,11 @@ class Flow implements Sink {
 
   closed(error: NodeJS.ErrnoException | null): void {
     this.isFinished = true
-    this.#target.off('drain', this.#onDrain)
     this.#splice.closed(this, error)
   }
 
   /** The other socket is gone: this one gets what is still waiting for it, and goes. */
   closeSource(drainMs: number): void {
-    this.#source.off('drain', this.#onDrain)
     if (this.#source.destroyed) return
     // Nothing that it still sends can arrive anywhere.
     this.#source.resume()
@@ -232,12 +244,6 @@ class Flow implements Sink {
       deadline(source, CUT_MS)
       source.destroySoon()
     }
-  }
-
-  readonly #onDrain = (): void => {
-    if (!this.#isHeld) return
-    this.#isHeld = false
-    if (!this.#source.destroyed) this.#source.resume()
   }
 }
 

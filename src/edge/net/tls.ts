@@ -9,7 +9,7 @@ import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
 import type { SecureContext, SecureContextOptions, SecureVersion } from 'node:tls'
-import { checkServerIdentity, connect, createSecureContext, TLSSocket } from 'node:tls'
+import { checkServerIdentity, connect, createSecureContext, DEFAULT_CIPHERS, TLSSocket } from 'node:tls'
 import type { TlsInfo } from '../../contract/admission.ts'
 import type { Resumption } from './resumption.ts'
 import { SocketReader } from './source.ts'
@@ -34,6 +34,8 @@ export class CertificateError extends Error {
 // The cheapest of what every client of the last ten years knows comes first (docs/performance.md).
 const CIPHERS =
   'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA'
+/** Towards upstreams the same come first; what else Node knows is kept for old ones. */
+const CLIENT_CIPHERS = `${CIPHERS}:${DEFAULT_CIPHERS}`
 const CURVES = 'X25519:P-256:P-384'
 /** TLS-level minimum of both sides. RFC 8996 retires everything older. */
 const MIN_VERSION: SecureVersion = 'TLSv1.2'
@@ -152,7 +154,12 @@ export interface ClientTls {
 
 /** A context that trusts these authorities (PEM) alone; null: those that Node trusts. Costly: make one for many connections. */
 export function trusting(ca: string | null): SecureContext {
-  return createSecureContext({ minVersion: MIN_VERSION, ecdhCurve: CURVES, ...(ca !== null && { ca }) })
+  return createSecureContext({
+    minVersion: MIN_VERSION,
+    ciphers: CLIENT_CIPHERS,
+    ecdhCurve: CURVES,
+    ...(ca !== null && { ca }),
+  })
 }
 
 const HANDSHAKE_MS = 15_000
