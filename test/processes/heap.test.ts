@@ -9,7 +9,7 @@ import t from 'tap'
 import { LoginFailure } from '../../src/contract/failure.ts'
 import { edgeKey, serveGate } from '../../src/contract/gate-server.ts'
 import { Secret } from '../../src/secret.ts'
-import { launchOf, start } from '../../src/supervisor/launch.ts'
+import { launchOf } from '../../src/supervisor/launch.ts'
 import type { Ask, EdgeInit } from '../../src/supervisor/messages.ts'
 import { asking } from '../../src/supervisor/messages.ts'
 import { grantOf, scriptedHouse } from '../contract/gate-house.ts'
@@ -19,6 +19,7 @@ import { ScriptedPeer } from '../support/peer.ts'
 import { freePort } from '../support/ports.ts'
 import { noteSecret } from '../support/secrets.ts'
 import { startMailbox, until } from './server.ts'
+import { startUnhooked } from './unhooked.ts'
 
 const planted = (): string => noteSecret(`Planted${randomBytes(12).toString('hex')}`)
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
@@ -74,7 +75,7 @@ async function startEdge(t: Test) {
     testHooks: true,
   }
   // Long strings are written whole, and what nobody holds is collected first.
-  const child = start(launchOf('edge', process.env, ['--expose-gc', '--heap-snapshot-string-limit=10000000']))
+  const child = startUnhooked(launchOf('edge', process.env, ['--expose-gc', '--heap-snapshot-string-limit=10000000']))
   t.teardown(() => child.kill('SIGKILL'))
   const ask: Ask = asking(child, 'edge')
   await ask('start', init, 30_000)

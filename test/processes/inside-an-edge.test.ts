@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import type { Launch } from '../../src/supervisor/launch.ts'
-import { launchOf, start } from '../../src/supervisor/launch.ts'
+import { launchOf } from '../../src/supervisor/launch.ts'
 import { startMailbox, startServer } from './server.ts'
+import { startUnhooked } from './unhooked.ts'
 
 const HERE = import.meta.dirname
 
@@ -43,7 +44,7 @@ t.test(
     ]
     for (const path of read.slice(0, 5)) t.ok(existsSync(path) && readFileSync(path).length > 0, `${path} is there`)
 
-    const child = start(probeLaunch())
+    const child = startUnhooked(probeLaunch())
     const answered = once(child, 'message')
     child.send({
       read,
