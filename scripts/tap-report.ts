@@ -1,9 +1,7 @@
 /**
- * Reads the TAP of a whole run and says what people want to know: each file when it is done, each failure in full, and the
- * counts of single assertions.
+ * Reads the TAP of one test file and says what people want to know: each failure in full, and the counts of single assertions.
  */
 
-import type { Writable } from 'node:stream'
 import type { Result } from 'tap-parser'
 import { Parser } from 'tap-parser'
 
@@ -17,89 +15,76 @@ export interface TapReport {
   readonly counts: TapCounts
   /** Full names of what failed. */
   readonly failures: readonly string[]
-  /** Where the TAP goes. */
-  readonly input: Writable
-  /** Resolves at the end of the TAP. */
-  readonly done: Promise<void>
+  write(chunk: Buffer): void
+  /** The file has ended; a status other than 0 without a failed assertion, or no assertion at all, is one failure. */
+  end(how: string | null): Promise<void>
 }
 
-export function createTapReport(say: (line: string) => void): TapReport {
+/** A report on the test file `name`; `say` gets a line for each thing that did not pass. */
+export function createTapReport(name: string, say: (line: string) => void): TapReport {
   const counts: TapCounts = { passed: 0, failed: 0, skipped: 0 }
   const failures: string[] = []
-  /** What has been counted since the last file was over. Files run side by side, so it is kept per file. */
-  const files = new Map<string, TapCounts & { failures: string[] }>()
-  const of = (file: string): TapCounts & { failures: string[] } => {
-    const known = files.get(file) ?? { passed: 0, failed: 0, skipped: 0, failures: [] }
-    files.set(file, known)
-    return known
-  }
-
+  let printed = false
   const parser = new Parser()
-  const done = new Promise<void>((resolve) => {
-    parser.on('complete', () => resolve())
-  })
+  const complete = new Promise<void>((resolve) => parser.on('complete', () => resolve()))
 
-  const fail = (file: string, name: string, detail: unknown): void => {
+  const fail = (what: string, detail: unknown): void => {
     counts.failed += 1
-    of(file).failed += 1
-    failures.push(name)
-    say(`FAIL ${name}`)
+    failures.push(what)
+    say(`FAIL ${what}`)
     for (const line of describe(detail)) say(`     ${line}`)
   }
 
-  // Every single assertion, however deep. Its full name begins with the file's.
+  // Every single assertion, however deep.
   parser.on('result', (result: Result) => {
-    const file = result.fullname.split(' > ')[0] ?? ''
+    const full = `${name} > ${result.fullname}`
     if (result.skip) {
       counts.skipped += 1
-      of(file).skipped += 1
-      say(`skip ${result.fullname}${typeof result.skip === 'string' ? `: ${result.skip}` : ''}`)
-    } else if (result.ok || result.todo) {
-      counts.passed += 1
-      of(file).passed += 1
-    } else if (result.fullname !== file) fail(file, result.fullname, result.diag)
-    // The file itself as a single assertion: it broke before it had any, and the line for the file says so.
+      say(`skip ${full}${typeof result.skip === 'string' ? `: ${result.skip}` : ''}`)
+    } else if (result.ok || result.todo) counts.passed += 1
+    else fail(full, result.diag)
   })
-  // One assertion for each file, when it is over. A file that broke without a failed assertion of its own is one failure.
-  parser.on('assert', (result: Result) => {
-    const file = of(result.name)
-    if (!result.ok && file.failed === 0) fail(result.name, result.name, result.diag)
-    const parts = [`${file.passed} passed`]
-    if (file.failed > 0) parts.push(`${file.failed} failed`)
-    if (file.skipped > 0) parts.push(`${file.skipped} skipped`)
-    const seconds = typeof result.time === 'number' ? ` (${(result.time / 1000).toFixed(1)} s)` : ''
-    say(`${file.failed > 0 ? 'FAIL' : 'ok  '} ${result.name}: ${parts.join(', ')}${seconds}`)
+  parser.on('bailout', (reason: string) => fail(`${name} bailed out`, reason))
+  parser.on('plan', (plan: { readonly end: number; readonly comment?: string }) => {
+    // For a file that printed nothing the parser makes up an empty plan.
+    if (plan.end > 0 || !printed) return
+    counts.skipped += 1
+    say(`skip ${name}${plan.comment ? `: ${plan.comment}` : ''}`)
   })
-  parser.on('bailout', (reason: string) => fail('', `bail out: ${reason}`, undefined))
 
-  return { counts, failures, input: parser as unknown as Writable, done }
+  return {
+    counts,
+    failures,
+    write(chunk) {
+      printed = true
+      parser.write(chunk)
+    },
+    async end(how) {
+      parser.end()
+      await complete
+      if (how !== null && counts.failed === 0) fail(`${name} ended with ${how}`, null)
+      else if (counts.passed + counts.failed + counts.skipped === 0) fail(`${name} tested nothing`, null)
+    },
+  }
 }
 
-/** The parts of a diagnostic that help: where, what was expected, what came. At most 30 lines. */
+const FIELDS = ['message', 'error', 'diff', 'found', 'wanted', 'pattern', 'stack', 'exitCode', 'signal', 'timeout']
+const MAX_LINES = 30
+
+/** The parts of a diagnostic that help: where, what was expected, what came. */
 function describe(detail: unknown): string[] {
   if (detail === undefined || detail === null) return []
-  if (typeof detail !== 'object') return String(detail).split('\n').slice(0, 30)
+  if (typeof detail !== 'object') return String(detail).split('\n').slice(0, MAX_LINES)
   const lines: string[] = []
   const fields = detail as Readonly<Record<string, unknown>>
   const at = fields.at as { fileName?: string; lineNumber?: number } | undefined
   if (at?.fileName) lines.push(`at ${at.fileName}:${at.lineNumber ?? '?'}`)
-  for (const key of [
-    'message',
-    'error',
-    'diff',
-    'found',
-    'wanted',
-    'pattern',
-    'stack',
-    'exitCode',
-    'signal',
-    'timeout',
-  ]) {
+  for (const key of FIELDS) {
     const value = fields[key]
     if (value === undefined || value === null) continue
     const text = typeof value === 'string' ? value : JSON.stringify(value)
     const [first = '', ...rest] = text.trimEnd().split('\n')
     lines.push(`${key}: ${first}`, ...rest.map((line) => `  ${line}`))
   }
-  return lines.slice(0, 30)
+  return lines.slice(0, MAX_LINES)
 }

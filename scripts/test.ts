@@ -4,25 +4,20 @@
  *
  *     npm test                     everything
  *     npm test -- test/e2e/*.ts    only these files, without the checks
- *     npm test -- --coverage       with coverage of src/ at the end
  *
  * The last line is `N passed, N failed`, with `, N skipped` when something was. Assertions are counted, and each check as one.
  * With SALLYPORT_REQUIRE_SERVICES=1 nothing that needs a server is skipped: it fails.
+ *
+ * A test file is a program that prints TAP; it is run as `node file`, two at a time. The `tap` command would do that too, but
+ * it puts hooks of its own into every process that a test starts, which is not what sallyport is in production (and what the
+ * permission model of an edge refuses).
  */
 
+import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import type { ServiceProgram } from '../test/support/services.ts'
 import { SERVICES } from '../test/support/services.ts'
 import { createSecretScan } from './secret-scan.ts'
@@ -31,19 +26,13 @@ import { createTapReport } from './tap-report.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const BIN = join(ROOT, 'node_modules/.bin')
+const JOBS = 2
 /** The whole run; CI gives it no more. */
 const LIMIT_MS = 19 * 60_000
-/** One test file. */
+/** One test file: it gives up by itself after this many seconds, and is ended a little later. */
 const FILE_LIMIT_S = 240
-
-const args = process.argv.slice(2)
-const coverage = args.includes('--coverage')
-const files = args.filter((arg) => !arg.startsWith('-'))
-const unknown = args.filter((arg) => arg.startsWith('-') && arg !== '--coverage')
-if (unknown.length > 0) {
-  console.error(`unknown option ${unknown.join(' ')}; usage: npm test -- [--coverage] [file…]`)
-  process.exit(2)
-}
+/** Files of these folders start servers and take longest: they go first, so that no long one is left for the end. */
+const SLOW = ['e2e', 'processes', 'cli', 'app', 'supervisor', 'keeper']
 
 const startedAt = performance.now()
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`
@@ -61,6 +50,7 @@ for (const file of [transcript, secretsFile]) writeFileSync(file, '', { mode: 0o
 const environment: NodeJS.ProcessEnv = {
   ...process.env,
   PATH: `${BIN}:${process.env.PATH ?? ''}`,
+  TAP_TIMEOUT: String(FILE_LIMIT_S),
   SALLYPORT_TEST_SECRETS: secretsFile,
   SALLYPORT_TEST_LOGS: logs,
 }
@@ -81,85 +71,83 @@ function fail(name: string): void {
   failures.push(name)
 }
 
-const running = new Set<ReturnType<typeof spawn>>()
+const running = new Set<ChildProcess>()
 
-interface Ran {
-  readonly status: number
-  readonly output: string
+interface Output {
+  stdout(chunk: Buffer): void
+  stderr(chunk: Buffer): void
 }
 
-/** Runs a program of the toolchain to its end, its output kept; `onOutput` sees standard output as it comes. */
-function toolchain(file: string, argv: readonly string[], onOutput?: (chunk: Buffer) => void): Promise<Ran> {
+/** Runs a program to its end, its output kept for the search. Answers null for status 0, else how it ended. */
+function finished(file: string, argv: readonly string[], output: Output, limitMs = LIMIT_MS): Promise<string | null> {
   return new Promise((done) => {
     const child = spawn(file, argv, { cwd: ROOT, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
     running.add(child)
-    const output: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => {
-      appendFileSync(transcript, chunk)
-      if (onOutput) onOutput(chunk)
-      else output.push(chunk)
-    })
-    child.stderr.on('data', (chunk: Buffer) => {
-      appendFileSync(transcript, chunk)
-      if (onOutput) process.stderr.write(chunk)
-      else output.push(chunk)
-    })
-    child.on('error', (error) => output.push(Buffer.from(error.message)))
-    child.on('close', (code) => {
+    const kept: Buffer[] = []
+    const take = (to: (chunk: Buffer) => void) => (chunk: Buffer) => {
+      kept.push(chunk)
+      to(chunk)
+    }
+    child.stdout.on('data', take(output.stdout))
+    child.stderr.on('data', take(output.stderr))
+    const timers = [
+      setTimeout(() => child.kill('SIGTERM'), limitMs),
+      setTimeout(() => child.kill('SIGKILL'), limitMs + 5_000),
+    ]
+    const end = (how: string | null): void => {
       running.delete(child)
-      done({ status: code ?? 128, output: Buffer.concat(output).toString() })
-    })
+      for (const timer of timers) clearTimeout(timer)
+      appendFileSync(transcript, Buffer.concat(kept))
+      done(how)
+    }
+    child.once('error', (error) => end(error.message))
+    child.once('close', (code, signal) => end(code === 0 ? null : (signal ?? `status ${code}`)))
   })
 }
 
 async function check(name: string, file: string, argv: readonly string[]): Promise<void> {
   const since = performance.now()
-  const { status, output } = await toolchain(file, argv)
-  if (status === 0) {
+  const output: Buffer[] = []
+  const keep = (chunk: Buffer): unknown => output.push(chunk)
+  if ((await finished(file, argv, { stdout: keep, stderr: keep })) === null) {
     counts.passed += 1
     say(`ok   ${name} (${seconds(since)})`)
     return
   }
   fail(name)
   say(`FAIL ${name} (${seconds(since)})`)
-  console.log(output.trimEnd().split('\n').slice(0, 200).join('\n'))
+  console.log(Buffer.concat(output).toString().trimEnd().split('\n').slice(0, 200).join('\n'))
 }
 
-/** tap's test class is generated; as shipped it holds the TypeScript plugin, which TypeScript 7 does not work with. */
-async function buildTap(): Promise<void> {
-  const built = join(ROOT, 'node_modules/@tapjs/test/test-built/dist/esm/index.js')
-  if (existsSync(built) && !readFileSync(built, 'utf8').includes('@tapjs/typescript')) return
+async function testFile(file: string): Promise<void> {
   const since = performance.now()
-  const { status, output } = await toolchain(join(BIN, 'tap'), ['build'])
-  if (status === 0) say(`ok   tap build (${seconds(since)})`)
-  else {
-    fail('tap build')
-    say(`FAIL tap build (${seconds(since)})\n${output}`)
-  }
+  const report = createTapReport(file, say)
+  const how = await finished(
+    process.execPath,
+    [file],
+    { stdout: (chunk) => report.write(chunk), stderr: (chunk) => process.stderr.write(chunk) },
+    (FILE_LIMIT_S + 15) * 1000,
+  )
+  await report.end(how)
+  const { passed, failed, skipped } = report.counts
+  counts.passed += passed
+  counts.failed += failed
+  counts.skipped += skipped
+  failures.push(...report.failures)
+  const more = `${failed > 0 ? `, ${failed} failed` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`
+  say(`${failed > 0 ? 'FAIL' : 'ok  '} ${file}: ${passed} passed${more} (${seconds(since)})`)
 }
 
-async function tests(): Promise<void> {
-  const report = createTapReport(say)
-  const argv = [
-    '--reporter=tap',
-    `--timeout=${FILE_LIMIT_S}`,
-    ...(coverage ? ['--show-full-coverage'] : ['--disable-coverage']),
-  ]
-  const { status } = await toolchain(join(BIN, 'tap'), [...argv, ...files], (chunk) => report.input.write(chunk))
-  report.input.end()
-  await report.done
-  counts.passed += report.counts.passed
-  counts.failed += report.counts.failed
-  counts.skipped += report.counts.skipped
-  failures.push(...report.failures)
-  if (status !== 0 && report.counts.failed === 0) {
-    fail(`tap ended with status ${status}`)
-    say(`FAIL tap ended with status ${status}`)
+async function tests(named: readonly string[]): Promise<void> {
+  const all = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => join('test', file))
+  const rank = (file: string): number => (SLOW.indexOf(file.split('/')[1] ?? '') + SLOW.length + 1) % (SLOW.length + 1)
+  const queue = named.length > 0 ? [...named] : all.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
+  const worker = async (): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) await testFile(file)
   }
-  if (report.counts.passed + report.counts.failed + report.counts.skipped === 0) {
-    fail('no test ran')
-    say('FAIL no test ran')
-  }
+  await Promise.all(Array.from({ length: JOBS }, worker))
 }
 
 /** Invariant 5, over the whole run: nothing that was printed holds a secret that a test used. */
@@ -176,17 +164,18 @@ function searchSecrets(): void {
   }
   fail(name)
   say(`FAIL ${name}`)
-  for (const hit of hits.slice(0, 20))
-    say(`     ${hit.file}:${hit.line}, secret ${hit.secret} ${hit.form}: ${hit.excerpt}`)
+  for (const hit of hits.slice(0, 20)) {
+    say(`     ${relative(workspace, hit.file)}:${hit.line}, secret ${hit.secret} ${hit.form}: ${hit.excerpt}`)
+  }
   if (hits.length > 20) say(`     and ${hits.length - 20} more`)
 }
 
 function finish(): never {
+  rmSync(secretsFile, { force: true })
   if (failures.length > 0) {
-    console.log(`\nfailed, out of everything above (${seconds(startedAt)} in all):`)
+    console.log('\nfailed, out of everything above:')
     for (const name of failures) console.log(`  ${name}`)
     console.log(`outputs are kept in ${workspace}`)
-    rmSync(secretsFile, { force: true })
   } else rmSync(workspace, { recursive: true, force: true })
   console.log(`\ntook ${seconds(startedAt)}`)
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
@@ -199,17 +188,24 @@ function giveUp(why: string): void {
   fail(why)
   finish()
 }
+
+const named = process.argv.slice(2).map((file) => relative(ROOT, resolve(file)))
+const options = process.argv.slice(2).filter((arg) => arg.startsWith('-'))
+if (options.length > 0) {
+  rmSync(workspace, { recursive: true, force: true })
+  console.error(`unknown option ${options.join(' ')}; usage: npm test [-- file…]`)
+  process.exit(2)
+}
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
   process.once(signal, () => giveUp(`stopped by ${signal}`))
 setTimeout(() => giveUp(`not done after ${LIMIT_MS / 60_000} minutes`), LIMIT_MS).unref()
 
 await ensureServices(Object.keys(SERVICES) as ServiceProgram[], say)
-if (files.length === 0) {
+if (named.length === 0) {
   await check('type check', join(BIN, 'tsc'), ['-p', '.'])
   await check('lint and format', join(BIN, 'biome'), ['ci', '--colors=off', '.'])
   await check('import rule', process.execPath, ['scripts/check-imports.ts'])
 }
-await buildTap()
-await tests()
+await tests(named)
 searchSecrets()
 finish()
