@@ -9,6 +9,8 @@
  * Pure: no socket, no store, no configuration beyond its argument.
  */
 
+import type { Config } from '../config.ts'
+
 /** What a realm says about its names. Domains in lower case, as A-labels. */
 export interface NameRules {
   /** Mail domains served; the first one completes a bare user name. At least one. */
@@ -19,6 +21,14 @@ export interface NameRules {
   readonly separators: readonly string[]
   /** `DOMAIN\user` → `user@domain`: Windows domain in upper case → mail domain. A prefix that is not listed is refused. */
   readonly windowsDomains: Readonly<Record<string, string>>
+}
+
+/** The rules of a configuration: with the separators of all upstreams, since a name must not mean two accounts at any of them. */
+export function nameRulesOf({ domains, names, upstreams }: Pick<Config, 'domains' | 'names' | 'upstreams'>): NameRules {
+  const separators = Object.values(upstreams).flatMap(({ identity }) =>
+    identity.method === 'master-user' ? [identity.separator] : [],
+  )
+  return { domains, allow: names.allow, separators: [...new Set(separators)], windowsDomains: names.windowsDomains }
 }
 
 export type NameRefusal =

@@ -10,7 +10,7 @@ import { dirname } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { Config } from '../config.ts'
 import type { GateHouse } from '../contract/admission.ts'
-import type { NameRules } from '../contract/names.ts'
+import { nameRulesOf } from '../contract/names.ts'
 import type { ServiceAnswer, ServiceHandlers } from '../contract/services.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -93,7 +93,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const now = options.now ?? (() => performance.now())
   const clock = options.clock ?? (() => new Date())
   let config = options.config
-  let names = nameRules(config)
+  let names = nameRulesOf(config)
 
   const store = await (options.openStore ?? openConfiguredStore)(config.store)
   let keys: Keys
@@ -229,7 +229,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
         log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
       }
       config = next
-      names = nameRules(next)
+      names = nameRulesOf(next)
       throttle.configure(throttleSettings(next))
       const policy = ({ appPasswords, groups, primaryPassword }: Config) =>
         fingerprint([appPasswords, groups, primaryPassword])
@@ -258,14 +258,6 @@ async function openConfiguredStore(config: Config['store']): Promise<Store> {
   }
   await mkdir(dirname(config.sqlite), { recursive: true, mode: 0o700 })
   return await openStore({ sqlite: config.sqlite })
-}
-
-/** What names may look like, here and at every edge. */
-function nameRules({ domains, names, upstreams }: Config): NameRules {
-  const separators = Object.values(upstreams).flatMap(({ identity }) =>
-    identity.method === 'master-user' ? [identity.separator] : [],
-  )
-  return { domains, allow: names.allow, separators: [...new Set(separators)], windowsDomains: names.windowsDomains }
 }
 
 /** Equal for equal values; secrets all look alike. */

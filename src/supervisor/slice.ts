@@ -3,7 +3,7 @@
  */
 
 import type { Config, MailListenerConfig } from '../config.ts'
-import type { NameRules } from '../contract/names.ts'
+import { nameRulesOf } from '../contract/names.ts'
 import type { CertificatePair } from './certificates.ts'
 import type { EdgeListener, EdgeSlice } from './messages.ts'
 
@@ -22,7 +22,7 @@ export function edgeSlice(
       loginMs: limits.login,
       idleMs: limits.idle,
     },
-    names: nameRules(config),
+    names: nameRulesOf(config),
     portalUrl: portal?.url ?? null,
     tls: {
       certificates: certificates.map(({ name, cert, key }) => ({ name, cert, key })),
@@ -31,14 +31,6 @@ export function edgeSlice(
     },
     logLevel: log.level,
   }
-}
-
-/** What names may look like: the separators of all upstreams, since a name must not mean two accounts at any of them. */
-function nameRules({ domains, names, upstreams }: Config): NameRules {
-  const separators = Object.values(upstreams).flatMap(({ identity }) =>
-    identity.method === 'master-user' ? [identity.separator] : [],
-  )
-  return { domains, allow: names.allow, separators: [...new Set(separators)], windowsDomains: names.windowsDomains }
 }
 
 export function mailListeners(config: Config): EdgeListener[] {
