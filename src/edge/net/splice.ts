@@ -7,6 +7,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Sink } from './source.ts'
 import type { Leg } from './wire.ts'
 
@@ -43,6 +44,8 @@ const HIGH_WATER_BYTES = 512 * 1024
 /** Time for the last bytes and TLS's close_notify when we cut a session. */
 const CUT_MS = 250
 const MAX_TICK_MS = 15_000
+/** A whole TLS record (RFC 8446 §5.1) is one of many. */
+const GATHER_BYTES = 16 * 1024
 
 /**
  * Passes bytes until the session is over; both sockets are closed then. Never rejects.
@@ -166,6 +169,11 @@ class Flow implements Sink {
   readonly #target: Socket
   bytes = 0
   isFinished = false
+  /**
+   * Whether whole records of one turn of the event loop are written together. From TLS to plain text that saves a quarter of
+   * the CPU, most of it system calls for single records; elsewhere it saves nothing, and between two with TLS it costs throughput.
+   */
+  readonly #gathers: boolean
   #isHeld = false
   /** What the target had taken when the clock last looked, and for how long it took no more although something waited. */
   taken = 0
@@ -176,6 +184,7 @@ class Flow implements Sink {
     this.reason = reason
     this.#source = source
     this.#target = target
+    this.#gathers = source instanceof TLSSocket && !(target instanceof TLSSocket)
   }
 
   /** The clock has moved on by `ms`. */
@@ -200,6 +209,10 @@ class Flow implements Sink {
     if (target.destroyed || target.writableEnded) {
       release?.()
       return
+    }
+    if (bytes.length >= GATHER_BYTES && this.#gathers && target.writableCorked === 0) {
+      target.cork()
+      setImmediate(uncork, target)
     }
     const goOn = release ? target.write(bytes, release) : target.write(bytes)
     if (!goOn && !this.#isHeld && target.writableLength > HIGH_WATER_BYTES) this.#hold()
@@ -245,6 +258,10 @@ class Flow implements Sink {
       source.destroySoon()
     }
   }
+}
+
+function uncork(socket: Socket): void {
+  socket.uncork()
 }
 
 /** Whoever does not take the close is cut off. */

@@ -82,7 +82,9 @@ export class Wire implements Disposable {
   #reader: SocketReader
   readonly #deadline: AbortSignal
   readonly #maxLineBytes: number
-  readonly #closed = new AbortController()
+  /** Made when somebody asks for it. */
+  #closed: AbortController | null = null
+  #isClosed = false
   #budgetBytes: number
   /** Received bytes stand in `#store` from `#start` to `#end`. */
   #store: Buffer = Buffer.alloc(0)
@@ -109,14 +111,16 @@ export class Wire implements Disposable {
     this.#maxLineBytes = options.maxLineBytes ?? MAX_LINE_BYTES
     this.#reader = options.reader ?? new SocketReader()
     if (!options.reader) this.#reader.attach(socket, false)
-    this.#reader.take(this.#sink)
+    if (this.#sink) this.#reader.take(this.#sink)
     if (this.#deadline.aborted) this.#expire()
     else this.#deadline.addEventListener('abort', this.#expire, { once: true })
     if (!socket.destroyed) socket.resume()
   }
 
-  /** Aborts when the peer has gone, or has finished sending and all of it was read: nobody waits for an answer any more. */
+  /** Aborts when the peer has gone, or finished when nothing of it was left to read: nobody waits for an answer any more. */
   get closed(): AbortSignal {
+    this.#closed ??= new AbortController()
+    if (this.#isClosed) this.#closed.abort()
     return this.#closed.signal
   }
 
@@ -192,12 +196,12 @@ export class Wire implements Disposable {
       this.#socket = secure.socket
       this.#reader = secure.reader
       this.#isPaused = false
-      secure.reader.take(this.#sink)
+      if (this.#sink) secure.reader.take(this.#sink)
       if (!secure.socket.destroyed) secure.socket.resume()
       return secure.info
     } catch (cause) {
       this.#isFinished = true
-      this.#closed.abort()
+      this.#close()
       if (this.#deadline.aborted) throw this.#fail(LATE('the time was up before TLS was', cause))
       throw this.#fail(new WireError('ERR_WIRE_TLS', `TLS did not come about: ${(cause as Error).message}`, { cause }))
     }
@@ -210,6 +214,9 @@ export class Wire implements Disposable {
     this.#deadline.removeEventListener('abort', this.#expire)
     this.#socket.pause()
     this.#reader.leave()
+    // Whoever served the dialogue may keep this object as long as the session; then it should be small.
+    this.#sink = null
+    this.#closed = null
     const pending = Buffer.from(this.#store.subarray(this.#start, this.#end))
     this.#forget()
     return new ReleasedLeg(this.#socket, this.#reader, pending)
@@ -222,7 +229,7 @@ export class Wire implements Disposable {
     this.#socket.destroy()
   }
 
-  readonly #sink: Sink = {
+  #sink: Sink | null = {
     data: (bytes, release) => {
       if (!this.#isEnding) this.#append(bytes)
       if (release) release()
@@ -236,7 +243,7 @@ export class Wire implements Disposable {
     end: () => {
       this.#isFinished = true
       // Commands that came before the FIN still want their answer: `printf … | nc` is a client, too.
-      if (this.buffered === 0) this.#closed.abort()
+      if (this.buffered === 0) this.#close()
       this.#serve()
     },
     closed: (error) => {
@@ -246,7 +253,7 @@ export class Wire implements Disposable {
           cause: error,
         })
       this.#deadline.removeEventListener('abort', this.#expire)
-      this.#closed.abort()
+      this.#close()
       this.#serve()
     },
   }
@@ -264,6 +271,11 @@ export class Wire implements Disposable {
     if (error.code === 'ERR_WIRE_INJECTED' || error.code === 'ERR_WIRE_TLS') this.#socket.destroy()
     this.#serve()
     return this.#failure
+  }
+
+  #close(): void {
+    this.#isClosed = true
+    this.#closed?.abort()
   }
 
   #check(): void {

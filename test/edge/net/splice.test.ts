@@ -100,6 +100,7 @@ async function joined(
 const SHAPES: readonly (readonly [string, Shape])[] = [
   ['plain, plain', { clientTls: false, upstreamTls: false }],
   ['TLS, plain', { clientTls: true, upstreamTls: false }],
+  ['plain, TLS', { clientTls: false, upstreamTls: true }],
   ['TLS, TLS', { clientTls: true, upstreamTls: true }],
 ]
 
