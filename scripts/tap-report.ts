@@ -2,7 +2,7 @@
  * Reads the TAP of one test file and says what people want to know: each failure in full, and the counts of single assertions.
  */
 
-import type { Result } from 'tap-parser'
+import type { FinalResults, Result } from 'tap-parser'
 import { Parser } from 'tap-parser'
 
 export interface TapCounts {
@@ -26,7 +26,7 @@ export function createTapReport(name: string, say: (line: string) => void): TapR
   const failures: string[] = []
   let printed = false
   const parser = new Parser()
-  const complete = new Promise<void>((resolve) => parser.on('complete', () => resolve()))
+  const complete = new Promise<FinalResults>((resolve) => parser.on('complete', resolve))
 
   const fail = (what: string, detail: unknown): void => {
     counts.failed += 1
@@ -61,9 +61,11 @@ export function createTapReport(name: string, say: (line: string) => void): TapR
     },
     async end(how) {
       parser.end()
-      await complete
-      if (how !== null && counts.failed === 0) fail(`${name} ended with ${how}`, null)
-      else if (counts.passed + counts.failed + counts.skipped === 0) fail(`${name} tested nothing`, null)
+      const results = await complete
+      if (counts.failed > 0) return
+      if (how !== null) fail(`${name} ended with ${how}`, null)
+      else if (counts.passed + counts.skipped === 0) fail(`${name} tested nothing`, null)
+      else if (!results.ok) fail(`${name}: fewer or more assertions than planned`, null)
     },
   }
 }

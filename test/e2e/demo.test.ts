@@ -11,6 +11,9 @@ import { requireService } from '../support/services.ts'
 
 const DEMO = resolve(import.meta.dirname, '../../scripts/demo.ts')
 
+/** The steps that failed, and why. The whole output holds an app password, which must not come into a report. */
+const failedSteps = (output: string): string[] => output.match(/\u2717 .*\n.*/g) ?? []
+
 t.test('npm run demo -- --once does the whole job', async (t) => {
   if (!requireService(t, 'dovecot')) return
   const demo = new Program(process.execPath, [DEMO, '--once'])
@@ -24,10 +27,10 @@ t.test('npm run demo -- --once does the whole job', async (t) => {
     'sallyport app-password delete',
     'is refused from now on',
   ]) {
-    t.match(demo.output, new RegExp(`\u2713 .*${done}`), done)
+    t.ok(new RegExp(`\u2713 .*${done}`).test(demo.output), done)
   }
-  t.notMatch(demo.output, /\u2717/)
-  t.equal(status, 0, demo.output)
+  t.same(failedSteps(demo.output), [])
+  t.equal(status, 0)
 })
 
 t.test('a step that fails is said, and the exit status is 1', async (t) => {

@@ -3,7 +3,7 @@
  */
 
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { userInfo } from 'node:os'
 
@@ -29,7 +29,8 @@ export interface Account {
 /** Who servers under test run as. No server needs root for what tests do with it, and Dovecot's mail processes refuse it. */
 export function ordinaryAccount(): Account {
   if (process.getuid?.() === 0) return { user: 'nobody', group: 'nogroup', uid: 65534, gid: 65534 }
-  return { user: userInfo().username, group: null, uid: undefined, gid: undefined }
+  const { stdout } = spawnSync('id', ['-gn'], { encoding: 'utf8' })
+  return { user: userInfo().username, group: stdout ? stdout.trim() : null, uid: undefined, gid: undefined }
 }
 
 /** Programs still running when the test process ends, however it ends, are killed. */
