@@ -1,27 +1,20 @@
 /**
  * The upstream's side of an IMAP login: from its greeting to an accepted login (RFC 9051 §6.2, §7.1).
  *
- * The upstream may be broken or in somebody else's hands (threats D). It gets 100 lines, 10 rounds and whatever bytes and
- * time its wire allows; tags are random, and an answer that is there before its command was written ends the connection.
- * Its own words never reach the client: they go into the failure's message, for the log, without what we told it in secret.
+ * What it may cost and how its words are kept from the client is in `login/upstream-talk.ts`; here, also, tags are random, so
+ * that no answer can be sent before its command was read (threats D4).
  */
 
 import { randomBytes } from 'node:crypto'
-import type { Peer, UpstreamIdentity, UpstreamTarget } from '../../contract/admission.ts'
-import type { LoginFailureReason } from '../../contract/failure.ts'
-import { LoginFailure } from '../../contract/failure.ts'
+import type { Peer, UpstreamTarget } from '../../contract/admission.ts'
 import type { UpstreamSession } from '../login/protocol.ts'
 import type { Sasl } from '../login/sasl.ts'
 import { encodeOauthBearer, encodePlain, encodeXoauth2, OAUTHBEARER_GIVE_UP } from '../login/sasl.ts'
-import type { Leg, Wire } from '../net/wire.ts'
+import { isSendable, UpstreamTalk, withoutSecret, withPending } from '../login/upstream-talk.ts'
+import type { Wire } from '../net/wire.ts'
 import type { Response, ResponseCode } from './responses.ts'
 import { capabilityNames, offers, parseResponse } from './responses.ts'
 
-/** threats D2. A login takes about five rounds and ten lines. */
-const MAX_LINES = 100
-const MAX_ROUNDS = 10
-/** How much of an upstream's line goes into a message. */
-const MAX_QUOTED_CHARS = 300
 /** Dovecot drops a connection whose hops are used up; its own proxies start at five and we are the first. */
 const PROXY_TTL = 4
 
@@ -51,13 +44,12 @@ export async function loginUpstream(
   client: Peer,
   sessionId: string,
 ): Promise<UpstreamSession> {
-  const talk = new UpstreamTalk(wire, target.name, (text) => withoutSecret(text, target.identity))
+  const talk = new ImapTalk(wire, target.name, (text) => withoutSecret(text, target.identity, (x) => [escaped(x)]))
   let capabilities = await talk.greeting()
   if (target.tls === 'starttls') {
     // Whether it is offered is not asked: an upstream that can't will say so, and one in the middle may say anything.
     await talk.mustSucceed('STARTTLS')
-    if (wire.dialled === null) throw new TypeError('STARTTLS needs a wire that was dialled')
-    await wire.startTls(wire.dialled)
+    await talk.startTls()
     capabilities = null
   }
   capabilities ??= (await talk.mustSucceed('CAPABILITY')).capabilities
@@ -78,11 +70,7 @@ export async function loginUpstream(
 }
 
 /** Authenticates by the best way that is offered. */
-async function authenticate(
-  talk: UpstreamTalk,
-  target: UpstreamTarget,
-  capabilities: readonly string[],
-): Promise<Answer> {
+async function authenticate(talk: ImapTalk, target: UpstreamTarget, capabilities: readonly string[]): Promise<Answer> {
   const { identity } = target
   const isDirect = offers(capabilities, 'SASL-IR')
   if (identity.kind === 'oauth') {
@@ -116,37 +104,24 @@ function idCommand(client: Peer, sessionId: string): string {
   return `ID (${pairs.join(' ')})`
 }
 
-/** One connection to an upstream: what has been used of its limits, and how one speaks to it. */
-class UpstreamTalk {
-  readonly #wire: Wire
-  readonly #name: string
-  readonly #redact: (text: string) => string
-  #lines = 0
-  #rounds = 0
-
-  /** `redact` takes our secrets out of what the upstream echoes, before that becomes a failure's message. */
-  constructor(wire: Wire, name: string, redact: (text: string) => string) {
-    this.#wire = wire
-    this.#name = name
-    this.#redact = redact
-  }
-
+/** How one speaks IMAP to an upstream. */
+class ImapTalk extends UpstreamTalk {
   /** Reads the greeting; only OK will do (threats D1). Answers the capabilities, if it names them. */
   async greeting(): Promise<readonly string[] | null> {
     const { line, response } = await this.#read('the greeting')
     if (response.kind === 'status' && response.tag === null) {
       if (response.status === 'OK') return capabilitiesIn(response.code)
       const reason = response.status === 'BYE' ? 'upstream-unreachable' : 'upstream-protocol'
-      throw this.failure(reason, `greeted with ${this.#quote(line)}`)
+      throw this.failure(reason, `greeted with ${this.quote(line)}`)
     }
-    throw this.failure('upstream-protocol', `greeted with ${this.#quote(line)}`)
+    throw this.failure('upstream-protocol', `greeted with ${this.quote(line)}`)
   }
 
   /** Runs a command without a continuation. @throws LoginFailure unless its answer is OK */
   async mustSucceed(command: string, name: string = command): Promise<Answer> {
     const tag = this.#command(command)
     const { status, line, capabilities } = await this.#answer(tag, name)
-    if (status.status !== 'OK') throw this.failure('upstream-protocol', `answered ${this.#quote(line)} to ${name}`)
+    if (status.status !== 'OK') throw this.failure('upstream-protocol', `answered ${this.quote(line)} to ${name}`)
     return { status, line, capabilities }
   }
 
@@ -156,11 +131,11 @@ class UpstreamTalk {
    * @param giveUp what to send when the upstream asks on, so that it gives its verdict; null: it must not ask on
    */
   async sasl(mechanism: string, message: Sasl<string>, isDirect: boolean, giveUp: string | null): Promise<Answer> {
-    const text = this.#sendable(message)
+    const text = this.sendable(message)
     const tag = this.#command(`AUTHENTICATE ${mechanism}${isDirect ? ` ${text}` : ''}`)
     if (!isDirect) {
       await this.#continuation(mechanism)
-      this.#more(text)
+      this.writeLine(text)
     }
     return this.#verdict(tag, `AUTHENTICATE ${mechanism}`, giveUp)
   }
@@ -170,7 +145,7 @@ class UpstreamTalk {
     let tag: string | null = null
     let line = 'LOGIN'
     const send = (text: string): string => {
-      if (tag !== null) this.#more(text)
+      if (tag !== null) this.writeLine(text)
       else tag = this.#command(text)
       return tag
     }
@@ -194,24 +169,18 @@ class UpstreamTalk {
    * client's, and is handed back (threats D6).
    */
   async capabilitiesAfterLogin(): Promise<{ readonly capabilities: readonly string[]; readonly pending: Buffer }> {
-    const behindOk = this.#wire.buffered
-    const kept: Buffer[] = []
-    if (behindOk > 0) kept.push((await this.#wire.readBytes(behindOk)) ?? Buffer.alloc(0))
+    const kept = [await this.takeBuffered()]
     const tag = this.#command('CAPABILITY')
     let capabilities: readonly string[] | null = null
     for (;;) {
-      const line = await this.#readLine('CAPABILITY')
+      const line = await this.readLine('CAPABILITY')
       const response = parseResponse(line)
       if (response?.kind === 'capability') capabilities = response.names
       else if (response?.kind === 'status' && response.tag === tag) {
         if (response.status === 'OK' && capabilities) return { capabilities, pending: Buffer.concat(kept) }
-        throw this.failure('upstream-protocol', `answered ${this.#quote(line)} to CAPABILITY after the login`)
+        throw this.failure('upstream-protocol', `answered ${this.quote(line)} to CAPABILITY after the login`)
       } else kept.push(Buffer.from(`${line}\r\n`, 'latin1'))
     }
-  }
-
-  failure(reason: LoginFailureReason, what: string): LoginFailure {
-    return new LoginFailure(reason, `upstream ${this.#name} ${what}`)
   }
 
   /** The answer to a login. @throws LoginFailure by the kind of refusal */
@@ -219,7 +188,7 @@ class UpstreamTalk {
     const answer = await this.#answer(tag, name, giveUp)
     const { status, line } = answer
     if (status.status === 'OK') return answer
-    const what = `answered ${this.#quote(line)} to ${name}`
+    const what = `answered ${this.quote(line)} to ${name}`
     if (status.status === 'BAD') throw this.failure('upstream-protocol', what)
     const code = status.code?.name ?? null
     if (code === null || CREDENTIAL_CODES.has(code)) throw this.failure('upstream-refused', what)
@@ -236,7 +205,7 @@ class UpstreamTalk {
       else if (response.kind === 'continuation') {
         if (!mayGiveUp) throw this.failure('upstream-protocol', `asked on in the middle of ${name}`)
         mayGiveUp = false
-        this.#more(giveUp ?? '')
+        this.writeLine(giveUp ?? '')
       } else if (response.kind === 'status') {
         if (response.tag === tag) {
           return { status: response, line, capabilities: capabilitiesIn(response.code) ?? capabilities }
@@ -257,7 +226,7 @@ class UpstreamTalk {
           response.status === 'NO' && BUSY_CODES.has(response.code?.name ?? '')
             ? 'upstream-unreachable'
             : 'upstream-protocol'
-        throw this.failure(reason, `answered ${this.#quote(line)} to ${name} before it had our credential`)
+        throw this.failure(reason, `answered ${this.quote(line)} to ${name} before it had our credential`)
       }
       this.#checkUntagged(response, line, name)
     }
@@ -265,82 +234,28 @@ class UpstreamTalk {
 
   #checkUntagged(response: Tagged, line: string, name: string): void {
     if (response.tag !== null)
-      throw this.failure('upstream-protocol', `answered ${this.#quote(line)}, which nobody asked`)
-    if (response.status === 'BYE') throw this.failure('upstream-unreachable', `said ${this.#quote(line)} to ${name}`)
-    if (response.status === 'PREAUTH') throw this.failure('upstream-protocol', `said ${this.#quote(line)} to ${name}`)
+      throw this.failure('upstream-protocol', `answered ${this.quote(line)}, which nobody asked`)
+    if (response.status === 'BYE') throw this.failure('upstream-unreachable', `said ${this.quote(line)} to ${name}`)
+    if (response.status === 'PREAUTH') throw this.failure('upstream-protocol', `said ${this.quote(line)} to ${name}`)
   }
 
   async #read(what: string): Promise<{ readonly line: string; readonly response: Response }> {
-    const line = await this.#readLine(what)
+    const line = await this.readLine(what)
     const response = parseResponse(line)
-    if (response === null) throw this.failure('upstream-protocol', `sent ${this.#quote(line)} instead of ${what}`)
+    if (response === null) throw this.failure('upstream-protocol', `sent ${this.quote(line)} instead of ${what}`)
     return { line, response }
-  }
-
-  async #readLine(what: string): Promise<string> {
-    this.#lines += 1
-    if (this.#lines > MAX_LINES) throw this.failure('upstream-protocol', `sent more than ${MAX_LINES} lines`)
-    const line = await this.#wire.readLine()
-    if (line === null) throw this.failure('upstream-unreachable', `closed the connection instead of ${what}`)
-    return line
   }
 
   /** Writes a command and returns its tag, which nobody can know before. */
   #command(text: string): string {
     const tag = `S${randomBytes(6).toString('hex')}`
-    this.#more(`${tag} ${text}`)
+    this.writeLine(`${tag} ${text}`)
     return tag
   }
-
-  /**
-   * Writes one line of ours (latin1).
-   *
-   * threats D4: whatever has arrived by now is no answer to what is written only now.
-   */
-  #more(line: string): void {
-    this.#rounds += 1
-    if (this.#rounds > MAX_ROUNDS) throw this.failure('upstream-protocol', `took more than ${MAX_ROUNDS} rounds`)
-    if (this.#wire.buffered > 0) throw this.failure('upstream-protocol', 'answered before it was asked')
-    this.#wire.write(Buffer.from(`${line}\r\n`, 'latin1'))
-  }
-
-  /** threats C3: what can't be encoded is never sent; the upstream could not accept it either. */
-  #sendable(message: Sasl<string>): string {
-    if (message.ok) return message.value
-    throw this.failure('upstream-refused', `can't be sent the credential: it is ${message.why}`)
-  }
-
-  /** An upstream's line for a message: cut, and without our secrets. */
-  #quote(line: string): string {
-    const text = this.#redact(line)
-    return JSON.stringify(text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}…` : text)
-  }
-}
-
-/** A text without the secret in it, in any form that we send it in. */
-function withoutSecret(text: string, identity: UpstreamIdentity): string {
-  const secret = identity.kind === 'password' ? identity.secret.reveal() : identity.accessToken.reveal()
-  const forms = [secret, Buffer.from(secret, 'utf8').toString('latin1'), escaped(secret)]
-  if (identity.kind === 'password') {
-    const plain = encodePlain(identity)
-    if (plain.ok) forms.unshift(plain.value)
-  }
-  return forms.filter((form) => form !== '').reduce((rest, form) => rest.replaceAll(form, '[secret]'), text)
 }
 
 function capabilitiesIn(code: ResponseCode | null): readonly string[] | null {
   return code?.name === 'CAPABILITY' ? capabilityNames(code.rest) : null
-}
-
-function withPending(first: Buffer, leg: Leg): Leg {
-  if (first.length === 0) return leg
-  const pending = Buffer.concat([first, leg.pending])
-  return { socket: leg.socket, pending, take: (sink) => leg.take(sink) }
-}
-
-/** threats C3: no emitter sends these, whatever the encoding would make of them. */
-function isSendable(text: string): boolean {
-  return text !== '' && !/[\0\x01\r\n]/.test(text)
 }
 
 /** TEXT-CHAR (RFC 9051 §9): what may stand in a quoted string before anybody has agreed on UTF-8. */
