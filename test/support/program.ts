@@ -47,6 +47,8 @@ function exitOnSignals(): void {
     ['SIGTERM', 143],
     ['SIGINT', 130],
     ['SIGHUP', 129],
+    // What a test that has run out of time sends to itself.
+    ['SIGALRM', 142],
   ] as const) {
     if (process.listenerCount(signal) === 0) process.once(signal, () => process.exit(status))
   }
