@@ -128,7 +128,11 @@ export class Child {
     const ask = asking(process, this.name)
     const since = performance.now()
     this.#life = { is: 'running', process, ask, since }
-    process.on('error', (error) => log.event('error', 'warning', `${this.name}: ${error.message}`))
+    process.on('error', (error) => {
+      log.event('error', 'warning', `${this.name}: ${error.message}`)
+      // Out of processes or memory: there was none, so none will exit.
+      if (process.pid === undefined) this.#died(process, since, error.message)
+    })
     process.once('exit', (code, signal) => this.#died(process, since, signal ?? `exit code ${code}`))
     await ask('start', init(), this.#tuning.startMs)
     if (this.#life.is !== 'running' || this.#life.process !== process) return
@@ -155,6 +159,11 @@ export class Child {
       duration_ms: Math.round(livedMs),
       detail: `${how}${wasReady ? '' : ', before it was ready'}; it is started again in ${waitMs} ms`,
     })
+    this.#spawnIn(waitMs)
+  }
+
+  #spawnIn(waitMs: number): void {
+    const { log } = this.#options
     const timer = setTimeout(() => {
       this.#spawn().catch((error: unknown) => {
         // Its death, if it died, is reported above.
@@ -163,6 +172,8 @@ export class Child {
           detail: error instanceof Error ? error.message : String(error),
         })
         if (this.#life.is === 'running') this.#life.process.kill('SIGKILL')
+        // It was not even tried: some errors of the system are thrown.
+        else if (this.#life.is === 'down' && this.#life.timer === timer) this.#spawnIn(this.#tuning.maxRestartMs)
       })
     }, waitMs)
     this.#life = { is: 'down', timer }

@@ -57,6 +57,33 @@ t.test('the first start must succeed: its own code and words come back', async (
   t.equal(dying.starts(), 1, 'and is not tried again')
 })
 
+t.test('I-8: a system that has no process left is asked again', async (t) => {
+  const launch = {
+    execPath: process.execPath,
+    execArgv: [] as string[],
+    modulePath: join(import.meta.dirname, 'child-script.ts'),
+    args: [],
+    env: {} as Record<string, string>,
+  }
+  const log = captureLog()
+  const init = () => ({ version: 'well' }) as KeeperInit
+  const made = new Child({ name: 'test', launch, init, log: log.log, tuning: { restartMs: 1, maxRestartMs: 20 } })
+  t.teardown(() => made.kill())
+  await made.start()
+  // One that the system tells of later, and one that is thrown: what EAGAIN and ENOMEM do.
+  for (const broken of [{ execPath: join(import.meta.dirname, 'no-such-program') }, { execPath: '\0' }]) {
+    const before = made.pid
+    const fails = log.of('warning').length
+    Object.assign(launch, broken)
+    process.kill(before ?? 0, 'SIGKILL')
+    while (log.of('warning').length < fails + 2) await new Promise((resolve) => setTimeout(resolve, 5))
+    t.notOk(made.isReady)
+    launch.execPath = process.execPath
+    while (!made.isReady) await new Promise((resolve) => setTimeout(resolve, 5))
+    t.not(made.pid, before)
+  }
+})
+
 t.test('a child that dies comes back; one that dies again and again less and less often', async (t) => {
   const { child: made, log } = child(t, ['well', 'die', 'refuse', 'die', 'well'], { restartMs: 20 })
   await made.start()
