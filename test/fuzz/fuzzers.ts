@@ -11,7 +11,6 @@ import type { Test } from 'tap'
 import { LoginFailure } from '../../src/contract/failure.ts'
 import {
   agentOf,
-  isForeign,
   literalMarker,
   parseAuthenticate,
   parseCommandLine,
@@ -19,6 +18,7 @@ import {
   parseLogin,
 } from '../../src/edge/imap/parse.ts'
 import { capabilityNames, parseResponse } from '../../src/edge/imap/responses.ts'
+import { isForeign } from '../../src/edge/login/dialogue.ts'
 import {
   decodeBase64,
   decodeInitialResponse,

@@ -8,19 +8,25 @@
 
 import type { LoginAttempt, Peer } from '../../contract/admission.ts'
 import type { LoginFailure } from '../../contract/failure.ts'
-import type { NameRules } from '../../contract/names.ts'
-import type { Log } from '../../log.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { DialogueOptions } from '../login/dialogue.ts'
+import {
+  isForeign,
+  LAST_WORDS,
+  noteTlsRequired,
+  Patience,
+  SASL_ERRORS,
+  TOO_MANY_ERRORS,
+  TOO_MANY_REFUSALS,
+} from '../login/dialogue.ts'
 import { converse, passwordCredential } from '../login/exchange.ts'
 import type { LoginDialogue, UpstreamSession } from '../login/protocol.ts'
-import type { PasswordLogin, SaslRefusal } from '../login/sasl.ts'
+import type { PasswordLogin } from '../login/sasl.ts'
 import { decodeName, decodePassword, MAX_SASL_CHARS } from '../login/sasl.ts'
-import type { Leg, ServerTls, Wire } from '../net/wire.ts'
+import type { Leg, Wire } from '../net/wire.ts'
 import { WireError } from '../net/wire.ts'
 import type { LiteralMarker, Pieces } from './parse.ts'
 import {
   agentOf,
-  isForeign,
   literalMarker,
   MAX_LINE_CHARS,
   MAX_LITERAL_BYTES,
@@ -32,26 +38,6 @@ import {
 } from './parse.ts'
 import { capabilitiesAfterLogin, capabilitiesBeforeLogin, refusal } from './replies.ts'
 
-export interface ImapDialogueOptions {
-  readonly nameRules: NameRules
-  /** Where users manage their app passwords, for refusals that help; null: no portal. */
-  readonly portalUrl: string | null
-  /** What STARTTLS needs; null: it is not offered. */
-  readonly startTls: ServerTls | null
-  /** Refuse logins on a connection without TLS (RFC 8314 §4.1). */
-  readonly needsTls: boolean
-  /** Refused logins that end a connection. Default 5. */
-  readonly maxRefusals?: number
-  /** Commands that are unknown or make no sense that end a connection. Default 3. */
-  readonly maxErrors?: number
-  /** The listener's name, for the log. */
-  readonly listener: string
-  readonly log: Log
-  readonly metrics: Metrics
-}
-
-const DEFAULT_MAX_REFUSALS = 5
-const DEFAULT_MAX_ERRORS = 3
 /** AUTHENTICATE with an initial response: that and its command. */
 const MAX_FIRST_LINE_CHARS = MAX_SASL_CHARS + 256
 
@@ -96,7 +82,7 @@ const LATER_COMMANDS: ReadonlySet<string> = new Set(
 )
 
 /** Greets the client and hands over the rest of the talk. */
-export function greetClient(wire: Wire, peer: Peer, options: ImapDialogueOptions): LoginDialogue {
+export function greetClient(wire: Wire, peer: Peer, options: DialogueOptions): LoginDialogue {
   const dialogue = new ImapDialogue(wire, peer, options)
   dialogue.greet()
   return dialogue
@@ -104,19 +90,19 @@ export function greetClient(wire: Wire, peer: Peer, options: ImapDialogueOptions
 
 class ImapDialogue implements LoginDialogue {
   readonly #wire: Wire
-  readonly #options: ImapDialogueOptions
+  readonly #options: DialogueOptions
+  readonly #patience: Patience
   #peer: Peer
   #agent: string | null = null
-  #refusals = 0
-  #errors = 0
   /** The tag of the login that waits for its verdict. */
   #loginTag = ''
   #isOver = false
 
-  constructor(wire: Wire, peer: Peer, options: ImapDialogueOptions) {
+  constructor(wire: Wire, peer: Peer, options: DialogueOptions) {
     this.#wire = wire
     this.#peer = peer
     this.#options = options
+    this.#patience = new Patience(options)
   }
 
   greet(): void {
@@ -136,12 +122,11 @@ class ImapDialogue implements LoginDialogue {
   }
 
   async reject(why: LoginFailure): Promise<void> {
-    this.#refusals += 1
     this.#send(`${this.#loginTag} ${refusal(why.reason, this.#options.portalUrl)}`)
     this.#loginTag = '' // a part of the line with the password, which it would keep in memory (invariant 13)
-    if (this.#refusals >= (this.#options.maxRefusals ?? DEFAULT_MAX_REFUSALS)) {
+    if (this.#patience.endsWithRefusal()) {
       this.#isOver = true
-      this.#bye('Too many refused logins.')
+      this.#bye(TOO_MANY_REFUSALS)
     }
   }
 
@@ -193,7 +178,7 @@ class ImapDialogue implements LoginDialogue {
     if (rule.when === 'clear' && this.#peer.tls) return () => this.#bad(tag, 'TLS is active already.')
     if (rule.isLogin && this.#options.needsTls && !this.#peer.tls) {
       return () => {
-        this.#countPrivacyRefusal(name)
+        noteTlsRequired(this.#options, 'imap', this.#peer, name, this.#agent)
         return this.#answer(`${tag} ${refusal('tls-required', this.#options.portalUrl)}`)
       }
     }
@@ -316,29 +301,10 @@ class ImapDialogue implements LoginDialogue {
     }).join(' ')
   }
 
-  /** threats A2: the secret was neither read nor checked, so this never reaches the gate and is noted here. */
-  #countPrivacyRefusal(mechanism: string): void {
-    const { log, metrics, listener } = this.#options
-    const reason = 'tls-required'
-    metrics.logins.inc({ protocol: 'imap', result: 'refused', reason })
-    log.event('info', 'login_refused', 'login without TLS refused', {
-      protocol: 'imap',
-      listener,
-      remote_ip: this.#peer.ip,
-      remote_port: this.#peer.port,
-      local_port: this.#peer.localPort,
-      mechanism,
-      agent: this.#agent,
-      result: 'refused',
-      reason,
-    })
-  }
-
-  /** An error of the client's: counts towards the end of the connection, and is no guess (threats A12). */
+  /** An error of the client's: counts towards the end of the connection. */
   #bad(tag: string | null, text: string): Step {
-    this.#errors += 1
     this.#send(`${tag ?? '*'} BAD ${text}`)
-    return this.#errors < (this.#options.maxErrors ?? DEFAULT_MAX_ERRORS) ? 'next' : this.#bye('Too many errors.')
+    return this.#patience.endsWithError() ? this.#bye(TOO_MANY_ERRORS) : 'next'
   }
 
   /** threats A7: NUL is in no text, and some servers stop reading a name at it. */
@@ -364,24 +330,3 @@ class ImapDialogue implements LoginDialogue {
 
 /** Only blanks may stand behind a command without arguments. */
 const isBare = (pieces: Pieces): boolean => String(pieces[0]).trim() === '' && pieces.length === 1
-
-const SASL_ERRORS: Readonly<Record<SaslRefusal | 'cancelled' | 'unsupported', string>> = {
-  cancelled: 'Cancelled.',
-  unsupported: 'This mechanism is not supported.',
-  'too-long': 'This is too long.',
-  base64: 'This is not base64.',
-  fields: 'This is not what the mechanism asks for.',
-  empty: 'User name and password may not be empty.',
-  control: 'Line ends and NUL are not allowed.',
-  'utf-8': 'The user name is not UTF-8.',
-}
-
-/** What a client hears whose connection breaks a limit; null: there is nobody to hear it, or no way to say it. */
-const LAST_WORDS: Readonly<Record<WireError['code'], string | null>> = {
-  ERR_WIRE_LINE_TOO_LONG: 'Line too long.',
-  ERR_WIRE_BUDGET: 'Too much was sent before a login.',
-  ERR_WIRE_DEADLINE: 'No login in time.',
-  ERR_WIRE_RESET: null,
-  ERR_WIRE_INJECTED: null,
-  ERR_WIRE_TLS: null,
-}

@@ -66,28 +66,6 @@ export function parseCommandLine(line: string): CommandLine {
 }
 
 /**
- * Whether a line opens a conversation in another language: an HTTP request or one of its headers (threats A10). `GET` would
- * be a lawful tag; no client uses it.
- */
-export function isForeign(line: string): boolean {
-  const word = line.slice(0, 10).toUpperCase()
-  return FOREIGN.some((start) => word.startsWith(start))
-}
-const FOREIGN = [
-  'GET ',
-  'POST ',
-  'PUT ',
-  'HEAD ',
-  'DELETE ',
-  'OPTIONS ',
-  'CONNECT ',
-  'PATCH ',
-  'TRACE ',
-  'HOST:',
-  'PRI * ',
-]
-
-/**
  * The literal that a line announces, null when it announces none.
  *
  * Only plain decimal digits make a marker: `{}`, `{-1}`, `{+5}`, `{4G}` and `{ 5}` are none, and so are not allowed where

@@ -1,11 +1,11 @@
 /**
- * Our words to an IMAP client: one for each reason of a failed login, and what we say we can do before it.
+ * Our words to an IMAP client: a code (RFC 5530) for each reason of a failed login, and what we say we can do before it.
  *
- * Pure tables. The code (RFC 5530) belongs to the reason; the text to a language, of which there is one so far. The text
- * never says more than the reason does, and a fault of ours never reads as a wrong password (invariant 11).
+ * Pure tables. The sentences behind the codes are in `login/words.ts`.
  */
 
 import type { LoginFailureReason } from '../../contract/failure.ts'
+import { failureText } from '../login/words.ts'
 
 /** NO [code] for each reason. ALERT is shown to people by most programs (RFC 9051 §7.1). */
 const CODES: Readonly<Record<LoginFailureReason, string>> = {
@@ -26,53 +26,13 @@ const CODES: Readonly<Record<LoginFailureReason, string>> = {
   busy: 'UNAVAILABLE',
 }
 
-/** Everything a person may read. `{portal}` is where the portal's address goes; without a portal the sentence is left out. */
-interface Words {
-  readonly failures: Readonly<Record<LoginFailureReason, string>>
-  readonly seePortal: string
-}
-
-const UNAVAILABLE = 'The mail service is temporarily unavailable, please try again later.'
-const EN: Words = {
-  failures: {
-    'bad-credentials': 'Authentication failed.',
-    'app-password-deleted': 'This app password has been deleted.',
-    'app-password-expired': 'This app password has expired.',
-    'not-on-this-protocol': 'This app password may not be used for IMAP.',
-    'use-app-password': 'Please use an app password instead of your account password.',
-    'tls-required': 'Please switch on SSL/TLS or STARTTLS in your mail program.',
-    throttled: 'Too many failed logins, please wait a while.',
-    'too-many-sessions': 'Too many open connections.',
-    'store-unavailable': UNAVAILABLE,
-    'keeper-unavailable': UNAVAILABLE,
-    'upstream-unreachable': UNAVAILABLE,
-    'upstream-protocol': UNAVAILABLE,
-    'upstream-refused': UNAVAILABLE,
-    'token-unavailable': UNAVAILABLE,
-    busy: UNAVAILABLE,
-  },
-  seePortal: ' See {portal}',
-}
-
-/** The reasons that the user can do something about in the portal: whoever gets one of these holds the user's own secret. */
-const HELPED_BY_PORTAL: ReadonlySet<LoginFailureReason> = new Set([
-  'app-password-deleted',
-  'app-password-expired',
-  'not-on-this-protocol',
-  'use-app-password',
-])
-
 /**
  * What follows the tag when a login is refused: `NO [CODE] text`.
  *
  * @param portalUrl where users manage their app passwords, null when there is no portal
  */
 export function refusal(reason: LoginFailureReason, portalUrl: string | null): string {
-  const link =
-    portalUrl !== null && isSafeUrl(portalUrl) && HELPED_BY_PORTAL.has(reason)
-      ? EN.seePortal.replace('{portal}', () => portalUrl)
-      : ''
-  return `NO [${CODES[reason]}] ${EN.failures[reason]}${link}`
+  return `NO [${CODES[reason]}] ${failureText(reason, 'IMAP', portalUrl)}`
 }
 
 /** How a connection stands when it says what it can do. */
@@ -107,13 +67,4 @@ export function capabilitiesAfterLogin(upstream: readonly string[]): readonly st
     const name = capability.toUpperCase()
     return name !== 'STARTTLS' && name !== 'LOGINDISABLED' && name !== 'SASL-IR' && !name.startsWith('AUTH=')
   })
-}
-
-/** Printable ASCII without blanks: nothing else may stand in a line of ours. */
-function isSafeUrl(url: string): boolean {
-  for (let i = 0; i < url.length; i++) {
-    const code = url.charCodeAt(i)
-    if (code <= 0x20 || code >= 0x7f) return false
-  }
-  return true
 }

@@ -261,7 +261,7 @@ t.test('ID before login (RFC 2971, clients.md 6)', async (t) => {
 })
 
 t.test('C1–C4: names that can’t be anybody’s, and acting for others, look like a wrong password', async (t) => {
-  await using house = await openHouse(t, { imap: { maxRefusals: 100 } })
+  await using house = await openHouse(t, { dialogue: { maxRefusals: 100 } })
   const client = await house.connect()
   await client.line()
   const logins = [
@@ -441,7 +441,7 @@ t.test('five refused logins end the connection', async (t) => {
 
 t.test('each failure in its words, with the portal where it helps', async (t) => {
   await using house = await openHouse(t, {
-    imap: { portalUrl: 'https://mail.example.org/app-passwords', maxRefusals: 100 },
+    dialogue: { portalUrl: 'https://mail.example.org/app-passwords', maxRefusals: 100 },
   })
   const client = await house.connect()
   await client.line()

@@ -1,7 +1,6 @@
 import t from 'tap'
 import type { Pieces } from '../../../src/edge/imap/parse.ts'
 import {
-  isForeign,
   literalMarker,
   parseAuthenticate,
   parseCommandLine,
@@ -9,6 +8,7 @@ import {
   parseLogin,
 } from '../../../src/edge/imap/parse.ts'
 import { parseResponse } from '../../../src/edge/imap/responses.ts'
+import { isForeign } from '../../../src/edge/login/dialogue.ts'
 
 t.test('command lines: tag, name, rest (A14)', async (t) => {
   for (const [line, want, why] of [

@@ -31,7 +31,7 @@ async function play(t: Test, lines: readonly string[]): Promise<void> {
   const gate = lines.find((line) => line.startsWith('@gate '))?.slice('@gate '.length)
   await using house = await openHouse(t, {
     ...(needsTls && { tls: 'starttls', contexts }),
-    imap: { portalUrl: 'https://mail.example.org/app-passwords' },
+    dialogue: { portalUrl: 'https://mail.example.org/app-passwords' },
   })
   house.gate.decide = ({ credential }, secret) => {
     if (gate) throw new LoginFailure(gate as LoginFailureReason, 'as the transcript says')

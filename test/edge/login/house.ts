@@ -17,8 +17,8 @@ import type {
 } from '../../../src/contract/admission.ts'
 import { LoginFailure } from '../../../src/contract/failure.ts'
 import type { NameRules } from '../../../src/contract/names.ts'
-import type { ImapOptions } from '../../../src/edge/imap/index.ts'
 import { createImap } from '../../../src/edge/imap/index.ts'
+import type { DialogueOptions } from '../../../src/edge/login/dialogue.ts'
 import type { Protocol } from '../../../src/edge/login/protocol.ts'
 import type { ServeDeps } from '../../../src/edge/login/serve.ts'
 import { serveClient } from '../../../src/edge/login/serve.ts'
@@ -140,7 +140,8 @@ export interface House extends AsyncDisposable {
 }
 
 export interface HouseOptions {
-  readonly imap?: Partial<ImapOptions>
+  /** What the listener tells its protocol. */
+  readonly dialogue?: Partial<DialogueOptions>
   readonly upstream?: Script
   readonly target?: Partial<UpstreamTarget>
   /** Default 'none'. */
@@ -149,7 +150,8 @@ export interface HouseOptions {
   readonly loginMs?: number
   readonly dialMs?: number
   readonly idleMs?: number
-  readonly protocol?: (options: ImapOptions) => Protocol
+  /** Default IMAP. */
+  readonly protocol?: (options: DialogueOptions) => Protocol
   readonly deps?: Partial<ServeDeps>
   readonly expectBugs?: number
   /** What clients type may be any word, so it proves nothing to find it in the log. */
@@ -174,7 +176,7 @@ export async function openHouse(t: Test, options: HouseOptions = {}): Promise<Ho
     ...options.target,
   })
   const sessions = createSessions()
-  const imapOptions: ImapOptions = {
+  const dialogueOptions: DialogueOptions = {
     nameRules: RULES,
     portalUrl: null,
     startTls: options.tls === 'starttls' && options.contexts ? { side: 'server', contexts: options.contexts } : null,
@@ -182,9 +184,9 @@ export async function openHouse(t: Test, options: HouseOptions = {}): Promise<Ho
     listener: 'test',
     log: logs.log,
     metrics,
-    ...options.imap,
+    ...options.dialogue,
   }
-  const protocol = (options.protocol ?? createImap)(imapOptions)
+  const protocol = (options.protocol ?? createImap)(dialogueOptions)
   const deps: ServeDeps = {
     gate,
     sessions,
@@ -199,7 +201,7 @@ export async function openHouse(t: Test, options: HouseOptions = {}): Promise<Ho
   let arrived = Promise.withResolvers<void>()
   const listener = createListener({
     name: 'test',
-    protocol: 'imap',
+    protocol: protocol.name,
     bind: '127.0.0.1',
     port: 0,
     reusePort: false,
