@@ -14,6 +14,7 @@ import type { Endpoint, Peer, UpstreamTarget } from '../../contract/admission.ts
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createBreakers } from './breaker.ts'
+import { createDeadlines } from './deadlines.ts'
 import { formatProxyHeader } from './proxy-header.ts'
 import { Resumption } from './resumption.ts'
 import { SocketReader } from './source.ts'
@@ -77,6 +78,7 @@ const KEEP_ALIVE_MS = 60_000
 
 export function createDialer(options: DialerOptions = {}): Dialer {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS
+  const deadlines = createDeadlines(deadlineMs)
   const breakers = createBreakers(options.breakerFailures ?? 3, options.breakerOpenMs ?? 10_000, options.now)
   const trusts = new Map<string | null, Trust>()
 
@@ -105,7 +107,7 @@ export function createDialer(options: DialerOptions = {}): Dialer {
   }
 
   async function dial(target: UpstreamTarget, client: Peer, signal: AbortSignal): Promise<Wire> {
-    const deadline = AbortSignal.timeout(deadlineMs)
+    const deadline = deadlines.next()
     const endsAt = performance.now() + deadlineMs
     const hosts = breakers.order(target.hosts)
     let last: DialError | null = null

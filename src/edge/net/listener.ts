@@ -10,6 +10,7 @@ import { BlockList, createServer, isIPv6 } from 'node:net'
 import type { Peer, ProtocolName, TlsMode } from '../../contract/admission.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import { createDeadlines } from './deadlines.ts'
 import type { ProxiedAddresses } from './proxy-header.ts'
 import { parseProxyHeader, unmapped } from './proxy-header.ts'
 import { SocketReader } from './source.ts'
@@ -71,8 +72,6 @@ const KEEP_ALIVE_MS = 60_000
 const BACKLOG = 1024
 /** A full house is a line in the log, not a flood of them. */
 const WARN_EVERY_MS = 60_000
-/** Deadlines are kept in slots of this length, each with one timer. */
-const SLOT_MS = 250
 
 export function createListener(options: ListenerOptions): Listener {
   const { limits, log, metrics, protocol } = options
@@ -321,39 +320,4 @@ function blockListOf(networks: readonly string[]): BlockList | null {
     list.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family)
   }
   return list
-}
-
-/**
- * Login deadlines. Connections accepted within the same quarter of a second share one signal and one timer, so a flood of
- * connections costs no timer each; they get up to that much more time, never less.
- */
-function createDeadlines(ms: number) {
-  const slots = new Set<{ controller: AbortController; timer: NodeJS.Timeout }>()
-  let current: { signal: AbortSignal; until: number } | null = null
-  return {
-    next(): AbortSignal {
-      const now = performance.now()
-      if (current && now < current.until && !current.signal.aborted) return current.signal
-      const controller = new AbortController()
-      const slot = {
-        controller,
-        timer: setTimeout(() => {
-          slots.delete(slot)
-          controller.abort()
-        }, ms + SLOT_MS),
-      }
-      slot.timer.unref()
-      slots.add(slot)
-      current = { signal: controller.signal, until: now + SLOT_MS }
-      return controller.signal
-    },
-    expireAll(): void {
-      for (const slot of slots) {
-        clearTimeout(slot.timer)
-        slot.controller.abort()
-      }
-      slots.clear()
-      current = null
-    },
-  }
 }

@@ -1,0 +1,31 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { createDeadlines } from '../../../src/edge/net/deadlines.ts'
+
+t.test('A11: a deadline is never early, and not much later than asked for', async (t) => {
+  const deadlines = createDeadlines(80)
+  const startedAt = performance.now()
+  await once(deadlines.next(), 'abort')
+  const elapsedMs = performance.now() - startedAt
+  t.ok(elapsedMs >= 80, `not early: ${elapsedMs}`)
+})
+
+t.test('what begins together shares a signal; what begins later has another', async (t) => {
+  const deadlines = createDeadlines(40)
+  const first = deadlines.next()
+  t.equal(deadlines.next(), first)
+  await once(first, 'abort')
+  const second = deadlines.next()
+  t.not(second, first)
+  t.notOk(second.aborted)
+  deadlines.expireAll()
+})
+
+t.test('expireAll ends what runs and nothing that comes after', async (t) => {
+  const deadlines = createDeadlines(60_000)
+  const before = deadlines.next()
+  deadlines.expireAll()
+  t.ok(before.aborted)
+  t.notOk(deadlines.next().aborted)
+  deadlines.expireAll()
+})
