@@ -4,10 +4,14 @@
  * A reader listens to its socket from the first moment to the last, so there is no gap in which an error would be nobody's.
  * Wire and splice take turns as its sink. Sockets that we dial are read through Node's `onread`, which costs about 40 % less
  * CPU per byte than 'data' events: quiet ones read into one scratch buffer for the whole process and copy, busy ones read into
- * buffers from a pool, which are in use until the write that they were given to calls back.
+ * buffers from a pool.
  */
 
 import type { OnReadOpts, Socket } from 'node:net'
+import type { Pooled } from './pool.ts'
+import { borrow, lendCopy, POOLED_BYTES } from './pool.ts'
+
+export { lentBuffers } from './pool.ts'
 
 /** Where bytes go. Called in order; nothing more comes after `closed`. */
 export interface Sink {
@@ -21,58 +25,14 @@ export interface Sink {
 
 /** As much as one read may bring; larger scratch buffers bring nothing (a plain socket hands over 64 KiB at once). */
 const SCRATCH_BYTES = 64 * 1024
-const POOLED_BYTES = 256 * 1024
-/** A read of this size says that there is more to come. TLS never brings more than 16 KiB at once (RFC 8446 §5.1). */
-const BULK_BYTES = 16 * 1024
+/** A full record (RFC 8446 §5.1), which is all that TLS brings at once. */
+const RECORD_BYTES = 16 * 1024
 /** A rest smaller than this is not worth another read. */
 const MIN_ROOM_BYTES = 16 * 1024
-/** Buffers lent out at once in one process: 32 MiB. Beyond that busy sockets copy like quiet ones. */
-const MAX_LENT = 128
-/** Free buffers kept for the next download. */
-const MAX_FREE = 16
+/** Copies smaller than this get memory of their own: they are cheap, and a part keeps its whole buffer in use. */
+const MIN_PART_BYTES = 4 * 1024
 
 const SCRATCH = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
-
-/** A pooled buffer, filled from the front; back in the pool when nobody uses any part of it. */
-class Lent {
-  readonly bytes: Buffer
-  used = 0
-  /** The reader that fills it, and every part that has been handed out. */
-  #users = 1
-
-  constructor(bytes: Buffer) {
-    this.bytes = bytes
-  }
-
-  lend(): () => void {
-    this.#users += 1
-    return () => this.release()
-  }
-
-  release(): void {
-    this.#users -= 1
-    if (this.#users === 0) giveBack(this.bytes)
-  }
-}
-
-const free: Buffer[] = []
-let lent = 0
-
-function borrow(): Lent | null {
-  if (lent >= MAX_LENT) return null
-  lent += 1
-  return new Lent(free.pop() ?? Buffer.allocUnsafeSlow(POOLED_BYTES))
-}
-
-function giveBack(bytes: Buffer): void {
-  lent -= 1
-  if (free.length < MAX_FREE) free.push(bytes)
-}
-
-/** How many pooled buffers are in use; for tests and for whoever looks for a leak. */
-export function lentBuffers(): number {
-  return lent
-}
 
 /** How the listeners, which are the same functions for all sockets, find the reader: an idle session has no closure of its own here. */
 const READER = Symbol('reader')
@@ -82,7 +42,7 @@ export class SocketReader {
   #sink: Sink | null = null
   /** What came while there was no sink. A paused socket may bring a few reads more: TLS records that were in the same packet. */
   #kept: Buffer[] | null = null
-  #pool: Lent | null = null
+  #pool: Pooled | null = null
   #isBusy = false
   #ended = false
   #closed = false
@@ -178,16 +138,23 @@ export class SocketReader {
   }
 
   #read(count: number, buffer: Buffer): boolean {
-    this.#isBusy = count >= BULK_BYTES
+    // A read that was cut off by its room, or by the size of a record, says that there is more to come. The last one of a
+    // download is neither, so a session that is idle after it holds no buffer of the pool.
+    this.#isBusy = count === buffer.length || count === RECORD_BYTES
     const pool = this.#pool
-    if (pool === null || buffer === SCRATCH) {
-      this.received(Buffer.from(buffer.subarray(0, count)), null)
-    } else {
+    if (pool === null || buffer === SCRATCH) this.#copy(buffer.subarray(0, count))
+    else {
       const part = pool.bytes.subarray(pool.used, pool.used + count)
-      pool.used += count
-      this.received(part, pool.lend())
+      this.received(part, pool.lend(count))
     }
     return true
+  }
+
+  /** Nothing of the scratch buffer may be left with anybody: the next read of any quiet socket goes there. */
+  #copy(bytes: Buffer): void {
+    const copy = bytes.length < MIN_PART_BYTES ? null : lendCopy(bytes)
+    if (copy) this.received(copy.bytes, copy.release)
+    else this.received(Buffer.from(bytes), null)
   }
 }
 

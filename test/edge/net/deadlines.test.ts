@@ -2,6 +2,10 @@ import { once } from 'node:events'
 import t from 'tap'
 import { createDeadlines } from '../../../src/edge/net/deadlines.ts'
 
+// Deadlines keep no process alive, and here there is nothing else that would.
+const awake = setInterval(() => undefined, 1000)
+t.teardown(() => clearInterval(awake))
+
 t.test('A11: a deadline is never early, and not much later than asked for', async (t) => {
   const deadlines = createDeadlines(80)
   const startedAt = performance.now()
