@@ -109,6 +109,29 @@ t.test('both sides ask and tell, in order, and answers find their questions', as
   t.strictSame(house.edge.notices, [['end', 'x']], 'a notice goes before the request that was sent behind it')
 })
 
+t.test('what may wait is told by itself, in order with all else, and before the end', async (t) => {
+  const keeper = side()
+  const house = await pair(t, { keeper })
+  const peer = await house.connectAs()
+  await house.accepted
+  const names = () => keeper.notices.map(([name]) => name)
+  const until = async (count: number) => {
+    while (keeper.notices.length < count) await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  peer.notifySoon('one', null)
+  await until(1)
+  peer.notifySoon('two', null)
+  peer.notify('three', null)
+  peer.notifySoon('four', null)
+  await peer.request('after', null, 1000)
+  t.strictSame(names(), ['one', 'two', 'three', 'four'])
+  peer.notifySoon('last', null)
+  peer.close()
+  await until(5)
+  t.equal(names()[4], 'last')
+  peer.notifySoon('after the end', null)
+})
+
 t.test('a no is a code, a message and data; a bug is a word', async (t) => {
   const keeper = side(async (method) => {
     if (method === 'no') throw new IpcFailure('not-found', 'no such user', { user: 'ann' })

@@ -211,7 +211,7 @@ export function connectGate(options: GateConnectionOptions): GateConnection {
   }
 
   function tell(...notice: Notice): void {
-    if (state.at === 'up') state.link.peer.notify(notice[0], notice[1])
+    if (state.at === 'up') state.link.peer.notifySoon(notice[0], notice[1])
     else if (history !== null && state.at === 'down') {
       history.notices.push(notice)
       if (history.notices.length > MAX_HELD_NOTICES) history = null
