@@ -294,6 +294,26 @@ t.test('E1: a side that takes nothing is left, however busy the other direction 
   clearInterval(timer)
 })
 
+t.test('sessions that fell silent after a large read do not use up the buffers of those that are busy', async (t) => {
+  const pairs = []
+  const end = new AbortController()
+  for (let i = 0; i < 100; i++) {
+    const pair = await joined(t, { clientTls: false, upstreamTls: false }, { end: end.signal })
+    pair.client.resume()
+    pair.server.write(randomBytes(40_000))
+    pairs.push(pair)
+  }
+  while (!pairs.every(({ client }) => client.bytesRead === 40_000)) await sleep(5)
+  t.ok(lentBuffers() <= 4, `${lentBuffers()} of 128 are out`)
+  end.abort()
+  for (const { client, server } of pairs) {
+    client.end()
+    server.resume().end()
+  }
+  await Promise.all(pairs.map(({ ended }) => ended))
+  t.equal(lentBuffers(), 0)
+})
+
 t.test('the clock of the splices runs only while there is one, and keeps no process alive', async (t) => {
   const ticking = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
   const intervals: NodeJS.Timeout[] = []
