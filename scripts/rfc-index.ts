@@ -12,11 +12,15 @@ type Status = 'Yes' | 'Partial' | 'Reference'
 
 /** RFC → title, how far we follow it, what is left out or why it is only referred to. */
 const RFCS: Readonly<Record<number, readonly [title: string, status: Status, note: string]>> = {
+  1939: ['POP3', 'Partial', 'the AUTHORIZATION state, without APOP; afterwards every byte is the upstream’s'],
+  2449: ['POP3 CAPA and response codes', 'Yes', 'before login; afterwards the upstream’s'],
+  2595: ['STARTTLS for POP3', 'Yes', 'STLS, both directions'],
   2971: [
     'IMAP4 ID extension',
     'Yes',
     'before login towards clients; towards trusted upstreams with the client’s address',
   ],
+  3206: ['POP3 response codes AUTH and SYS', 'Yes', 'both directions'],
   4180: ['CSV files', 'Yes', '`user import`'],
   4291: ['IPv6 addressing', 'Reference', 'v4-mapped addresses are taken for what they are'],
   4422: ['SASL', 'Yes', 'PLAIN, LOGIN; no security layers, no challenge mechanisms'],
@@ -24,7 +28,7 @@ const RFCS: Readonly<Record<number, readonly [title: string, status: Status, not
   4648: ['Base64', 'Yes', 'canonical form only'],
   4954: ['SMTP AUTH', 'Partial', 'the line limit of SASL responses; submission is not there yet'],
   4959: ['IMAP SASL-IR', 'Yes', 'both directions'],
-  5034: ['POP3 AUTH', 'Reference', 'POP3 is not there yet'],
+  5034: ['POP3 AUTH', 'Yes', 'PLAIN and LOGIN from clients; towards upstreams without an initial response'],
   5077: ['TLS session tickets', 'Yes', 'one key set for all processes of a server'],
   5321: ['SMTP', 'Reference', 'address syntax and lengths'],
   5530: ['IMAP response codes', 'Yes', 'AUTHENTICATIONFAILED, UNAVAILABLE, PRIVACYREQUIRED, LIMIT, ALERT'],
@@ -36,6 +40,7 @@ const RFCS: Readonly<Record<number, readonly [title: string, status: Status, not
   6125: ['Service identity in TLS', 'Yes', 'wildcards stand for one label'],
   6409: ['Message submission', 'Reference', 'default ports'],
   6750: ['OAuth 2.0 bearer tokens', 'Partial', 'token syntax only'],
+  7301: ['TLS ALPN', 'Yes', 'a client that says it speaks another protocol is refused'],
   7628: ['SASL OAUTHBEARER', 'Partial', 'encoding and decoding; no method obtains tokens yet'],
   7888: ['IMAP LITERAL+ / LITERAL-', 'Yes', 'LITERAL- before login; afterwards the upstream’s'],
   8265: ['PRECIS user names', 'Partial', 'names are ASCII; what would have to be mapped is refused'],
