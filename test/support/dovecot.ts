@@ -16,7 +16,7 @@ import { createCa } from './certificates.ts'
 import type { DovecotPorts } from './dovecot-config.ts'
 import { dovecotConf, passwdFile } from './dovecot-config.ts'
 import { scriptedClient } from './peer.ts'
-import { freePort, waitForPort } from './ports.ts'
+import { accepts, freePort, waitForPort } from './ports.ts'
 import { ordinaryAccount, Program } from './program.ts'
 import { noteSecret, plainPassword } from './secrets.ts'
 import { program } from './services.ts'
@@ -186,6 +186,8 @@ export async function startDovecot(options: DovecotOptions = {}): Promise<Doveco
       // The whole group at once: by SIGTERM the master would wait half a minute for sessions that are still open.
       await server?.stop('SIGKILL')
       server = null
+      // The master is gone; the last of its processes may hold the listening sockets for a moment longer.
+      for (let tries = 0; tries < 200 && (await accepts(ports.imap)); tries++) await delay(10)
     },
     start,
     async setMasterPassword(password) {

@@ -38,19 +38,16 @@ const running = new Set<Program>()
 process.on('exit', () => {
   for (const program of running) program.signal('SIGKILL')
 })
-/**
- * The runner ends a test that takes too long by SIGTERM; without a listener 'exit' would not come. A program that handles
- * these signals itself (the demo) has its listeners in place before it starts anything.
- */
-function exitOnSignals(): void {
+// A signal ends a process without 'exit' unless somebody listens. Tests are ended by SIGTERM, by Ctrl-C, and by a SIGALRM of
+// their own when their time is up. The demo, which is no test, has listeners of its own.
+if (process.argv[1]?.endsWith('.test.ts')) {
   for (const [signal, status] of [
     ['SIGTERM', 143],
     ['SIGINT', 130],
     ['SIGHUP', 129],
-    // What a test that has run out of time sends to itself.
     ['SIGALRM', 142],
   ] as const) {
-    if (process.listenerCount(signal) === 0) process.once(signal, () => process.exit(status))
+    process.on(signal, () => process.exit(status))
   }
 }
 
@@ -76,7 +73,6 @@ export class Program implements AsyncDisposable {
   readonly #exit: Promise<number>
 
   constructor(file: string, args: readonly string[], options: ProgramOptions = {}) {
-    exitOnSignals()
     this.#group = options.group ?? false
     const env = options.env ?? process.env
     this.child = spawn(...unhooked(file, args, env), {

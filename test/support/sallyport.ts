@@ -169,7 +169,9 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
   }
 
   async function cli(args: readonly string[], input = ''): Promise<CliResult> {
-    const command = new Program(LAUNCHER, [...args, '--config', configFile], { env: cleanEnvironment(), input })
+    // Compiled code is kept between commands: it halves what each costs.
+    const env = { ...cleanEnvironment(), NODE_COMPILE_CACHE: join(directory, 'compile-cache') }
+    const command = new Program(LAUNCHER, [...args, '--config', configFile], { env, input })
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     command.child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk))
