@@ -11,6 +11,7 @@ import type { Protocol } from '../edge/login/protocol.ts'
 import { serveClient } from '../edge/login/serve.ts'
 import type { SessionRegistry } from '../edge/login/sessions.ts'
 import { createSessions } from '../edge/login/sessions.ts'
+import { connectionsThatFit } from '../edge/net/descriptors.ts'
 import { createDialer } from '../edge/net/dial.ts'
 import type { Listener } from '../edge/net/listener.ts'
 import { createListener } from '../edge/net/listener.ts'
@@ -57,6 +58,17 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
   const logins = watchLogins(options.gate(sessions, sessions))
   const dialer = createDialer({ log, metrics })
   const contexts = slice.tls.certificates.length === 0 ? null : new TlsContexts(tlsOptions(slice))
+  const fitting = connectionsThatFit()
+  if (fitting < slice.limits.connections) {
+    log.event(
+      'warn',
+      'warning',
+      'fewer file descriptors than connections: raise LimitNOFILE or lower limits.connections',
+      {
+        detail: `${fitting} connections fit, ${slice.limits.connections} are allowed`,
+      },
+    )
+  }
   const ports: Port[] = options.listeners.map((listener) => openPort(listener))
 
   interface Port {
@@ -76,7 +88,10 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
         // The edge's share is for all of its ports together.
         get connections() {
           const others = ports.filter((port) => port.listener.name !== name)
-          return slice.limits.connections - others.reduce((sum, port) => sum + port.listener.connections, 0)
+          return (
+            Math.min(slice.limits.connections, fitting) -
+            others.reduce((sum, port) => sum + port.listener.connections, 0)
+          )
         },
         get perAddress() {
           return slice.limits.perAddress
@@ -109,7 +124,10 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
     const shared = {
       nameRules: slice.names,
       portalUrl: slice.portalUrl,
-      startTls: tls === 'starttls' && contexts !== null ? ({ side: 'server', contexts } as const) : null,
+      startTls:
+        tls === 'starttls' && contexts !== null
+          ? ({ side: 'server', contexts, applicationProtocol: protocol } as const)
+          : null,
       needsTls: tls !== 'none',
       listener: name,
       log,
