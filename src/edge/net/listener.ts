@@ -28,6 +28,8 @@ export interface ListenerLimits {
   readonly handshakeMs?: number
   /** Default 5 s. */
   readonly proxyHeaderMs?: number
+  /** When `connections` are open, one that has not logged in for so long makes room for a new one. Default 5 s. */
+  readonly makeRoomAfterMs?: number
 }
 
 export interface ListenerOptions {
@@ -70,6 +72,8 @@ const PROXY_HEADER_MS = 5000
 const HANDSHAKE_MS = 15_000
 const KEEP_ALIVE_MS = 60_000
 const BACKLOG = 1024
+/** Time to log in undisturbed when the house is full: several times what a login takes. */
+const MAKE_ROOM_AFTER_MS = 5000
 /** A full house is a line in the log, not a flood of them. */
 const WARN_EVERY_MS = 60_000
 
@@ -78,6 +82,8 @@ export function createListener(options: ListenerOptions): Listener {
   const handshakeMs = limits.handshakeMs ?? HANDSHAKE_MS
   const proxied = blockListOf(options.proxyFrom)
   const sockets = new Set<Socket>()
+  /** Those that have not logged in, the oldest first, and when they came. */
+  const newcomers = new Map<Socket, number>()
   const perAddress = new Map<string, number>()
   const deadlines = createDeadlines(limits.loginMs)
   let port = options.port
@@ -117,25 +123,48 @@ export function createListener(options: ListenerOptions): Listener {
       turnAway(socket, 'gone')
       return
     }
-    if (sockets.size >= limits.connections) {
-      warnFull()
-      turnAway(socket, 'connections')
-      return
-    }
     const isProxied = proxied?.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4') ?? false
     const block = isProxied ? null : addressBlock(ip)
     if (block !== null && !claim(block)) {
       turnAway(socket, 'perAddress')
       return
     }
+    if (sockets.size >= limits.connections && !makeRoom()) {
+      if (block !== null) giveBack(block)
+      turnAway(socket, 'connections')
+      return
+    }
     sockets.add(socket)
-    metrics.connections.inc({ protocol, state: 'open' })
+    newcomers.set(socket, performance.now())
+    metrics.connections.inc({ protocol, state: 'login' })
     socket.on('close', () => {
       sockets.delete(socket)
-      metrics.connections.dec({ protocol, state: 'open' })
+      metrics.connections.dec({ protocol, state: newcomers.delete(socket) ? 'login' : 'session' })
       if (block !== null) giveBack(block)
     })
     void serve(socket, ip, isProxied)
+  }
+
+  /**
+   * The house is full: whoever sits there without logging in goes first, so a flood of silent connections keeps nobody out.
+   * Sessions never go for newcomers, and a login under way is left alone for some seconds (threats E2).
+   */
+  function makeRoom(): boolean {
+    warnFull()
+    const before = performance.now() - (limits.makeRoomAfterMs ?? MAKE_ROOM_AFTER_MS)
+    for (const [socket, since] of newcomers) {
+      if (socket.destroyed) continue
+      if (since > before) return false
+      turnAway(socket, 'connections')
+      return true
+    }
+    return false
+  }
+
+  function loggedIn(socket: Socket): void {
+    if (!newcomers.delete(socket)) return
+    metrics.connections.dec({ protocol, state: 'login' })
+    metrics.connections.inc({ protocol, state: 'session' })
   }
 
   /** Counts a connection for its address. false: it has as many as it may have. */
@@ -180,7 +209,7 @@ export function createListener(options: ListenerOptions): Listener {
           else socket.on('close', () => giveBack(block))
         }
       }
-      wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader })
+      wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader, onRelease: () => loggedIn(socket) })
       if (options.tls === 'implicit') {
         if (options.contexts === null) throw new Error(`listener ${options.name} has no certificate`)
         const tls = await wire.startTls({

@@ -57,6 +57,8 @@ export interface WireOptions {
   readonly reader?: SocketReader
   /** For a wire that we dialled: what the server's certificate must be for, should TLS be started on it. */
   readonly dialled?: ClientTls
+  /** Called by `release()`. */
+  readonly onRelease?: () => void
 }
 
 const MAX_LINE_BYTES = 8 * 1024
@@ -85,6 +87,7 @@ export class Wire implements Disposable {
   /** Made when somebody asks for it. */
   #closed: AbortController | null = null
   #isClosed = false
+  #onRelease: (() => void) | null
   #budgetBytes: number
   /** Received bytes stand in `#store` from `#start` to `#end`. */
   #store: Buffer = Buffer.alloc(0)
@@ -106,6 +109,7 @@ export class Wire implements Disposable {
   constructor(socket: Socket, options: WireOptions) {
     this.#socket = socket
     this.dialled = options.dialled ?? null
+    this.#onRelease = options.onRelease ?? null
     this.#budgetBytes = options.budgetBytes
     this.#deadline = options.deadline
     this.#maxLineBytes = options.maxLineBytes ?? MAX_LINE_BYTES
@@ -217,6 +221,8 @@ export class Wire implements Disposable {
     // Whoever served the dialogue may keep this object as long as the session; then it should be small.
     this.#sink = null
     this.#closed = null
+    this.#onRelease?.()
+    this.#onRelease = null
     const pending = Buffer.from(this.#store.subarray(this.#start, this.#end))
     this.#forget()
     return new ReleasedLeg(this.#socket, this.#reader, pending)
