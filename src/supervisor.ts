@@ -71,14 +71,9 @@ export async function runServer(options: ServerOptions): Promise<number> {
   using signals = createSignals()
   try {
     await Promise.race([server.start(), endOf(signals)])
-    for (;;) {
-      const signal = await signals.next()
-      if (signal === 'SIGHUP') await server.reload()
-      else {
-        await Promise.race([server.drain(signal), endOf(signals)])
-        return 0
-      }
-    }
+    const signal = await reloadUntilStopped(server, signals)
+    await Promise.race([server.drain(signal), endOf(signals)])
+    return 0
   } catch (error) {
     server.kill()
     if (error instanceof Ended) return error.exitCode
@@ -102,6 +97,31 @@ async function endOf(signals: ReturnType<typeof createSignals>): Promise<never> 
   for (;;) {
     const signal = await signals.next()
     if (signal !== 'SIGHUP') throw new Ended(signal)
+  }
+}
+
+/**
+ * Reloads at each SIGHUP, one after the other, until a signal says stop; what hangs in a reload must not keep the server from
+ * stopping. However many come during one, they are one more.
+ */
+async function reloadUntilStopped(server: Server, signals: ReturnType<typeof createSignals>): Promise<ServerSignal> {
+  const { promise: broken, reject } = Promise.withResolvers<never>()
+  broken.catch(() => {}) // of no interest any more when the server stops
+  let isReloading = false
+  let again = false
+  async function reload(): Promise<void> {
+    isReloading = true
+    do {
+      again = false
+      await server.reload()
+    } while (again)
+    isReloading = false
+  }
+  for (;;) {
+    const signal = await Promise.race([signals.next(), broken])
+    if (signal !== 'SIGHUP') return signal
+    if (isReloading) again = true
+    else reload().catch(reject)
   }
 }
 
@@ -167,6 +187,7 @@ class Server {
       })
       return
     }
+    if (this.#draining) return
     for (const warning of loaded.warnings) this.#log.event('warn', 'warning', problemText(warning))
     const before = this.#config
     const renewed = JSON.stringify(this.#certificates) !== JSON.stringify(certificates)

@@ -72,6 +72,27 @@ t.test('a second signal ends at once', async (t) => {
   await session.untilClosed(1000)
 })
 
+t.test('I-9: a reload that hangs keeps nobody from stopping the server', async (t) => {
+  const mailbox = await startMailbox(t)
+  const server = await startServer(t, { mailbox, workers: 1, drain: '30s' })
+  const { password } = await server.user('ann@example.org')
+  const session = await server.login('ann@example.org', password)
+  const keeper = server.pidOf('keeper')
+  process.kill(keeper, 'SIGSTOP')
+  server.program.signal('SIGHUP')
+  await delay(300) // the reload waits for the keeper by now, and says nothing of it
+  const started = performance.now()
+  server.program.signal('SIGTERM')
+  await server.wait('draining')
+  await until(async () => !(await accepts(server.address('imap').port)), 'no port is open')
+  t.ok(performance.now() - started < 2000, 'accepting has stopped at once')
+  t.ok(await lives(session, 'a'))
+  server.program.signal('SIGTERM')
+  t.equal(await server.program.exit, 143, 'and a second signal ends it')
+  t.ok(performance.now() - started < 4000)
+  await until(() => !isAlive(keeper), 'the keeper is gone', 2000)
+})
+
 t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', async (t) => {
   const mailbox = await startMailbox(t)
   const server = await startServer(t, { mailbox, workers: 1 })
