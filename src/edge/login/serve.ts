@@ -17,6 +17,7 @@ import type { SpliceEnd } from '../net/splice.ts'
 import { splice } from '../net/splice.ts'
 import type { Leg, Wire } from '../net/wire.ts'
 import { WireError } from '../net/wire.ts'
+import { either } from './either.ts'
 import type { EndedBy, LoginDialogue, Protocol, Session, UpstreamSession } from './protocol.ts'
 import type { ConnectionRecord, SessionRecord } from './record.ts'
 import { recordConnection } from './record.ts'
@@ -143,7 +144,8 @@ async function logIn(protocol: Protocol, client: Wire, attempt: LoginAttempt, de
   }
   const session = sessions.open(grant, protocol.name, attempt.peer)
   metrics.sessions.inc({ protocol: protocol.name })
-  const giveUp = AbortSignal.any([session.ended, client.closed])
+  using first = either(session.ended, client.closed)
+  const giveUp = first.signal
   let wire: Wire | null = null
   let outcome: Outcome = 'failed'
   try {
