@@ -90,8 +90,12 @@ export class UpstreamTalk {
   }
 }
 
+/** So many characters in a row are a piece of a secret, and no coincidence. */
+const PIECE_CHARS = 8
+
 /**
- * A text without the identity's secret in it, in any form that we send it in.
+ * A text without the identity's secret in it, in any form that we send it in: as it is, in SASL's base64, whole or in pieces,
+ * because servers cut what they echo.
  *
  * @param spellings further forms in which the protocol sends a secret
  */
@@ -101,12 +105,41 @@ export function withoutSecret(
   spellings: (secret: string) => readonly string[] = () => [],
 ): string {
   const secret = identity.kind === 'password' ? identity.secret.reveal() : identity.accessToken.reveal()
-  const forms = [secret, Buffer.from(secret, 'utf8').toString('latin1'), ...spellings(secret)]
+  const forms = [secret, Buffer.from(secret, 'utf8').toString('latin1'), ...spellings(secret), ...insideBase64(secret)]
   if (identity.kind === 'password') {
     const plain = encodePlain(identity)
     if (plain.ok) forms.unshift(plain.value)
   }
-  return forms.filter((form) => form !== '').reduce((rest, form) => rest.replaceAll(form, '[secret]'), text)
+  const whole = forms.filter((form) => form !== '').reduce((rest, form) => rest.replaceAll(form, '[secret]'), text)
+  return withoutPieces(whole, forms)
+}
+
+/** What a text looks like inside of any longer one in base64, which depends on where it starts; ends that mix are left out. */
+function insideBase64(text: string): readonly string[] {
+  return [0, 1, 2].flatMap((before) => {
+    const octets = Buffer.from(`${'\0'.repeat(before)}${text}`, 'utf8')
+    const inside = octets.toString('base64', before === 0 ? 0 : 3, octets.length - (octets.length % 3))
+    return inside.length < PIECE_CHARS ? [] : [inside]
+  })
+}
+
+function withoutPieces(text: string, forms: readonly string[]): string {
+  const pieces = new Set<string>()
+  for (const form of forms) {
+    for (let at = 0; at + PIECE_CHARS <= form.length; at++) pieces.add(form.slice(at, at + PIECE_CHARS))
+  }
+  let rest = ''
+  let at = 0
+  while (at < text.length) {
+    let end = at
+    // Pieces overlap: each that starts before the last one has ended belongs to it.
+    for (let next = at; next <= end; next++) {
+      if (pieces.has(text.slice(next, next + PIECE_CHARS))) end = next + PIECE_CHARS
+    }
+    rest += end > at ? '[secret]' : text[at]
+    at = Math.max(end, at + 1)
+  }
+  return rest
 }
 
 /** A leg before whose bytes others come. */

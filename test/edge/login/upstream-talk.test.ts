@@ -1,0 +1,51 @@
+import t from 'tap'
+import type { UpstreamIdentity } from '../../../src/contract/admission.ts'
+import { withoutSecret } from '../../../src/edge/login/upstream-talk.ts'
+import { Secret } from '../../../src/secret.ts'
+
+const MASTER = 'Pw7d5ca8e1"master-2f'
+const TOKEN = 'ya29.a0AfB_byC-0123456789abcdefghijklmnopqrstuvwxyz'
+const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64')
+
+t.test('J2: nothing of a secret that an upstream echoes is left, whole, in part or encoded', async (t) => {
+  const master: UpstreamIdentity = { kind: 'password', authcid: 'sally', authzid: 'ann', secret: new Secret(MASTER) }
+  const oauth: UpstreamIdentity = {
+    kind: 'oauth',
+    authcid: 'ann@example.org',
+    accessToken: new Secret(TOKEN),
+    expiresAt: new Date(),
+  }
+  const plain = base64(`ann\0sally\0${MASTER}`)
+  const xoauth2 = base64(`user=ann@example.org\x01auth=Bearer ${TOKEN}\x01\x01`)
+  const bearer = (host: string) => base64(`n,a=ann@example.org,\x01host=${host}\x01auth=Bearer ${TOKEN}\x01\x01`)
+  for (const [what, identity, secret, echoed] of [
+    ['as it is', master, MASTER, MASTER],
+    ['cut at its end', master, MASTER, MASTER.slice(0, 15)],
+    ['cut at its start', master, MASTER, MASTER.slice(6)],
+    ['PLAIN', master, plain, plain],
+    ['PLAIN, cut as a server cuts lines', master, plain, plain.slice(0, 30)],
+    ['LOGIN', master, base64(MASTER), base64(MASTER)],
+    ['a token', oauth, TOKEN, TOKEN],
+    ['XOAUTH2, cut', oauth, xoauth2, xoauth2.slice(0, 90)],
+    ['OAUTHBEARER', oauth, bearer('a'), bearer('a')],
+    ['OAUTHBEARER', oauth, bearer('ab'), bearer('ab')],
+    ['OAUTHBEARER, cut', oauth, bearer('abc'), bearer('abc').slice(0, 110)],
+  ] as const) {
+    const text = withoutSecret(`BAD can not parse: AUTHENTICATE X ${echoed} (line 2)`, identity)
+    t.match(text, /^BAD can not parse: AUTHENTICATE X .*\[secret\].* \(line 2\)$/, what)
+    // Where an encoding holds the secret and nothing of what stands before and behind it.
+    const length = base64(identity === master ? MASTER : TOKEN).length
+    const inside = secret.slice(Math.max(0, secret.length - length + 4), -8)
+    const fromSecret = (piece: string) => [MASTER, TOKEN, inside].some((form) => form.includes(piece))
+    for (let at = 0; at + 8 <= text.length; at++) {
+      if (fromSecret(text.slice(at, at + 8))) t.fail(`${what}: ${text}`)
+    }
+  }
+})
+
+t.test('what is no secret stays, and so does a text that has none', async (t) => {
+  const identity: UpstreamIdentity = { kind: 'password', authcid: 'sally', authzid: '', secret: new Secret('aXb') }
+  t.equal(withoutSecret('NO [LIMIT] too many for sally', identity), 'NO [LIMIT] too many for sally')
+  t.equal(withoutSecret('NO aXbaXb', identity), 'NO [secret][secret]')
+  t.equal(withoutSecret('', identity), '')
+})
