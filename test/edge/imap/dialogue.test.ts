@@ -7,7 +7,7 @@ const GOOD = plain(`\0ann@example.org\0${PASSWORD}`)
 const OK = (tag: string) => new RegExp(`^${tag} OK \\[CAPABILITY ${AFTER_LOGIN}\\] Logged in\\.$`)
 const BEFORE = 'IMAP4rev1 LITERAL- SASL-IR ID AUTH=PLAIN AUTH=LOGIN'
 
-t.test('clients.md 5: the greeting and CAPABILITY say what is true of the proxy', async (t) => {
+t.test('client 5: the greeting and CAPABILITY say what is true of the proxy', async (t) => {
   await using house = await openHouse(t)
   const client = await house.connect()
   t.match(await client.line(), `* OK [CAPABILITY ${BEFORE}]`)
@@ -23,7 +23,7 @@ t.test('clients.md 5: the greeting and CAPABILITY say what is true of the proxy'
   t.equal(house.upstream.connections, 0, 'nobody dialled')
 })
 
-t.test('every way to log in that clients use (clients.md 1, 2, 4, 8)', async (t) => {
+t.test('every way to log in that clients use (client 1, 2, 4, 8)', async (t) => {
   const literal = Buffer.from('ann@example.org')
   for (const [talk, mechanism, why] of [
     [[`a1 LOGIN ann@example.org "${PASSWORD}"\r\n`], 'LOGIN', 'atom and quoted'],
@@ -100,7 +100,7 @@ t.test('every way to log in that clients use (clients.md 1, 2, 4, 8)', async (t)
   }
 })
 
-t.test('prompts are exact (clients.md 12)', async (t) => {
+t.test('prompts are exact (client 12)', async (t) => {
   await using house = await openHouse(t)
   const client = await house.connect()
   await client.line()
@@ -113,7 +113,7 @@ t.test('prompts are exact (clients.md 12)', async (t) => {
   t.equal(await client.line(), '+ ', 'an empty challenge has its blank')
 })
 
-t.test('clients.md 11, invariant 4: a wrong password is a tagged NO and the connection stays open', async (t) => {
+t.test('client 11, invariant 4: a wrong password is a tagged NO and the connection stays open', async (t) => {
   await using house = await openHouse(t)
   const client = await house.connect()
   await client.line()
@@ -217,7 +217,7 @@ t.test('COMPRESS as the first command after login passes untouched, and so does 
   t.strictSame(await got.promise, bytes)
 })
 
-t.test('ID before login (RFC 2971, clients.md 6)', async (t) => {
+t.test('ID before login (RFC 2971, client 6)', async (t) => {
   for (const [id, agent, why] of [
     [
       '("name" "Thunderbird" "version" "153.0" "vendor" "Mozilla" "os" "Linux")',

@@ -92,7 +92,7 @@ t.test('literal markers (A5)', async (t) => {
   }
 })
 
-t.test('LOGIN’s arguments (clients.md 8)', async (t) => {
+t.test('LOGIN’s arguments (client 8)', async (t) => {
   const literal = (text: string) => Buffer.from(text, 'latin1')
   for (const [pieces, want, why] of [
     [['ann pw'], ['ann', 'pw'], 'atoms'],

@@ -13,7 +13,7 @@ const pair = await ca.issue()
 const contexts = new TlsContexts({ pairs: [{ ...pair, certFile: 'cert.pem', keyFile: 'key.pem' }] })
 const trust = { ca: ca.cert, servername: 'localhost' }
 
-t.test('STARTTLS, then a login (clients.md 5)', async (t) => {
+t.test('STARTTLS, then a login (client 5)', async (t) => {
   await using house = await openHouse(t, { tls: 'starttls', contexts })
   const client = await house.connect()
   t.match(await client.line(), `* OK [CAPABILITY ${CLEAR}]`)

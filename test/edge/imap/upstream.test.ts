@@ -27,7 +27,7 @@ async function logIn(t: Parameters<typeof openHouse>[0], options: HouseOptions) 
     after = await client.rest()
   } else {
     client.send('b NOOP\r\n')
-    t.match(await client.line(), /^b OK /, 'clients.md 11: the connection stays open')
+    t.match(await client.line(), /^b OK /, 'client 11: the connection stays open')
     const upstream = house.upstream
     if (upstream.connections > 0) await upstream.finished()
   }
@@ -158,7 +158,7 @@ t.test('each way in that an upstream may offer', async (t) => {
   }
 })
 
-t.test('capabilities after the login are the upstream’s (clients.md 4)', async (t) => {
+t.test('capabilities after the login are the upstream’s (client 4)', async (t) => {
   for (const [why, afterLogin] of [
     ['in the OK', (tag: string) => `${tag} OK ${CAPS} in\r\n`],
     ['untagged before it', (tag: string) => `* CAPABILITY ${AFTER_LOGIN}\r\n${tag} OK in\r\n`],

@@ -125,7 +125,7 @@ async function send(socket: Socket, bytes: Buffer, piece: number): Promise<void>
 }
 
 for (const [name, shape] of SHAPES) {
-  t.test(`20 MB through eight slow and fast readers at once, both ways, ${name} (clients.md 15, E1)`, async (t) => {
+  t.test(`20 MB through eight slow and fast readers at once, both ways, ${name} (client 15, E1)`, async (t) => {
     const payload = randomBytes(20_000_000)
     const want = createHash('sha256').update(payload).digest('hex')
     const all: Ends[] = []
