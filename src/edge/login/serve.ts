@@ -150,9 +150,11 @@ async function logIn(protocol: Protocol, client: Wire, attempt: LoginAttempt, de
   let outcome: Outcome = 'failed'
   try {
     giveUp.throwIfAborted()
+    stillInTime(client)
     const startedAt = performance.now()
     wire = await dialer.dial(grant.upstream, attempt.peer, giveUp)
     const ready = await unless(giveUp, wire, protocol.login(wire, grant.upstream, attempt.peer, grant.id))
+    stillInTime(client)
     // Here and not when the client has been told: an upstream that is gone already is still an ordinary failure.
     const upstream = ready.release()
     metrics.upstreamLoginDuration.observe({ upstream: grant.upstream.name }, (performance.now() - startedAt) / 1000)
@@ -183,6 +185,11 @@ async function logIn(protocol: Protocol, client: Wire, attempt: LoginAttempt, de
       leave(session, deps)
     }
   }
+}
+
+/** A client whose time for logging in is up gets no session any more, but an answer (invariant 4). @throws LoginFailure */
+function stillInTime({ failure }: Wire): void {
+  if (failure) throw new LoginFailure('busy', `the client's connection: ${failure.message}`, { cause: failure })
 }
 
 /** Waits for `work` on a wire, which is closed when `giveUp` aborts. @throws the reason of `giveUp` if it has */

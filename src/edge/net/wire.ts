@@ -128,6 +128,11 @@ export class Wire implements Disposable {
     return this.#closed.signal
   }
 
+  /** Why it is of no use any more, although nobody may have read since: the deadline, a broken limit or connection. */
+  get failure(): WireError | null {
+    return this.#failure
+  }
+
   /** Bytes received and not yet read. */
   get buffered(): number {
     return this.#end - this.#start

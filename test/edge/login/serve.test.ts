@@ -56,6 +56,24 @@ t.test('invariant 7: in the registry from the grant until both sockets are close
   t.match(house.gate.ends, [{ end: { reason: 'client-closed', netInBytes: 0, netOutBytes: 0 } }])
 })
 
+t.test('invariant 4: a login that is decided after its time was up is refused, not forgotten', async (t) => {
+  const upstream = silentUpstream()
+  await using house = await openHouse(t, { upstream: upstream.script, loginMs: 400 })
+  const client = await talkTo(house)
+  client.send(LOGIN)
+  const peer = await upstream.came
+  await new Promise((resolve) => setTimeout(resolve, 800)) // the listener gives up to 250 ms more
+  peer.send('* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n')
+  const [, tag] = await peer.expect(/^(\S+) AUTHENTICATE/)
+  peer.send(`${tag} OK [CAPABILITY IMAP4rev1] in\r\n`)
+  t.match(await client.line(), /^a NO \[UNAVAILABLE\] /)
+  t.match(await client.line(), /^\* BYE /)
+  await Promise.all([client.untilClosed(), upstream.went, house.served()])
+  t.strictSame(house.gate.outcomes, ['failed'])
+  t.strictSame(house.gate.ends, [])
+  t.strictSame(house.logs.of('login_accepted'), [])
+})
+
 t.test(
   'invariants 4 and 8: ended at any moment, nothing survives and the client hears no wrong password',
   async (t) => {
