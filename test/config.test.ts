@@ -469,7 +469,7 @@ t.test('warnings: works, and should be known', async (t) => {
 
 t.test('what this version cannot do is accepted, and named for serve', async (t) => {
   t.strictSame(unavailableFeatures((await load(directoryFor(t))).config), [])
-  const text = `${GOOD.replace('protocol: imap,', 'protocol: pop3,').replace('identity:', 'pop3: { host: a }\n    identity:')}
+  const text = `${GOOD.replace('listeners:\n', 'listeners:\n  - { protocol: https, port: 8443, serves: [portal] }\n')}
 store: { postgres: { url: "postgres://a@b/c" } }
 portal: { url: "https://mail.example.org" }
 signIn: { local: true }

@@ -17,6 +17,7 @@ import type { Listener } from '../edge/net/listener.ts'
 import { createListener } from '../edge/net/listener.ts'
 import type { TlsContextsOptions } from '../edge/net/tls.ts'
 import { TlsContexts } from '../edge/net/tls.ts'
+import { createPop3 } from '../edge/pop3/index.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { DrainOptions, EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
@@ -137,6 +138,7 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       case 'imap':
         return createImap(shared)
       case 'pop3':
+        return createPop3(shared)
       case 'smtp':
         throw new Error(`${name}: ${protocol} is not there yet`)
     }

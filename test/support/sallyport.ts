@@ -39,6 +39,10 @@ export interface SallyportPorts {
   readonly imapsProxy: number
   /** No TLS; loopback. */
   readonly imapClear: number
+  /** STLS; there is such a listener when an upstream speaks POP3. */
+  readonly pop3: number
+  /** TLS from the first byte; likewise. */
+  readonly pop3s: number
   /** Health and metrics. */
   readonly http: number
 }
@@ -114,12 +118,15 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
     imaps: options.ports?.imaps ?? (await freePort()),
     imapsProxy: options.ports?.imapsProxy ?? (await freePort()),
     imapClear: options.ports?.imapClear ?? (await freePort()),
+    pop3: options.ports?.pop3 ?? (await freePort()),
+    pop3s: options.ports?.pop3s ?? (await freePort()),
     http: options.ports?.http ?? (await freePort()),
   }
   const caFile = put('ca.pem', ca.cert)
   const certFile = put('cert.pem', pair.cert)
   const keyFile = put('key.pem', pair.key)
   const bind = '127.0.0.1'
+  const speaks = (protocol: string) => Object.values(options.upstreams).some((upstream) => protocol in Object(upstream))
   const settings = {
     dataDirectory: join(directory, 'data'),
     domains: options.domains ?? ['example.org'],
@@ -129,6 +136,12 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
       { protocol: 'imap', bind, port: ports.imaps, tls: 'implicit' },
       { protocol: 'imap', bind, port: ports.imapsProxy, tls: 'implicit', proxyProtocol: { from: ['127.0.0.0/8'] } },
       { protocol: 'imap', bind, port: ports.imapClear, tls: 'none' },
+      ...(speaks('pop3')
+        ? [
+            { protocol: 'pop3', bind, port: ports.pop3, tls: 'starttls' },
+            { protocol: 'pop3', bind, port: ports.pop3s, tls: 'implicit' },
+          ]
+        : []),
       { protocol: 'http', bind, port: ports.http, serves: ['health', 'metrics'] },
     ],
     upstreams: options.upstreams,
@@ -258,20 +271,17 @@ export function upstreamOf(
   passwordFile: string,
   more: {
     readonly imap?: Readonly<Record<string, unknown>>
+    /** Given, though it may be {}: POP3 as well. */
+    readonly pop3?: Readonly<Record<string, unknown>>
     readonly identity?: Readonly<Record<string, unknown>>
     readonly trusted?: boolean
     readonly proxyProtocol?: 'v1' | 'v2'
   } = {},
 ): Record<string, unknown> {
+  const shared = { host: '127.0.0.1', tls: 'implicit', caFile: dovecot.caFile, serverName: 'localhost' }
   return {
-    imap: {
-      host: '127.0.0.1',
-      port: dovecot.ports.imaps,
-      tls: 'implicit',
-      caFile: dovecot.caFile,
-      serverName: 'localhost',
-      ...more.imap,
-    },
+    imap: { ...shared, port: dovecot.ports.imaps, ...more.imap },
+    ...(more.pop3 === undefined ? {} : { pop3: { ...shared, port: dovecot.ports.pop3s, ...more.pop3 } }),
     identity: more.identity ?? { method: 'master-user', user: dovecot.master.user, passwordFile, separator: '*' },
     ...(more.trusted === undefined ? {} : { trusted: more.trusted }),
     ...(more.proxyProtocol === undefined ? {} : { proxyProtocol: more.proxyProtocol }),

@@ -13,6 +13,8 @@ import type { Test } from 'tap'
 export const SERVICES = {
   dovecot: { program: 'dovecot', packages: ['dovecot-core', 'dovecot-imapd', 'dovecot-pop3d', 'dovecot-lmtpd'] },
   redis: { program: 'redis-server', packages: ['redis-server'] },
+  fetchmail: { program: 'fetchmail', packages: ['fetchmail'] },
+  mpop: { program: 'mpop', packages: ['mpop'] },
   mbsync: { program: 'mbsync', packages: ['isync'] },
   curl: { program: 'curl', packages: ['curl'] },
   openssl: { program: 'openssl', packages: ['openssl'] },
