@@ -1,0 +1,98 @@
+/**
+ * What all upstreams of a protocol offer: for protocols whose clients ask before the login and remember the answer.
+ *
+ * Before a login nobody knows which upstream it will be, so only what every one of them keeps may be announced. Lists are
+ * lines: a keyword, perhaps with parameters. They are learnt at each login and by asking at start; an upstream that can't be
+ * reached doesn't count, and as long as there is one that nobody has tried yet, nothing is known.
+ */
+
+/**
+ * Two servers' parameters of one keyword → what both keep; null: they have the keyword not in common.
+ *
+ * @param keyword in upper case
+ */
+export type MergeParameters = (
+  keyword: string,
+  one: readonly string[],
+  other: readonly string[],
+) => readonly string[] | null
+
+export interface Offers {
+  /** Which upstreams there are. Of those that were there before, what is known stays. */
+  expect(upstreams: readonly string[]): void
+  /** What an upstream announces. Unknown upstreams are ignored. */
+  learn(upstream: string, lines: readonly string[]): void
+  /** It did not answer when it was asked; what it announced before still counts. */
+  missed(upstream: string): void
+  /** Upstreams that announced nothing so far. */
+  unknown(): readonly string[]
+  /** The lines that all have in common, in the order of the first; null while nothing is known. */
+  common(): readonly string[] | null
+}
+
+type Keywords = ReadonlyMap<string, readonly string[]>
+
+/** @param merge by default parameters that both name, and the bare keyword when they share none */
+export function createOffers(merge: MergeParameters = commonWords): Offers {
+  /** null: not reachable; undefined: not tried. */
+  const known = new Map<string, Keywords | null | undefined>()
+  let common: readonly string[] | null = null
+
+  function compute(): void {
+    common = null
+    if ([...known.values()].includes(undefined)) return
+    const [first, ...others] = [...known.values()].filter((keywords) => keywords != null)
+    if (first === undefined) return
+    common = [...first].flatMap(([keyword, parameters]) => {
+      let words: readonly string[] | null = parameters
+      for (const other of others) {
+        const theirs = other.get(keyword)
+        words = theirs === undefined || words === null ? null : merge(keyword, words, theirs)
+      }
+      return words === null ? [] : [[keyword, ...words].join(' ')]
+    })
+  }
+
+  return {
+    expect(upstreams) {
+      for (const name of known.keys()) if (!upstreams.includes(name)) known.delete(name)
+      for (const name of upstreams) if (!known.has(name)) known.set(name, undefined)
+      compute()
+    },
+    learn(upstream, lines) {
+      if (!known.has(upstream)) return
+      const before = known.get(upstream)
+      const now = keywordsIn(lines)
+      if (before && isSame(before, now)) return
+      known.set(upstream, now)
+      compute()
+    },
+    missed(upstream) {
+      if (!known.has(upstream) || known.get(upstream)) return
+      known.set(upstream, null)
+      compute()
+    },
+    unknown: () => [...known].filter(([, keywords]) => keywords == null).map(([name]) => name),
+    common: () => common,
+  }
+}
+
+function commonWords(_keyword: string, one: readonly string[], other: readonly string[]): readonly string[] {
+  const theirs = new Set(other.map((word) => word.toUpperCase()))
+  return one.filter((word) => theirs.has(word.toUpperCase()))
+}
+
+function keywordsIn(lines: readonly string[]): Keywords {
+  const keywords = new Map<string, readonly string[]>()
+  for (const line of lines) {
+    const [name = '', ...words] = line.split(' ').filter((word) => word !== '')
+    const keyword = name.toUpperCase()
+    if (keyword !== '') keywords.set(keyword, [...(keywords.get(keyword) ?? []), ...words])
+  }
+  return keywords
+}
+
+function isSame(one: Keywords, other: Keywords): boolean {
+  const text = (keywords: Keywords): string => [...keywords].map((entry) => entry.flat().join(' ')).join('\n')
+  return text(one) === text(other)
+}

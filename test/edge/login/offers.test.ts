@@ -1,0 +1,65 @@
+import t from 'tap'
+import { createOffers } from '../../../src/edge/login/offers.ts'
+
+t.test('nothing is known before all have been tried', async (t) => {
+  const offers = createOffers()
+  t.equal(offers.common(), null, 'not even which there are')
+  offers.expect(['a', 'b'])
+  offers.learn('a', ['X', 'Y'])
+  t.equal(offers.common(), null)
+  t.strictSame(offers.unknown(), ['b'])
+  offers.learn('b', ['Y'])
+  t.strictSame(offers.common(), ['Y'])
+  t.strictSame(offers.unknown(), [])
+  offers.learn('stranger', ['Z'])
+  t.strictSame(offers.common(), ['Y'])
+})
+
+t.test('one that can’t be reached does not count, until it says something', async (t) => {
+  const offers = createOffers()
+  offers.expect(['a', 'b'])
+  offers.learn('a', ['X', 'Y'])
+  offers.missed('b')
+  t.strictSame(offers.common(), ['X', 'Y'])
+  t.strictSame(offers.unknown(), ['b'], 'it is asked again')
+  offers.learn('b', ['x'])
+  t.strictSame(offers.common(), ['X'])
+  offers.missed('b')
+  t.strictSame(offers.common(), ['X'], 'what it said still counts')
+  const none = createOffers()
+  none.expect(['a'])
+  none.missed('a')
+  t.equal(none.common(), null)
+})
+
+t.test('a reload keeps what is known', async (t) => {
+  const offers = createOffers()
+  offers.expect(['a', 'b'])
+  offers.learn('a', ['X', 'Y'])
+  offers.learn('b', ['Y'])
+  offers.expect(['a'])
+  t.strictSame(offers.common(), ['X', 'Y'])
+  offers.expect(['a', 'c'])
+  t.equal(offers.common(), null)
+})
+
+t.test('parameters: what both name, or as the protocol says', async (t) => {
+  const plain = createOffers()
+  plain.expect(['a', 'b'])
+  plain.learn('a', ['SASL PLAIN LOGIN', 'EXPIRE 60', 'one  two'])
+  plain.learn('b', ['EXPIRE 30', 'sasl plain XOAUTH2', 'ONE two'])
+  t.strictSame(plain.common(), ['SASL PLAIN', 'EXPIRE', 'ONE two'])
+  const special = createOffers((keyword, one, other) => (keyword === 'N' ? null : [...one, ...other]))
+  special.expect(['a', 'b'])
+  special.learn('a', ['N 1', 'M 1'])
+  special.learn('b', ['N 2', 'M 2'])
+  t.strictSame(special.common(), ['M 1 2'])
+})
+
+t.test('what an upstream says later replaces what it said before', async (t) => {
+  const offers = createOffers()
+  offers.expect(['a'])
+  offers.learn('a', ['X', 'Y'])
+  offers.learn('a', ['Y', 'Z'])
+  t.strictSame(offers.common(), ['Y', 'Z'])
+})

@@ -1,0 +1,81 @@
+/**
+ * The house of `edge/login` with SMTP in it, and upstreams that speak it.
+ */
+
+import type { Test } from 'tap'
+import type { Offers } from '../../../src/edge/login/offers.ts'
+import { createOffers } from '../../../src/edge/login/offers.ts'
+import { createSmtp } from '../../../src/edge/smtp/index.ts'
+import type { ScriptedPeer } from '../../support/peer.ts'
+import type { House, HouseOptions, Script } from '../login/house.ts'
+import { MASTER_SECRET, openHouse, PASSWORD } from '../login/house.ts'
+
+export const NAME = 'gate.example.org'
+export const base64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64')
+/** The right PLAIN message of the client. */
+export const GOOD = base64(`\0ann@example.org\0${PASSWORD}`)
+/** What the gate says to the upstream. */
+export const UPSTREAM_PLAIN = base64(`ann@example.org\0master\0${MASTER_SECRET}`)
+export const KEYWORDS = ['PIPELINING', 'SIZE 1000000', '8BITMIME', 'ENHANCEDSTATUSCODES'] as const
+
+/** `250-x` … `250 z`, with line ends. */
+export function reply(code: number, lines: readonly string[]): string {
+  return lines.map((line, i) => `${code}${i < lines.length - 1 ? '-' : ' '}${line}\r\n`).join('')
+}
+
+export interface SmtpHouse extends House {
+  readonly offers: Offers
+}
+
+export async function openSmtpHouse(t: Test, options: HouseOptions & { known?: readonly string[] } = {}) {
+  const offers = createOffers()
+  offers.expect(['main'])
+  if (options.known) offers.learn('main', options.known)
+  const house = await openHouse(t, {
+    upstream: friendlySmtp(),
+    protocol: (dialogue) => createSmtp({ ...dialogue, name: NAME, offers }),
+    ...options,
+  })
+  return Object.assign(house, { offers })
+}
+
+/** An SMTP server that takes anybody and then answers each line with `250 line`. `seen` gets all lines after the login. */
+export function friendlySmtp(seen: string[] = [], keywords: readonly string[] = KEYWORDS): Script {
+  return async (peer) => {
+    await takeLogin(peer, keywords)
+    await echo(peer, seen)
+  }
+}
+
+/** From the greeting to the answer to the last EHLO. */
+export async function takeLogin(peer: ScriptedPeer, keywords: readonly string[] = KEYWORDS): Promise<void> {
+  peer.send('220 upstream ESMTP\r\n')
+  await peer.expect(new RegExp(`^EHLO ${NAME}$`))
+  peer.send(reply(250, ['upstream', 'AUTH PLAIN', ...keywords]))
+  await peer.expect(/^AUTH PLAIN \S+$/)
+  peer.send('235 2.7.0 in\r\n')
+  await peer.expect(new RegExp(`^EHLO ${NAME}$`))
+  peer.send(reply(250, ['upstream', ...keywords]))
+}
+
+export async function echo(peer: ScriptedPeer, seen: string[] = []): Promise<void> {
+  while (!peer.closed || peer.buffered.includes('\n')) {
+    const line = await peer.line().catch(() => null)
+    if (line === null) break
+    seen.push(line)
+    peer.send(`250 ${line}\r\n`)
+    if (line === 'QUIT') peer.end()
+  }
+  peer.end()
+}
+
+/** Reads the greeting, says EHLO, and answers its lines. */
+export async function hello(client: ScriptedPeer): Promise<string[]> {
+  await client.expect(new RegExp(`^220 ${NAME} ESMTP `))
+  return ehlo(client)
+}
+
+export async function ehlo(client: ScriptedPeer, name = 'client.example.net'): Promise<string[]> {
+  client.send(`EHLO ${name}\r\n`)
+  return client.linesUntil(/^250 /)
+}
