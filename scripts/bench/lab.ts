@@ -15,7 +15,6 @@ import type { Subject } from './subjects/subject.ts'
 const CONCURRENCY = 16
 /** What a login still costs after its connection is gone (a counter, a line of log) belongs to it. */
 const AFTERMATH_MS = 250
-const MEMORY_SETTLES_MS = 3000
 
 type Roles = ReadonlyMap<string, CpuReading>
 
@@ -106,8 +105,8 @@ export class Lab {
   /** Opens sessions on a subject that was just started and warmed up, and watches them do nothing. */
   async idle(subject: Subject, test: TestName, round: number): Promise<Sample> {
     const tls = test.endsWith('TLS')
-    const { held, idleSeconds } = this.#scale
-    await delay(MEMORY_SETTLES_MS)
+    const { held, idleSeconds, settleMs } = this.#scale
+    await delay(settleMs)
     const before = this.#memory(subject)
     const job: Job = {
       kind: 'hold',
@@ -117,7 +116,7 @@ export class Lab {
       accounts: subject.accounts,
     }
     const opened = await this.#generator.run(job)
-    await delay(MEMORY_SETTLES_MS)
+    await delay(settleMs)
     const after = this.#memory(subject)
     const { seconds } = await costOf(subject, () => delay(idleSeconds * 1000))
     const alive = await this.#generator.run({ kind: 'held' })

@@ -22,6 +22,8 @@ export interface Scale {
   readonly slowFetches: number
   readonly held: number
   readonly idleSeconds: number
+  /** Before memory is read: what a burst of logins leaves behind is given time to go. */
+  readonly settleMs: number
   /** Logins before anything is measured, for programs that compile while they run. */
   readonly warmUpLogins: number
   readonly admissions: number
@@ -39,6 +41,7 @@ const FULL: Scale = {
   slowFetches: 10,
   held: 2000,
   idleSeconds: 10,
+  settleMs: 3000,
   warmUpLogins: 15_000,
   admissions: 20_000,
   budgetSeconds: 14 * 60,
@@ -67,6 +70,7 @@ const SMOKE: Scale = {
   slowFetches: 1,
   held: 20,
   idleSeconds: 0.2,
+  settleMs: 100,
   warmUpLogins: 40,
   admissions: 200,
   budgetSeconds: 60,
