@@ -2,7 +2,7 @@
  * The fuzzers: each plays some rounds of nonsense by a seed and throws at the first thing that may not happen.
  *
  * What may not happen: an exception that is not declared, a bug in the log, a connection that does not end, a line of ours
- * that is not IMAP, a grant that is not settled once, a secret outside a Secret. `fuzz.test.ts` runs them with fixed seeds,
+ * that is of no protocol, a grant that is not settled once, a secret outside a Secret. `fuzz.test.ts` runs them with fixed seeds,
  * `scripts/fuzz.ts` for as long as one likes.
  */
 
@@ -28,7 +28,9 @@ import {
 } from '../../src/edge/login/sasl.ts'
 import { echo, openHouse, PASSWORD } from '../edge/login/house.ts'
 import { commandText, responseText, word } from './imap-text.ts'
+import { fuzzPop3Dialogue, fuzzPop3Parsers, fuzzPop3Upstream } from './pop3.ts'
 import type { Random } from './random.ts'
+import { inTurns } from './turns.ts'
 
 export type Fuzzer = (random: Random, rounds: number, t: Test) => Promise<void>
 
@@ -157,17 +159,11 @@ export const fuzzUpstream: Fuzzer = async (random, rounds, t) => {
   assert.equal(house.logs.log.bugs, 0, house.logs.of('bug')[0]?.stack as string)
 }
 
-/** Runs `rounds` times, at most `width` at once. */
-async function inTurns(rounds: number, width: number, run: () => Promise<void>): Promise<void> {
-  let left = rounds
-  const lane = async (): Promise<void> => {
-    while (left-- > 0) await run()
-  }
-  await Promise.all(Array.from({ length: width }, lane))
-}
-
 export const FUZZERS: Readonly<Record<string, { readonly run: Fuzzer; readonly rounds: number }>> = {
   parsers: { run: fuzzParsers, rounds: 20_000 },
   dialogue: { run: fuzzDialogue, rounds: 800 },
   upstream: { run: fuzzUpstream, rounds: 300 },
+  'pop3-parsers': { run: fuzzPop3Parsers, rounds: 20_000 },
+  'pop3-dialogue': { run: fuzzPop3Dialogue, rounds: 400 },
+  'pop3-upstream': { run: fuzzPop3Upstream, rounds: 200 },
 }
