@@ -51,8 +51,6 @@ t.test(
         'login TLS, new',
         'fetch plain',
         'fetch TLS',
-        'idle plain',
-        'idle TLS',
       ],
     )
     for (const { test, figure, done, errors } of samples) {
