@@ -227,8 +227,14 @@ async function processesDie(t: Test, { gate }: House): Promise<void> {
   for (const peer of peers) await succeed(peer, '1', 'NOOP')
   t.pass('the keeper is dead: open sessions go on')
   await gate.waitForLog('worker_started', (line) => line.process === 'keeper', since, 15_000)
+  const deadline = Date.now() + 10_000
   using after = await loggedIn(gate, ANN, device.password)
   t.pass('a new one takes logins')
+  // An edge that has not found the new keeper yet has not told it of its sessions.
+  const known = async (): Promise<number> => (await gate.json<unknown[]>(['session', 'list', '--user', ANN])).length
+  while ((await known()) < peers.length + 1) {
+    if (Date.now() > deadline) throw new Error('the new keeper does not learn of the sessions of the old one')
+  }
 
   const edgeOf = (peer: ScriptedPeer): unknown =>
     gate.lines('login_accepted').findLast((line) => line.remote_port === peer.socket.localPort)?.process
