@@ -79,7 +79,8 @@ function recordLogin(attempt: LoginAttempt, { log, metrics, listener }: RecordTo
       const result = isFault ? 'failed' : reason === 'throttled' ? 'throttled' : 'refused'
       metrics.logins.inc({ protocol, result, reason })
       const more: LogFields = { reason, detail: why.message, error_code: causeCode(why), duration_ms: elapsedMs() }
-      if (grant && isFault) {
+      // 'busy' behind a grant is ours alone: the session was ended, or the client's time was up, while it was dialling.
+      if (grant && isFault && reason !== 'busy') {
         metrics.upstreamFailures.inc({ upstream: grant.upstream.name, reason })
         log.event('warn', 'upstream_failed', 'an upstream did not take a granted login', {
           ...fields,

@@ -98,6 +98,7 @@ t.test(
       await upstream.went
       t.strictSame(house.gate.outcomes, ['failed'])
       t.equal(house.sessions.size, 0)
+      t.equal(house.logs.of('upstream_failed').length, 0, 'the upstream did nothing wrong')
       client.send('b NOOP\r\n')
       t.match(await client.line(), /^b OK /, 'and may try again')
     })
