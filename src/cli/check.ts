@@ -9,7 +9,8 @@ import { checkCertificates, checkListeners, judgeHealth } from './check/local.ts
 import type { CheckIdentity } from './check/login.ts'
 import type { Step } from './check/report.ts'
 import { bad, good, Report } from './check/report.ts'
-import { checkUpstream, STEP_MS } from './check/upstream.ts'
+import type { CheckedProtocol } from './check/upstream.ts'
+import { CHECKED_PROTOCOLS, checkUpstream, STEP_MS } from './check/upstream.ts'
 import type { Context } from './context.ts'
 import { asCliError, EXIT } from './failure.ts'
 import type { Define } from './index.ts'
@@ -47,41 +48,51 @@ async function checkAll(context: Context, user: string | null): Promise<number> 
       good(problemText({ ...warning, file: null }), 'It works; change it unless you mean it.'),
     )
   await checkCertificates(report, config)
-  const identity = await checkKeeper(context, report, config, user)
-  const wanted = identity === null ? null : identity.upstream
+  const found = await checkKeeper(context, report, config, user)
   for (const [name, upstream] of Object.entries(config.upstreams)) {
-    await checkUpstream(report, { name, upstream, identity: name === wanted ? identity : null, timeoutMs: STEP_MS })
+    const here = (identity: CheckIdentity | null) => (identity?.upstream === name ? identity : null)
+    const identities = { imap: here(found.imap), pop3: here(found.pop3) }
+    await checkUpstream(report, { name, upstream, identities, timeoutMs: STEP_MS })
   }
   if (context.json) await printJson(context.io, report.steps)
   else context.io.stdout.write(report.ok ? '\nEverything answers as it should.\n' : `\n${summary(report.steps)}\n`)
   return report.ok ? EXIT.ok : EXIT.failed
 }
 
+type Identities = Record<CheckedProtocol, CheckIdentity | null>
+
 /** Store, keys, Redis, own listeners; and how to log in as the user. Failures are steps like others. */
-async function checkKeeper(
-  context: Context,
-  report: Report,
-  config: Config,
-  user: string | null,
-): Promise<CheckIdentity | null> {
+async function checkKeeper(context: Context, report: Report, config: Config, user: string | null): Promise<Identities> {
+  const none: Identities = { imap: null, pop3: null }
   try {
     return await context.withServices(async (services, running) => {
       judgeHealth(report, await services.call('health', {}), running, config)
       await checkListeners(report, config, running, STEP_MS)
-      if (user === null) return null
-      try {
-        const identity = await services.call('check.identity', { protocol: 'imap', user })
-        report.add(`user ${plain(user)}`, 'route and identity', good(`goes to upstream ${identity.upstream}`))
-        return identity
-      } catch (error) {
-        if (!(error instanceof ServiceError)) throw error
-        const advice =
-          error.code === 'not-found'
-            ? 'Add the user first (sallyport user add), or check with one who is there.'
-            : 'See the upstream’s identity in the configuration.'
-        report.add(`user ${plain(user)}`, 'route and identity', bad(error.message, advice))
-        return null
+      if (user === null) return none
+      const identities = { ...none }
+      let failure: ServiceError | null = null
+      for (const protocol of CHECKED_PROTOCOLS) {
+        try {
+          identities[protocol] = await services.call('check.identity', { protocol, user })
+        } catch (error) {
+          if (!(error instanceof ServiceError)) throw error
+          // Told when it is so for every protocol: an upstream need not speak all of them.
+          failure ??= error
+        }
       }
+      const upstreams = new Set(Object.values(identities).flatMap((identity) => identity?.upstream ?? []))
+      const advice =
+        failure?.code === 'not-found'
+          ? 'Add the user first (sallyport user add), or check with one who is there.'
+          : 'See the upstream’s identity in the configuration.'
+      report.add(
+        `user ${plain(user)}`,
+        'route and identity',
+        failure === null || upstreams.size > 0
+          ? good(`goes to upstream ${[...upstreams].join(', ')}`)
+          : bad(failure.message, advice),
+      )
+      return identities
     })
   } catch (error) {
     const failure = asCliError(error)
@@ -97,7 +108,7 @@ async function checkKeeper(
           : 'The message says what to do; the rest is tried without.',
       ),
     )
-    return null
+    return none
   }
 }
 

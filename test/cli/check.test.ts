@@ -63,7 +63,7 @@ async function against(
 t.test('M15: against a real Dovecot', async (t) => {
   if (!requireService(t, 'dovecot')) return
   await using dovecot: Dovecot = await startDovecot()
-  const { imap, imaps, imapsProxy, pop3 } = dovecot.ports
+  const { imap, imaps, imapsProxy, pop3, pop3s } = dovecot.ports
   const ca = `caFile: ${dovecot.caFile}`
   const { password } = dovecot.master
   const user = 'ann@example.org'
@@ -125,6 +125,38 @@ t.test('M15: against a real Dovecot', async (t) => {
     const { status, names } = await check(t, config(`host: localhost, port: ${imaps}, ${ca}`))
     t.equal(status, 0)
     t.equal(names.at(-1), 'capabilities')
+  })
+
+  await t.test('POP3: implicit TLS and STLS, each to the login', async (t) => {
+    for (const [section, steps] of [
+      [`host: localhost, port: ${pop3s}, ${ca}`, ['tls', 'greeting', 'capabilities', 'login']],
+      [
+        `host: localhost, port: ${pop3}, tls: starttls, ${ca}`,
+        ['greeting', 'capabilities in clear', 'starttls', 'capabilities', 'login'],
+      ],
+    ] as const) {
+      const text = config(`host: localhost, port: ${imaps}, ${ca}`, { extra: `pop3: { ${section} }` })
+      const mark = dovecot.mark()
+      const good = await check(t, text, { user, password })
+      t.equal(good.status, 0, JSON.stringify(good.failed))
+      const own = good.steps.filter(({ hop }) => hop.startsWith('upstream main, pop3 localhost:'))
+      t.strictSame(
+        own.map(({ step }) => step),
+        ['dns', 'connect', ...steps],
+      )
+      t.match(own.at(-1), { detail: /as ann@example\.org\*sallyport, \d+ ms/ })
+      t.match(dovecot.logSince(mark), /pop3-login: Info: Login: user=<ann@example\.org>/)
+      const refused = await check(t, text, { user, password: 'not-the-master-password' })
+      t.match(refused.failed, [
+        { step: 'login' },
+        { hop: /pop3/, step: 'login', detail: /\[AUTH\]/, advice: /master user’s password is wrong/ },
+      ])
+    }
+    const wrong = await check(
+      t,
+      config(`host: localhost, port: ${imaps}, ${ca}`, { extra: `pop3: { host: localhost, port: ${imaps}, ${ca} }` }),
+    )
+    t.match(wrong.failed, [{ hop: /pop3/, step: 'greeting', detail: /no POP3 greeting/, advice: /IMAP server/ }])
   })
 
   await t.test('wrong port: clear text where TLS is expected, POP3, nobody', async (t) => {
@@ -240,6 +272,63 @@ t.test('a scripted server: missing capabilities', async (t) => {
   t.match(slow.steps.at(-1), { ok: true, advice: /SASL-IR is missing/ })
   const noTls = await against(t, announcing(CAPABILITY), { imap: 'tls: starttls' })
   t.match(noTls.failed, [{ step: 'starttls', detail: 'STARTTLS is not offered', advice: /tls: implicit/ }])
+})
+
+t.test('a scripted POP3 server: what may be wrong before and after the login', async (t) => {
+  const ready = (capabilities: string) => async (peer: ScriptedPeer) => {
+    peer.send('+OK ready\r\n')
+    for (;;) {
+      const line = await peer.line().catch(() => 'QUIT')
+      if (line === 'QUIT') return
+      if (line === 'CAPA') peer.send(`+OK\r\n${capabilities}.\r\n`)
+      else if (line === 'STLS') peer.send('+OK go\r\n+OK smuggled\r\n')
+      else peer.send(line.startsWith('AUTH') ? '+ \r\n' : '+OK\r\n')
+    }
+  }
+  for (const [why, script, section, identity, want] of [
+    [
+      'sent away',
+      async (peer) => peer.end('-ERR [SYS/TEMP] full\r\n'),
+      'tls: none',
+      MASTER,
+      { step: 'greeting', advice: /sends us away/ },
+    ],
+    ['another language', async (peer) => peer.end('220 mx\r\n'), 'tls: none', MASTER, { advice: /SMTP/ }],
+    ['no STLS', ready('USER\r\n'), 'tls: starttls', MASTER, { step: 'starttls', detail: 'STLS is not offered' }],
+    [
+      'something behind STLS (invariant 3)',
+      ready('STLS\r\n'),
+      'tls: starttls',
+      MASTER,
+      { step: 'starttls', detail: /in clear/ },
+    ],
+    ['no passwords', ready('TOP\r\n'), 'tls: none', MASTER, { step: 'capabilities', advice: /takes no passwords/ }],
+    [
+      'nobody may act for others',
+      ready('USER\r\nUIDL\r\n'),
+      'tls: none',
+      '{ method: authzid, user: a, passwordFile: master }',
+      { step: 'capabilities', advice: /SASL PLAIN is missing/ },
+    ],
+    [
+      'XCLIENT after the login (invariant 14)',
+      ready('XCLIENT\r\nUIDL\r\nSASL PLAIN\r\n'),
+      'tls: none',
+      MASTER,
+      { step: 'login', detail: /offers XCLIENT after login/ },
+    ],
+  ] as const satisfies [string, (peer: ScriptedPeer) => Promise<void>, string, string, object][]) {
+    await using server = await scriptedServer(script)
+    const extra = `pop3: { host: 127.0.0.1, port: ${server.port}, ${section} }`
+    const { failed } = await check(t, config('host: 127.0.0.1, port: 1', { identity, extra }), {
+      user: 'ann@example.org',
+    })
+    t.match(
+      failed.filter(({ hop }) => hop.includes('pop3')),
+      [want],
+      why,
+    )
+  }
 })
 
 t.test('a scripted server: something behind STARTTLS (invariant 3)', async (t) => {

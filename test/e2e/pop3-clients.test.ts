@@ -59,6 +59,13 @@ t.test('POP3 programs through the gate', async (t) => {
   await t.test('B9: an app password that is not for POP3', (t) => scope(t, house))
   await t.test('M2, invariant 8: deleting the app password ends the session', (t) => revocation(t, house))
 
+  await t.test('M15: check finds nothing wrong with listeners and upstream', async (t) => {
+    const steps = await gate.json<{ hop: string; step: string; ok: boolean }[]>(['check', '--user', ANN])
+    const found = steps.filter(({ hop }) => hop.includes('pop3')).map(({ hop, step }) => `${hop.split(' ')[0]} ${step}`)
+    t.ok(found.includes('listener greeting') && found.includes('listener tls'), 'both listeners')
+    t.ok(found.includes('upstream login'))
+  })
+
   await t.test('R11, M12: every session in the log names its app password; Dovecot never saw one', async (t) => {
     const accepted = gate.lines('login_accepted')
     t.ok(accepted.length >= 8, `${accepted.length} logins`)

@@ -2,115 +2,21 @@
  * IMAP up to the login: greeting, capabilities, STARTTLS. A few lines of talk over a plain socket.
  */
 
-import type { Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
 import { plain } from '../output.ts'
 import type { Finding } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
 import type { Target } from './socket.ts'
-import { codeOf, shakeHands } from './socket.ts'
+import type { Talk } from './talk.ts'
+import { firstLine, notThisProtocol, orFailure } from './talk.ts'
 
-/** A greeting or a capability list is one line; a server that says more is none. */
-const MAX_BYTES = 64 * 1024
-
-/** A socket read by line, inside one deadline. */
-export class Talk {
-  #socket: Socket
-  #pending = ''
-  readonly #deadline: AbortSignal
-
-  constructor(socket: Socket, deadline: AbortSignal) {
-    this.#socket = socket
-    this.#deadline = deadline
-  }
-
-  get socket(): Socket {
-    return this.#socket
-  }
-
-  /** Bytes received and not yet read. */
-  get pending(): string {
-    return this.#pending
-  }
-
-  send(line: string): void {
-    this.#socket.write(`${line}\r\n`)
-  }
-
-  /** The next line without its end; null when the server closed. */
-  async line(): Promise<string | null> {
-    for (;;) {
-      const end = this.#pending.indexOf('\n')
-      if (end >= 0) {
-        const line = this.#pending.slice(0, end).replace(/\r$/, '')
-        this.#pending = this.#pending.slice(end + 1)
-        return line
-      }
-      if (this.#pending.length > MAX_BYTES) throw new StepFailure('the server sends without end', NO_IMAP)
-      const chunk = await this.#read()
-      if (chunk === null) return null
-      this.#pending += chunk
-    }
-  }
-
-  #read(): Promise<string | null> {
-    const socket = this.#socket
-    return new Promise((resolve, reject) => {
-      const done = (act: () => void) => () => {
-        socket.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onError)
-        this.#deadline.removeEventListener('abort', onAbort)
-        socket.pause()
-        act()
-      }
-      let data = ''
-      let failure: unknown = null
-      const finish = done(() => (failure === null ? resolve(data === '' ? null : data) : reject(failure)))
-      const onData = (chunk: Buffer) => {
-        data = chunk.toString('latin1')
-        finish()
-      }
-      const onEnd = () => finish()
-      const onError = (error: Error) => {
-        failure = error
-        finish()
-      }
-      const onAbort = () => {
-        failure = this.#deadline.reason
-        finish()
-      }
-      if (this.#deadline.aborted) return reject(this.#deadline.reason)
-      socket.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onError)
-      this.#deadline.addEventListener('abort', onAbort)
-      if (socket.destroyed || socket.readableEnded) return onEnd()
-      socket.resume()
-      return undefined
-    })
-  }
-
-  /** Goes on in TLS on the same connection (after STARTTLS). */
-  async startTls(target: Target, timeoutMs: number): Promise<Finding> {
-    const { finding, value }: { finding: Finding; value: TLSSocket } = await shakeHands(this.#socket, target, timeoutMs)
-    this.#socket = value
-    return finding
-  }
-}
+/** The last command of a check. */
+export const GOODBYE = 'check9 LOGOUT'
 
 const NO_IMAP = 'Is this the IMAP port of that server?'
 
 /** The first line of the server. */
 export async function readGreeting(talk: Talk, target: Target): Promise<{ finding: Finding; value: string }> {
-  const line = await orFailure(talk.line(), {
-    timeout:
-      target.tls === 'implicit'
-        ? 'Does the server want a PROXY header (proxyProtocol)? Its log may say.'
-        : 'If this is a port with TLS from the first byte (993), set tls: implicit. Does the server want a PROXY header (proxyProtocol)?',
-  })
-  if (line === null) {
-    throw new StepFailure(
-      'the server closed the connection without a word',
-      'It may let only listed addresses in, or want a PROXY header (proxyProtocol): look at its log.',
-    )
-  }
+  const line = await firstLine(talk, target, 993)
   const shown = plain(line).slice(0, 200)
   if (/^\* OK\b/i.test(line)) return { finding: good(shown), value: line }
   if (/^\* PREAUTH\b/i.test(line))
@@ -123,22 +29,8 @@ export async function readGreeting(talk: Talk, target: Target): Promise<{ findin
       shown,
       'The server sends us away: too many connections from this address, or it is shutting down. Its log says why.',
     )
-  const other = OTHER_SERVERS.find(([pattern]) => pattern.test(line))
-  throw new StepFailure(
-    `no IMAP greeting: ${shown}`,
-    other === undefined
-      ? NO_IMAP
-      : `That is ${other[1]}: the port is wrong (IMAP: 993 with tls: implicit, 143 with tls: starttls).`,
-  )
+  throw notThisProtocol(shown, 'IMAP', NO_IMAP, 'IMAP: 993 with tls: implicit, 143 with tls: starttls')
 }
-
-const OTHER_SERVERS: readonly (readonly [RegExp, string])[] = [
-  [/^220[ -]/, 'an SMTP or FTP server'],
-  [/^\+OK/, 'a POP3 server'],
-  [/^SSH-/, 'an SSH server'],
-  [/^HTTP\//, 'a web server'],
-  [/^\x15\x03|^\x16\x03/, 'a server that speaks TLS from the first byte'],
-]
 
 /** What the server announces (RFC 9051 §6.1.1), in upper case. */
 export async function askCapabilities(talk: Talk): Promise<readonly string[]> {
@@ -217,16 +109,4 @@ export function judgeCapabilities(capabilities: readonly string[], method: strin
     )
   if (!capabilities.includes('SASL-IR')) return good(shown, 'SASL-IR is missing: each login takes one round trip more.')
   return good(shown)
-}
-
-async function orFailure<T>(work: Promise<T>, advice: { readonly timeout: string }): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    if (error instanceof StepFailure) throw error
-    const code = codeOf(error)
-    // AbortSignal.timeout aborts with a TimeoutError; its code is a number of the DOM's.
-    if (error instanceof DOMException) throw new StepFailure('the server says nothing', advice.timeout)
-    throw new StepFailure(`the connection broke (${code})`, advice.timeout)
-  }
 }

@@ -10,11 +10,13 @@ import { BlockList } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import type { Config, MailListenerConfig } from '../../config.ts'
 import type { ServiceAnswer } from '../../contract/services.ts'
-import { readGreeting, Talk } from './imap.ts'
+import { readGreeting } from './imap.ts'
+import { readGreeting as readPop3Greeting } from './pop3.ts'
 import type { Finding, Report } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
 import type { Target } from './socket.ts'
 import { codeOf, connectTcp, day } from './socket.ts'
+import { Talk } from './talk.ts'
 
 const DAY_MS = 86_400_000
 const WARN_DAYS = 30
@@ -113,8 +115,9 @@ async function checkListener(
   try {
     if (listener.tls === 'implicit') {
       await report.run(hop, 'tls', async () => ({ finding: await ownCertificate(socket, timeoutMs), value: true }))
-    } else if (listener.protocol === 'imap') {
-      await report.run(hop, 'greeting', () => readGreeting(new Talk(socket, AbortSignal.timeout(timeoutMs)), target))
+    } else if (listener.protocol !== 'smtp') {
+      const read = listener.protocol === 'imap' ? readGreeting : readPop3Greeting
+      await report.run(hop, 'greeting', () => read(new Talk(socket, AbortSignal.timeout(timeoutMs)), target))
     }
   } finally {
     socket.destroy()

@@ -88,7 +88,7 @@ export async function tryLogin(
   }
 }
 
-function asWhom({ authcid, authzid }: CheckIdentity): string {
+export function asWhom({ authcid, authzid }: CheckIdentity): string {
   return plain(authzid === '' ? authcid : `${authcid} for ${authzid}`)
 }
 
@@ -118,7 +118,7 @@ function judge(error: unknown, identity: CheckIdentity, method: string): Finding
   return bad(detail, REFUSED_ADVICE[method] ?? 'The server refused our name or password.')
 }
 
-const REFUSED_ADVICE: Readonly<Record<string, string>> = {
+export const REFUSED_ADVICE: Readonly<Record<string, string>> = {
   'master-user':
     'Either the master user’s password is wrong (the file that passwordFile names, against the server’s master passdb), or the server does not know that user as a master, splits names by another separator (Dovecot: auth_master_user_separator), or has no such mailbox. Try there: doveadm auth login USER*MASTER',
   authzid:

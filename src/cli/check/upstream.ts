@@ -1,48 +1,56 @@
 /**
- * One upstream host, from its name to the capabilities after the login.
+ * One upstream host, from its name to the capabilities after the login, in each protocol that its upstream has.
  */
 
 import type { Config } from '../../config.ts'
-import { askCapabilities, judgeCapabilities, readGreeting, startTls, Talk } from './imap.ts'
+import * as imap from './imap.ts'
 import type { CheckIdentity } from './login.ts'
+import * as pop3 from './pop3.ts'
 import type { Report } from './report.ts'
 import { good } from './report.ts'
 import type { Target } from './socket.ts'
 import { connectTcp, resolveHost, shakeHands } from './socket.ts'
+import { Talk } from './talk.ts'
 
 /** One step may take this long: the gate itself gives a login ten seconds. */
 export const STEP_MS = 10_000
+
+/** Each has the same steps, and words of its own for them. */
+const PROTOCOLS = { imap, pop3 } as const
+export type CheckedProtocol = keyof typeof PROTOCOLS
+export const CHECKED_PROTOCOLS = Object.keys(PROTOCOLS) as readonly CheckedProtocol[]
 
 export interface UpstreamCheck {
   /** Name in the configuration. */
   readonly name: string
   readonly upstream: Config['upstreams'][string]
-  /** How to log in as the user that was asked for; null: stop before the login. */
-  readonly identity: CheckIdentity | null
+  /** How to log in as the user that was asked for, by protocol; null: stop before the login. */
+  readonly identities: Readonly<Record<CheckedProtocol, CheckIdentity | null>>
   readonly timeoutMs: number
 }
 
-/** Tries every host of an upstream's IMAP section. */
-export async function checkUpstream(
-  report: Report,
-  { name, upstream, identity, timeoutMs }: UpstreamCheck,
-): Promise<void> {
-  const section = upstream.imap
-  if (section === null) return
-  for (const { host, port } of section.hosts) {
-    const { tls, ca, serverName } = section
-    const target: Target = { host, port, tls, ca, serverName, proxyProtocol: upstream.proxyProtocol }
-    await checkHost(report, `upstream ${name}, imap ${host}:${port}`, target, { name, upstream, identity, timeoutMs })
+/** Tries every host of an upstream. */
+export async function checkUpstream(report: Report, check: UpstreamCheck): Promise<void> {
+  for (const protocol of CHECKED_PROTOCOLS) {
+    const section = check.upstream[protocol]
+    if (section === null) continue
+    for (const { host, port } of section.hosts) {
+      const { tls, ca, serverName } = section
+      const target: Target = { host, port, tls, ca, serverName, proxyProtocol: check.upstream.proxyProtocol }
+      await checkHost(report, `upstream ${check.name}, ${protocol} ${host}:${port}`, protocol, target, check)
+    }
   }
 }
 
 async function checkHost(
   report: Report,
   hop: string,
+  protocol: CheckedProtocol,
   target: Target,
-  { upstream, identity, timeoutMs }: UpstreamCheck,
+  { name, upstream, identities, timeoutMs }: UpstreamCheck,
 ): Promise<void> {
   const { method } = upstream.identity
+  const { readGreeting, startTls, GOODBYE } = PROTOCOLS[protocol]
   const address = await report.run(hop, 'dns', () => resolveHost(target.host))
   if (address === null) return
   const socket = await report.run(hop, 'connect', () => connectTcp(address, target, timeoutMs))
@@ -55,7 +63,7 @@ async function checkHost(
       talk = new Talk(secure, AbortSignal.timeout(timeoutMs))
     }
     if ((await report.run(hop, 'greeting', () => readGreeting(talk, target))) === null) return
-    const first = await capabilitiesOf(report, hop, talk, method, target.tls === 'starttls')
+    const first = await capabilitiesOf(report, hop, protocol, talk, method, target.tls === 'starttls')
     if (first === null) return
     if (target.tls === 'starttls') {
       const done = await report.run(hop, 'starttls', async () => ({
@@ -64,25 +72,33 @@ async function checkHost(
       }))
       if (done === null) return
       // RFC 9051 §6.2.1: what was announced in clear is void.
-      if ((await capabilitiesOf(report, hop, talk, method, false)) === null) return
+      if ((await capabilitiesOf(report, hop, protocol, talk, method, false)) === null) return
     }
-    talk.send('check9 LOGOUT')
+    talk.send(GOODBYE)
   } finally {
     talk.socket.destroy()
     socket.destroy()
   }
-  if (identity !== null) await checkLogin(report, hop, address, target, identity, upstream, timeoutMs)
+  const identity = identities[protocol]
+  if (identity === null) return
+  if (protocol === 'imap') await checkLogin(report, hop, address, target, identity, upstream, timeoutMs)
+  else {
+    const { tryLogin } = await import('./pop3-login.ts')
+    report.add(hop, 'login', await tryLogin(name, target, identity, method, timeoutMs))
+  }
 }
 
 /** Asks for capabilities; judged only when a login would follow. */
 async function capabilitiesOf(
   report: Report,
   hop: string,
+  protocol: CheckedProtocol,
   talk: Talk,
   method: string,
   beforeTls: boolean,
 ): Promise<readonly string[] | null> {
   return report.run(hop, beforeTls ? 'capabilities in clear' : 'capabilities', async () => {
+    const { askCapabilities, judgeCapabilities } = PROTOCOLS[protocol]
     const value = await askCapabilities(talk)
     return { finding: beforeTls ? good(value.join(' ').slice(0, 400)) : judgeCapabilities(value, method), value }
   })
