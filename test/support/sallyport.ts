@@ -43,6 +43,10 @@ export interface SallyportPorts {
   readonly pop3: number
   /** TLS from the first byte; likewise. */
   readonly pop3s: number
+  /** STARTTLS; there is such a listener when an upstream speaks SMTP. */
+  readonly smtp: number
+  /** TLS from the first byte; likewise. */
+  readonly smtps: number
   /** Health and metrics. */
   readonly http: number
 }
@@ -120,6 +124,8 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
     imapClear: options.ports?.imapClear ?? (await freePort()),
     pop3: options.ports?.pop3 ?? (await freePort()),
     pop3s: options.ports?.pop3s ?? (await freePort()),
+    smtp: options.ports?.smtp ?? (await freePort()),
+    smtps: options.ports?.smtps ?? (await freePort()),
     http: options.ports?.http ?? (await freePort()),
   }
   const caFile = put('ca.pem', ca.cert)
@@ -140,6 +146,12 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
         ? [
             { protocol: 'pop3', bind, port: ports.pop3, tls: 'starttls' },
             { protocol: 'pop3', bind, port: ports.pop3s, tls: 'implicit' },
+          ]
+        : []),
+      ...(speaks('smtp')
+        ? [
+            { protocol: 'smtp', bind, port: ports.smtp, tls: 'starttls' },
+            { protocol: 'smtp', bind, port: ports.smtps, tls: 'implicit' },
           ]
         : []),
       { protocol: 'http', bind, port: ports.http, serves: ['health', 'metrics'] },

@@ -12,6 +12,10 @@ import type { Test } from 'tap'
 /** Service → the program that shows it is installed, and the Debian packages that hold it. */
 export const SERVICES = {
   dovecot: { program: 'dovecot', packages: ['dovecot-core', 'dovecot-imapd', 'dovecot-pop3d', 'dovecot-lmtpd'] },
+  postfix: { program: 'postfix', packages: ['postfix'] },
+  swaks: { program: 'swaks', packages: ['swaks'] },
+  msmtp: { program: 'msmtp', packages: ['msmtp'] },
+  git: { program: 'git', packages: ['git', 'git-email'] },
   redis: { program: 'redis-server', packages: ['redis-server'] },
   fetchmail: { program: 'fetchmail', packages: ['fetchmail'] },
   mpop: { program: 'mpop', packages: ['mpop'] },

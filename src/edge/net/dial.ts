@@ -56,6 +56,9 @@ export interface DialerOptions {
   readonly metrics?: Metrics
 }
 
+/** Where to connect to; who one is there comes later. */
+export type DialTarget = Omit<UpstreamTarget, 'identity' | 'trusted'>
+
 export interface Dialer {
   /**
    * Connects to one of the target's hosts. The wire has the budget of the upstream's login dialogue and what is left of the
@@ -65,7 +68,7 @@ export interface Dialer {
    * @param signal gives the dial up at once
    * @throws DialError
    */
-  dial(target: UpstreamTarget, client: Peer, signal: AbortSignal): Promise<Wire>
+  dial(target: DialTarget, client: Peer, signal: AbortSignal): Promise<Wire>
 }
 
 const DEADLINE_MS = 10_000
@@ -92,7 +95,7 @@ export function createDialer(options: DialerOptions = {}): Dialer {
   }
 
   /** What TLS with this host has to verify, and how it may be made short. */
-  function tlsWith(target: UpstreamTarget, { host, port }: Endpoint): ClientTls {
+  function tlsWith(target: DialTarget, { host, port }: Endpoint): ClientTls {
     const serverName = target.serverName ?? host
     const { context, resumptions } = trustFor(target.ca)
     const key = `${host} ${port} ${serverName}`
@@ -102,11 +105,11 @@ export function createDialer(options: DialerOptions = {}): Dialer {
     return { side: 'client', serverName, context, resumption }
   }
 
-  function noteBreaker(target: UpstreamTarget, { host, port }: Endpoint, isOpen: boolean): void {
+  function noteBreaker(target: DialTarget, { host, port }: Endpoint, isOpen: boolean): void {
     options.metrics?.upstreamBreaker.set({ upstream: target.name, host: `${host}:${port}` }, isOpen ? 1 : 0)
   }
 
-  async function dial(target: UpstreamTarget, client: Peer, signal: AbortSignal): Promise<Wire> {
+  async function dial(target: DialTarget, client: Peer, signal: AbortSignal): Promise<Wire> {
     const deadline = deadlines.next()
     const endsAt = performance.now() + deadlineMs
     const hosts = breakers.order(target.hosts)
@@ -151,7 +154,7 @@ interface Trust {
 }
 
 interface Call {
-  readonly target: UpstreamTarget
+  readonly target: DialTarget
   readonly endpoint: Endpoint
   readonly client: Peer
   readonly tls: ClientTls

@@ -54,7 +54,7 @@ const OVER: Handed = { at: 'reply', reply: '', isOver: true }
 
 type OnAuth = (answer: (error: SMTPServerError) => void) => void
 
-/** One for each listener. */
+/** One for each edge: the library's two servers have no port, and no limits of their own. */
 export function createLineGates(options: LineGateOptions): LineGates {
   const waiting = new Map<string, OnAuth>()
   const servers = { secure: server(true), clear: server(false) }

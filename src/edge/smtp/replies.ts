@@ -92,3 +92,21 @@ export function ehloReply(name: string, standing: Standing, offered: readonly st
   if (standing.isSecure || !standing.needsTls) lines.push('AUTH PLAIN LOGIN')
   return lines.map((line, i) => `250${i < lines.length - 1 ? '-' : ' '}${line}\r\n`).join('')
 }
+
+/**
+ * The parameters that two upstreams keep both. SIZE is the smaller one; 0 means no limit, and without a number nobody knows
+ * (RFC 1870 §4).
+ */
+export function mergeParameters(
+  keyword: string,
+  one: readonly string[],
+  other: readonly string[],
+): readonly string[] | null {
+  if (keyword !== 'SIZE') {
+    const theirs = new Set(other.map((word) => word.toUpperCase()))
+    return one.filter((word) => theirs.has(word.toUpperCase()))
+  }
+  const [first, second] = [one[0], other[0]].map((size) => (/^[0-9]{1,15}$/.test(size ?? '') ? Number(size) : null))
+  if (first == null || second == null) return []
+  return [String(first === 0 || second === 0 ? first + second : Math.min(first, second))]
+}

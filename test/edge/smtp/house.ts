@@ -4,8 +4,10 @@
 
 import type { Test } from 'tap'
 import type { Offers } from '../../../src/edge/login/offers.ts'
-import { createOffers } from '../../../src/edge/login/offers.ts'
-import { createSmtp } from '../../../src/edge/smtp/index.ts'
+import { createDialer } from '../../../src/edge/net/dial.ts'
+import { openSmtp } from '../../../src/edge/smtp/index.ts'
+import { createMetrics } from '../../../src/metrics.ts'
+import { captureLog } from '../../support/logs.ts'
 import type { ScriptedPeer } from '../../support/peer.ts'
 import type { House, HouseOptions, Script } from '../login/house.ts'
 import { MASTER_SECRET, openHouse, PASSWORD } from '../login/house.ts'
@@ -28,12 +30,13 @@ export interface SmtpHouse extends House {
 }
 
 export async function openSmtpHouse(t: Test, options: HouseOptions & { known?: readonly string[] } = {}) {
-  const offers = createOffers()
+  const smtp = openSmtp({ dialer: createDialer(), log: captureLog().log, metrics: createMetrics(), name: NAME })
+  const { offers } = smtp
   offers.expect(['main'])
   if (options.known) offers.learn('main', options.known)
   const house = await openHouse(t, {
     upstream: friendlySmtp(),
-    protocol: (dialogue) => createSmtp({ ...dialogue, name: NAME, offers }),
+    protocol: (dialogue) => smtp.protocol(dialogue),
     ...options,
   })
   return Object.assign(house, { offers })

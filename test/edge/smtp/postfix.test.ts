@@ -1,0 +1,148 @@
+/**
+ * Our side of the upstream login against a real Postfix with Dovecot's SASL: each transport, what becomes of a message, and
+ * what an upstream that trusts our address would let a client do.
+ */
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { UpstreamTarget } from '../../../src/contract/admission.ts'
+import { Secret } from '../../../src/secret.ts'
+import type { Dovecot } from '../../support/dovecot.ts'
+import { SAMPLE_USER, startDovecot } from '../../support/dovecot.ts'
+import { scriptedClient } from '../../support/peer.ts'
+import { freePort } from '../../support/ports.ts'
+import { canRunPostfix, saslListener, startPostfix } from '../../support/postfix.ts'
+import { MASTER_SECRET, PASSWORD } from '../login/house.ts'
+import { base64, ehlo, GOOD, hello, openSmtpHouse } from './house.ts'
+
+const IN = '235 2.7.0 Authentication successful'
+
+t.setTimeout(120_000)
+
+t.test('real Postfix', async (t) => {
+  if (!canRunPostfix(t)) return
+  const saslPort = await freePort()
+  await using dovecot = await startDovecot({ extra: saslListener(saslPort) })
+  await using postfix = await startPostfix(dovecot, saslPort)
+  const identity = (password: string) =>
+    ({
+      kind: 'password',
+      authcid: dovecot.master.user,
+      authzid: SAMPLE_USER,
+      secret: new Secret(password),
+    }) as const
+  const at = (port: number): Partial<UpstreamTarget> => ({
+    hosts: [{ host: '127.0.0.1', port }],
+    ca: postfix.ca,
+    serverName: 'localhost',
+    identity: identity(dovecot.master.password),
+  })
+
+  for (const [transport, target] of [
+    ['implicit TLS', { tls: 'implicit', ...at(postfix.ports.submissions) }],
+    ['STARTTLS', { tls: 'starttls', ...at(postfix.ports.submission) }],
+  ] as const satisfies [string, Partial<UpstreamTarget>][]) {
+    await t.test(`${transport}: a message sent is a message delivered, byte for byte (client 15)`, async (t) => {
+      await using house = await openSmtpHouse(t, { target })
+      const client = await house.connect()
+      await hello(client)
+      const body = `..dots\r\n.. and more\r\n8-bit: \xe9\xff\r\n${'x'.repeat(900)}\r\n`
+      client.send(`AUTH PLAIN ${GOOD}\r\nMAIL FROM:<${SAMPLE_USER}>\r\nRCPT TO:<${SAMPLE_USER}>\r\nDATA\r\n`)
+      t.equal(await client.line(), IN)
+      t.match(await client.line(), /^250 2\.1\.0 Ok/)
+      t.match(await client.line(), /^250 2\.1\.5 Ok/)
+      t.match(await client.line(), /^354 /)
+      client.send(`Subject: ${transport}\r\n\r\n${body}.\r\nQUIT\r\n`)
+      t.match(await client.line(), /^250 2\.0\.0 Ok: queued/)
+      t.match(await client.line(), /^221 /)
+      const text = await delivered(dovecot, transport)
+      t.equal(text.slice(text.indexOf('\n\n') + 2), body.replace(/^\./gm, '').replaceAll('\r\n', '\n'))
+      t.notOk(dovecot.log().includes(PASSWORD), 'the app password never went upstream')
+    })
+  }
+
+  await t.test('a wrong credential of ours is no wrong password (D7, invariant 11)', async (t) => {
+    const target = { tls: 'implicit', ...at(postfix.ports.submissions), identity: identity(MASTER_SECRET) } as const
+    await using house = await openSmtpHouse(t, { target })
+    const client = await house.connect()
+    await hello(client)
+    client.send(`AUTH PLAIN ${GOOD}\r\n`)
+    t.match(await client.line(), /^454 4\.7\.0 /)
+    t.match(await house.logs.wait('upstream_failed'), { reason: 'upstream-refused', detail: /535 5\.7\.8/ })
+  })
+
+  await t.test('F1: every odd end of data is content: one message goes out, however it is cut', async (t) => {
+    await using house = await openSmtpHouse(t, { target: { tls: 'implicit', ...at(postfix.ports.submissions) } })
+    for (const end of ['\n.\n', '\n.\r\n', '\r\n.\n', '\r.\r', '\r\n.\r', '\r.\r\n', '\r\r\n.\r\r\n', '\n\0.\r\n']) {
+      const client = await house.connect()
+      await hello(client)
+      client.send(`AUTH PLAIN ${GOOD}\r\n`)
+      t.equal(await client.line(), IN)
+      client.send(`MAIL FROM:<${SAMPLE_USER}>\r\nRCPT TO:<${SAMPLE_USER}>\r\nDATA\r\n`)
+      await client.linesUntil(/^354 /)
+      // What Postfix itself takes for an end is its own affair: here only that we neither end, add nor drop anything.
+      client.send(`a: b\r\n\r\nx${end}y\r\n.\r\n`)
+      t.match(await client.line(), /^(250|5\d\d) /, JSON.stringify(end))
+      client.send('QUIT\r\n')
+      await client.rest()
+    }
+  })
+
+  await t.test('invariant 14: who may say XCLIENT becomes somebody else; behind us nobody may', async (t) => {
+    const ceo = 'MAIL FROM:<ceo@example.org>\r\n'
+    await t.test('directly: an authenticated client takes over another identity', async (t) => {
+      using client = await scriptedClient(postfix.ports.trusting)
+      await client.expect(/^220 /)
+      t.ok((await ehlo(client)).some((line) => /XCLIENT/.test(line)))
+      client.send('STARTTLS\r\n')
+      await client.expect(/^220 /)
+      await client.startTls({ ca: postfix.ca, servername: 'localhost' })
+      await ehlo(client)
+      client.send(`AUTH PLAIN ${base64(`\0${SAMPLE_USER}\0${dovecot.users[SAMPLE_USER]}`)}\r\n`)
+      await client.expect(/^235 /)
+      t.ok((await ehlo(client)).some((line) => /XCLIENT/.test(line)))
+      client.send(`${ceo}RCPT TO:<${SAMPLE_USER}>\r\n`)
+      const before = [await client.line(), await client.line()]
+      t.match(before[1], /^553 5\.7\.1 /, 'not as ann')
+      client.send('RSET\r\nXCLIENT LOGIN=ceo@example.org\r\n')
+      await client.expect(/^250 /)
+      await client.expect(/^220 /)
+      await ehlo(client)
+      client.send(`${ceo}RCPT TO:<${SAMPLE_USER}>\r\n`)
+      await client.expect(/^250 /)
+      t.match(await client.line(), /^250 /, 'as anybody')
+    })
+    for (const trusted of [false, true]) {
+      await t.test(`through us, ${trusted ? '' : 'not '}trusted: never joined`, async (t) => {
+        await using house = await openSmtpHouse(t, {
+          target: { tls: 'starttls', ...at(postfix.ports.trusting), trusted },
+        })
+        const client = await house.connect()
+        await hello(client)
+        client.send(`AUTH PLAIN ${GOOD}\r\nXCLIENT LOGIN=ceo@example.org\r\n`)
+        t.match(await client.line(), /^454 4\.7\.0 /)
+        t.match(await client.line(), /^500 /)
+        t.match(await house.logs.wait('upstream_failed'), {
+          reason: 'upstream-protocol',
+          detail: /XCLIENT.*smtpd_authorized_xclient_hosts|XFORWARD.*smtpd_authorized_xforward_hosts/,
+        })
+      })
+    }
+  })
+})
+
+/** Waits for the message with this subject, as it lies in the mailbox. */
+async function delivered(dovecot: Dovecot, subject: string): Promise<string> {
+  const inbox = join(dovecot.directory, 'mail', SAMPLE_USER, 'Maildir/new')
+  const until = Date.now() + 15_000
+  while (Date.now() < until) {
+    const files = existsSync(inbox) ? readdirSync(inbox) : []
+    const found = files
+      .map((name) => readFileSync(join(inbox, name), 'latin1'))
+      .find((text) => text.includes(`Subject: ${subject}`))
+    if (found) return found
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`${subject}: not delivered`)
+}
