@@ -12,8 +12,13 @@ import type { Shape } from './shape.ts'
 import { keysOf, member, shapesAt } from './shape.ts'
 
 const PREFIX = 'SALLYPORT_'
-/** Names with our prefix that mean something else. */
-const NOT_SETTINGS: ReadonlySet<string> = new Set(['SALLYPORT_CONFIG', 'SALLYPORT_REQUIRE_SERVICES'])
+/** Names with our prefix that mean something else: where the configuration is, and what the test runner tells its tests. */
+const NOT_SETTINGS: ReadonlySet<string> = new Set([
+  'SALLYPORT_CONFIG',
+  'SALLYPORT_REQUIRE_SERVICES',
+  'SALLYPORT_TEST_SECRETS',
+  'SALLYPORT_TEST_LOGS',
+])
 
 export interface Overridden {
   readonly value: unknown
