@@ -18,6 +18,7 @@ import { createListener } from '../edge/net/listener.ts'
 import type { TlsContextsOptions } from '../edge/net/tls.ts'
 import { TlsContexts } from '../edge/net/tls.ts'
 import { createPop3 } from '../edge/pop3/index.ts'
+import type { Smtp } from '../edge/smtp/index.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { DrainOptions, EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
@@ -70,7 +71,22 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       },
     )
   }
+  const smtp = options.listeners.some(({ protocol }) => protocol === 'smtp') ? await loadSmtp() : null
   const ports: Port[] = options.listeners.map((listener) => openPort(listener))
+
+  /** Only where it is needed: its library is larger than all the rest of an edge. */
+  async function loadSmtp(): Promise<Smtp> {
+    const { openSmtp } = await import('../edge/smtp/index.ts')
+    return openSmtp({ dialer, log, metrics })
+  }
+
+  /** In the background: nobody waits for upstreams. */
+  function askUpstreams(): void {
+    smtp?.expect(slice.upstreams).catch((error: unknown) => {
+      metrics.bugs.inc()
+      log.bug(error, 'asking upstreams what they offer')
+    })
+  }
 
   interface Port {
     readonly listener: Listener
@@ -140,11 +156,13 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       case 'pop3':
         return createPop3(shared)
       case 'smtp':
-        throw new Error(`${name}: ${protocol} is not there yet`)
+        if (smtp === null) throw new TypeError(`${name}: SMTP was not loaded`)
+        return smtp.protocol(shared)
     }
   }
 
   async function closeListeners(): Promise<void> {
+    smtp?.stop()
     await Promise.all(ports.map(({ listener }) => listener.stop()))
   }
 
@@ -157,6 +175,8 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
     throw error
   }
 
+  askUpstreams()
+
   return {
     sessions,
 
@@ -164,6 +184,7 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       contexts?.reload(tlsOptions(next))
       slice = next
       for (const port of ports) port.renew()
+      askUpstreams()
       log.setLevel(next.logLevel)
     },
 

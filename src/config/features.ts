@@ -10,7 +10,7 @@ import type { ConfigProblem } from './problems.ts'
 import { keyText } from './problems.ts'
 
 interface Feature {
-  /** 'SMTP listeners'; goes in front of 'are not available yet'. */
+  /** 'HTTPS listeners'; goes in front of 'are not available yet'. */
   readonly what: string
   /** Where the configuration asks for it. */
   readonly asked: (config: Config) => readonly (readonly PropertyKey[])[]
@@ -25,7 +25,6 @@ const identities = (config: Config, method: string) =>
 const section = (config: Config, key: 'signIn' | 'portal') => (config[key] === null ? [] : [[key]])
 
 const UNAVAILABLE: readonly Feature[] = [
-  { what: 'SMTP listeners', asked: (config) => listeners(config, 'smtp') },
   { what: 'HTTPS listeners (portal, ActiveSync, set-up of clients)', asked: (config) => listeners(config, 'https') },
   {
     what: 'The admin API (serves: api)',

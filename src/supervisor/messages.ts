@@ -5,7 +5,7 @@
  * with its first message, because it can read neither a file nor the environment it was started with.
  */
 
-import type { LiveSession } from '../contract/admission.ts'
+import type { LiveSession, UpstreamTarget } from '../contract/admission.ts'
 import type { NameRules } from '../contract/names.ts'
 import type { LogLevel } from '../log.ts'
 import type { MetricsSnapshot } from '../metrics.ts'
@@ -22,6 +22,11 @@ export interface EdgeListener {
   readonly proxyFrom: readonly string[]
 }
 
+/** An upstream without the way in, for protocols that announce what it offers before anybody has logged in. */
+export interface EdgeUpstream extends Omit<UpstreamTarget, 'identity' | 'trusted'> {
+  readonly protocol: 'smtp'
+}
+
 /** The part of the configuration that edges know, renewed at every reload. No secret but the TLS keys. */
 export interface EdgeSlice {
   readonly limits: {
@@ -33,6 +38,7 @@ export interface EdgeSlice {
   }
   readonly names: NameRules
   readonly portalUrl: string | null
+  readonly upstreams: readonly EdgeUpstream[]
   readonly tls: {
     /** PEM, leaf first. The first pair is shown to whoever asks for no name or an unknown one. */
     readonly certificates: readonly { readonly name: string; readonly cert: string; readonly key: string }[]

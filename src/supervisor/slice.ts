@@ -1,5 +1,5 @@
 /**
- * The edges' part of the configuration: no path, no upstream, no secret but the keys of the certificates.
+ * The edges' part of the configuration: no path, no way into an upstream, no secret but the keys of the certificates.
  */
 
 import type { Config, MailListenerConfig } from '../config.ts'
@@ -24,6 +24,9 @@ export function edgeSlice(
     },
     names: nameRulesOf(config),
     portalUrl: portal?.url ?? null,
+    upstreams: Object.entries(config.upstreams).flatMap(([name, { smtp, proxyProtocol }]) =>
+      smtp === null ? [] : [{ name, protocol: 'smtp', ...smtp, proxyProtocol }],
+    ),
     tls: {
       certificates: certificates.map(({ name, cert, key }) => ({ name, cert, key })),
       minVersion: tls.minVersion,

@@ -285,6 +285,8 @@ export function upstreamOf(
     readonly imap?: Readonly<Record<string, unknown>>
     /** Given, though it may be {}: POP3 as well. */
     readonly pop3?: Readonly<Record<string, unknown>>
+    /** Given: SMTP as well, at another server. */
+    readonly smtp?: Readonly<Record<string, unknown>>
     readonly identity?: Readonly<Record<string, unknown>>
     readonly trusted?: boolean
     readonly proxyProtocol?: 'v1' | 'v2'
@@ -294,6 +296,7 @@ export function upstreamOf(
   return {
     imap: { ...shared, port: dovecot.ports.imaps, ...more.imap },
     ...(more.pop3 === undefined ? {} : { pop3: { ...shared, port: dovecot.ports.pop3s, ...more.pop3 } }),
+    ...(more.smtp === undefined ? {} : { smtp: { ...shared, ...more.smtp } }),
     identity: more.identity ?? { method: 'master-user', user: dovecot.master.user, passwordFile, separator: '*' },
     ...(more.trusted === undefined ? {} : { trusted: more.trusted }),
     ...(more.proxyProtocol === undefined ? {} : { proxyProtocol: more.proxyProtocol }),

@@ -13,9 +13,12 @@ import type { Test } from 'tap'
 export const SERVICES = {
   dovecot: { program: 'dovecot', packages: ['dovecot-core', 'dovecot-imapd', 'dovecot-pop3d', 'dovecot-lmtpd'] },
   postfix: { program: 'postfix', packages: ['postfix'] },
-  swaks: { program: 'swaks', packages: ['swaks'] },
+  swaks: { program: 'swaks', packages: ['swaks', 'libnet-ssleay-perl'] },
   msmtp: { program: 'msmtp', packages: ['msmtp'] },
-  git: { program: 'git', packages: ['git', 'git-email'] },
+  'git send-email': {
+    program: 'git-send-email',
+    packages: ['git', 'git-email', 'libio-socket-ssl-perl', 'libauthen-sasl-perl', 'libmailtools-perl'],
+  },
   redis: { program: 'redis-server', packages: ['redis-server'] },
   fetchmail: { program: 'fetchmail', packages: ['fetchmail'] },
   mpop: { program: 'mpop', packages: ['mpop'] },
@@ -27,7 +30,7 @@ export const SERVICES = {
 export type ServiceProgram = keyof typeof SERVICES
 
 /** Where servers live, which an ordinary user's PATH often leaves out. */
-const EXTRA_DIRECTORIES = ['/usr/sbin', '/usr/local/sbin', '/sbin', '/opt/homebrew/sbin']
+const EXTRA_DIRECTORIES = ['/usr/sbin', '/usr/local/sbin', '/sbin', '/usr/lib/git-core', '/opt/homebrew/sbin']
 
 /** The path of a program, or null when it is not installed. */
 export function findProgram(name: string): string | null {
