@@ -30,6 +30,7 @@ import { echo, openHouse, PASSWORD } from '../edge/login/house.ts'
 import { commandText, responseText, word } from './imap-text.ts'
 import { fuzzPop3Dialogue, fuzzPop3Parsers, fuzzPop3Upstream } from './pop3.ts'
 import type { Random } from './random.ts'
+import { fuzzSmtpDialogue, fuzzSmtpParsers, fuzzSmtpUpstream } from './smtp.ts'
 import { inTurns } from './turns.ts'
 
 export type Fuzzer = (random: Random, rounds: number, t: Test) => Promise<void>
@@ -166,4 +167,7 @@ export const FUZZERS: Readonly<Record<string, { readonly run: Fuzzer; readonly r
   'pop3-parsers': { run: fuzzPop3Parsers, rounds: 20_000 },
   'pop3-dialogue': { run: fuzzPop3Dialogue, rounds: 400 },
   'pop3-upstream': { run: fuzzPop3Upstream, rounds: 200 },
+  'smtp-parsers': { run: fuzzSmtpParsers, rounds: 10_000 },
+  'smtp-dialogue': { run: fuzzSmtpDialogue, rounds: 300 },
+  'smtp-upstream': { run: fuzzSmtpUpstream, rounds: 150 },
 }
