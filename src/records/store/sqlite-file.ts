@@ -120,8 +120,7 @@ export function latestMigration(migrations: Migrations): string {
 export async function copyDatabase(from: DatabaseSync, to: string, replace: boolean): Promise<void> {
   const partial = `${to}.partial-${randomBytes(6).toString('hex')}`
   try {
-    closeSync(openSync(partial, 'wx', 0o600))
-    await backup(from, partial, { rate: BACKUP_PAGES })
+    await copyPages(from, partial)
     const copy = openDatabase(partial, 0)
     try {
       const cached = copy.prepare("select 1 from sqlite_master where name = 'cached_logins'").get()
@@ -147,6 +146,29 @@ export async function copyDatabase(from: DatabaseSync, to: string, replace: bool
     throw new StoreError('ERR_STORE_UNAVAILABLE', `can't write ${to}: ${message}`, { cause: error })
   } finally {
     removeDatabase(partial)
+  }
+}
+
+/** SQLITE_OK, SQLITE_BUSY, SQLITE_LOCKED: nothing is wrong with either file. */
+const TRANSIENT: ReadonlySet<unknown> = new Set([0, 5, 6])
+const COPY_ATTEMPTS = 20
+const COPY_PAUSE_MS = 10
+
+/** Copies into a new private file. */
+async function copyPages(from: DatabaseSync, to: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    closeSync(openSync(to, 'wx', 0o600))
+    try {
+      await backup(from, to, { rate: BACKUP_PAGES })
+      return
+    } catch (error) {
+      // quirk: node:sqlite gives up when a step meets a write of the same connection, and then may say "not an error".
+      const { errcode } = error as { readonly errcode?: unknown }
+      const isTransient = TRANSIENT.has(errcode) || (error instanceof Error && error.message === 'not an error')
+      if (!isTransient || attempt === COPY_ATTEMPTS) throw error
+    }
+    removeDatabase(to)
+    await new Promise((resolve) => setTimeout(resolve, COPY_PAUSE_MS * attempt))
   }
 }
 
