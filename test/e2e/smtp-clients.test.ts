@@ -108,7 +108,9 @@ async function swaks(t: Test, { gate, directory, device }: House): Promise<void>
     ['pipelined', [...implicit, '--pipeline', '--auth', 'LOGIN']],
   ] as const) {
     const { status, output } = await send(name, device.letters, ...more)
-    t.equal(status, 0, `${name}: ${output.slice(-600)}`)
+    // Its transcript holds the password, so it is in no message.
+    t.equal(status, 0, name)
+    t.ok(/^<~ +235 /m.test(output), `${name}: was let in`)
   }
   const wrong = await send('never', plainPassword(), ...starttls, '--auth', 'PLAIN')
   t.equal(wrong.status, 28, 'client 11: swaks’ own code for a failed AUTH')
