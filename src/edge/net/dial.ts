@@ -240,7 +240,9 @@ function connected(
     }
     const onUp = () => {
       socket.pause()
-      done(null)
+      // Outside of OpenSSL, as after any handshake (tls.ts).
+      if (event === 'secureConnect') setImmediate(done, null)
+      else done(null)
     }
     const onTimeout = () => {
       const what = isConnected ? 'TLS did not come about' : 'no connection'

@@ -260,7 +260,9 @@ export function handshake(plain: Socket, side: ServerTls | ClientTls, deadline: 
       resumption?.use(socket, offered)
       socket.pause()
       reader.attach(socket, false)
-      resolve({ socket, reader, info: tlsInfoOf(socket) })
+      // We are inside OpenSSL's SSL_read here, and so would be whatever waits for us: whoever makes Node free the connection
+      // there (a plain socket that is destroyed, then a write) brings the process down.
+      setImmediate(() => resolve({ socket, reader, info: tlsInfoOf(socket) }))
     }
     const stopWaiting = () => {
       clearTimeout(timer)

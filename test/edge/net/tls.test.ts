@@ -244,3 +244,27 @@ t.test('E4: a record that is broken, and a reset, end a connection whose handsha
     t.equal(leg.socket.destroyed && pair.near.destroyed, true)
   }
 })
+
+t.test(
+  'E4: whoever destroys a connection right after its handshake, and says something, does not end the process',
+  async (t) => {
+    const contexts = new TlsContexts({ pairs: [await pairFor('mail.example')] })
+    const connection = async (session: Buffer | null) => {
+      const { near, far: raw } = await socketPair(t)
+      const wire = new Wire(near, { budgetBytes: 65_536, deadline: never })
+      const far = connectTls({ socket: raw, rejectUnauthorized: false, ...(session && { session }) })
+      far.on('error', () => {})
+      const ticket = once(far, 'session').catch(() => [])
+      await wire.startTls({ side: 'server', contexts })
+      return { near, wire, far, ticket }
+    }
+    const session = (await (await connection(null)).ticket)[0] as Buffer
+    for (let i = 0; i < 5; i++) {
+      const { near, wire, far } = await connection(session)
+      near.destroy()
+      wire.write('* OK\r\n')
+      await once(near, 'close')
+      t.equal(far.isSessionReused(), true)
+    }
+  },
+)
