@@ -26,6 +26,11 @@ export const SERVICES = {
   curl: { program: 'curl', packages: ['curl'] },
   openssl: { program: 'openssl', packages: ['openssl'] },
   python3: { program: 'python3', packages: ['python3'] },
+  slapd: { program: 'slapd', packages: ['slapd', 'ldap-utils'] },
+  chromium: { program: 'chromium', packages: ['chromium', 'fonts-dejavu-core'] },
+  sogo: { program: 'sogod', packages: ['sogo', 'sogo-activesync', 'memcached'] },
+  postgresql: { program: 'pg_ctlcluster', packages: ['postgresql'] },
+  nginx: { program: 'nginx', packages: ['nginx'] },
 } as const
 export type ServiceProgram = keyof typeof SERVICES
 
