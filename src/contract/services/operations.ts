@@ -1,0 +1,51 @@
+/**
+ * Services for operators: stored upstream secrets, the audit trail, keys, backup, health.
+ */
+
+import { z } from 'zod'
+import { PROTOCOL_NAMES } from '../admission.ts'
+import { address, method, secret, text64 } from './method.ts'
+
+export interface AuditView {
+  readonly seq: number
+  readonly at: string
+  readonly event: string
+  readonly actor: string
+  readonly user: string | null
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>
+}
+
+export interface KeyView {
+  readonly id: string
+  readonly createdAt: string
+  /** New rows are made with it. */
+  readonly active: boolean
+  readonly rows: number
+}
+
+export const OPERATION_METHODS = {
+  'secret.set': method<{ user: string; upstream: string }>()(
+    z.strictObject({ user: address, upstream: text64, secret }),
+  ),
+  'secret.delete': method<{ user: string; upstream: string; deleted: boolean }>()(
+    z.strictObject({ user: address, upstream: text64 }),
+  ),
+  'audit.list': method<{ entries: readonly AuditView[]; lastSeq: number }>()(
+    z.strictObject({
+      user: address.optional(),
+      sinceMs: z.number().int().optional(),
+      afterSeq: z.number().int().default(0),
+      limit: z.number().int().min(1).max(200).default(100),
+    }),
+  ),
+  'keys.status': method<{ file: string; keys: readonly KeyView[] }>()(z.strictObject({})),
+  /** `file` is absolute and must not exist yet. */
+  backup: method<{ file: string; bytes: number }>()(z.strictObject({ file: z.string().min(1).max(4096) })),
+  health: method<{ ok: boolean; version: string; pid: number; store: 'up' | 'down'; redis: 'up' | 'down' | 'none' }>()(
+    z.strictObject({}),
+  ),
+  /** How `sallyport check` may log in upstream as a user. Never offered on any socket but the control socket. */
+  'check.identity': method<{ upstream: string; kind: 'password'; authcid: string; authzid: string; secret: string }>()(
+    z.strictObject({ protocol: z.enum(PROTOCOL_NAMES), user: address }),
+  ),
+} as const

@@ -1,0 +1,64 @@
+/**
+ * Services about users.
+ */
+
+import { z } from 'zod'
+import type { SessionsEnded } from './method.ts'
+import { address, method, secret, text64 } from './method.ts'
+
+export interface UserView {
+  readonly id: string
+  readonly address: string
+  readonly name: string | null
+  readonly groups: readonly string[]
+  readonly admin: boolean
+  readonly enabled: boolean
+  readonly hasPassword: boolean
+  readonly enrolledAt: string | null
+  readonly createdAt: string
+  readonly appPasswords: number
+}
+
+export interface ImportReport {
+  readonly added: number
+  readonly unchanged: number
+  readonly refused: readonly { readonly line: number; readonly address: string; readonly why: string }[]
+}
+
+export const USER_METHODS = {
+  'user.add': method<UserView>()(
+    z.strictObject({
+      address,
+      name: z.string().max(128).nullable().default(null),
+      groups: z.array(text64).default([]),
+      admin: z.boolean().default(false),
+      password: secret.nullable().default(null),
+    }),
+  ),
+  /** At most 200 entries a call; callers send a long file in pieces. */
+  'user.import': method<ImportReport>()(
+    z.strictObject({
+      users: z
+        .array(
+          z.strictObject({
+            line: z.number().int(),
+            address: z.string().max(1024),
+            name: z.string().max(128).nullable().default(null),
+            groups: z.array(text64).default([]),
+          }),
+        )
+        .max(200),
+    }),
+  ),
+  'user.list': method<{ users: readonly UserView[]; next: string | null }>()(
+    z.strictObject({
+      after: z.string().nullable().default(null),
+      limit: z.number().int().min(1).max(200).default(100),
+    }),
+  ),
+  'user.show': method<UserView>()(z.strictObject({ address })),
+  'user.disable': method<UserView & SessionsEnded>()(z.strictObject({ address })),
+  'user.enable': method<UserView>()(z.strictObject({ address })),
+  'user.delete': method<SessionsEnded>()(z.strictObject({ address })),
+  'user.set-password': method<UserView & SessionsEnded>()(z.strictObject({ address, password: secret })),
+} as const
