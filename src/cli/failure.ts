@@ -38,6 +38,9 @@ const SERVICE_EXITS = {
   forbidden: 'not-permitted',
   'not-configured': 'configuration',
   unavailable: 'unavailable',
+  'signed-out': 'not-permitted',
+  unauthorised: 'not-permitted',
+  'step-up-needed': 'not-permitted',
 } as const satisfies Record<ServiceErrorCode, ExitName>
 
 /** Codes of errors from below that a person can do something about, by what to exit with. */

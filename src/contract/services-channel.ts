@@ -189,6 +189,9 @@ const SERVICE_ERRORS: readonly string[] = [
   'forbidden',
   'not-configured',
   'unavailable',
+  'signed-out',
+  'unauthorised',
+  'step-up-needed',
 ] satisfies ServiceErrorCode[]
 
 function asServiceError(error: unknown): unknown {

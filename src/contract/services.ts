@@ -30,6 +30,11 @@ export type ServiceErrorCode =
   /** Not set up in the configuration. */
   | 'not-configured'
   | 'unavailable'
+  /** The portal's session or the API's token is unknown or over. */
+  | 'signed-out'
+  | 'unauthorised'
+  /** The keeper has verified no factor of this person within five minutes. */
+  | 'step-up-needed'
 
 /** A request that the keeper would not or could not do. The message is for the person who asked and says what to do. */
 export class ServiceError extends Error {

@@ -1,0 +1,52 @@
+/**
+ * Setting up a device in one step (M10): a link for ten minutes, made after a step-up, that carries nothing itself. Looking at
+ * it uses nothing up; consuming it, once, makes a new app password.
+ */
+
+import { z } from 'zod'
+import { id, method } from '../services/method.ts'
+import { client, token } from './client.ts'
+
+export const SET_UP_KINDS = ['imap', 'eas'] as const
+export type SetUpKind = (typeof SET_UP_KINDS)[number]
+
+export interface SetUpView {
+  readonly user: string
+  /** What the app password will be called. */
+  readonly name: string
+  readonly kind: SetUpKind
+  readonly expiresAt: string
+}
+
+/** All that a profile needs but the addresses of the listeners, which web knows. */
+export interface SetUpGrant {
+  readonly user: string
+  readonly displayName: string | null
+  readonly name: string
+  readonly kind: SetUpKind
+  readonly appPasswordId: string
+  readonly password: string
+}
+
+export const SET_UP_METHODS = {
+  /** 'step-up-needed', 'cap-reached', 'forbidden'. */
+  'set-up.create': method<{ readonly token: string; readonly expiresAt: string }>()(
+    z.strictObject({ client, session: token, name: z.string().min(1).max(256), kind: z.enum(SET_UP_KINDS) }),
+  ),
+  /** What became of the links that this person made within the last day. */
+  'set-up.list': method<
+    readonly {
+      readonly id: string
+      readonly name: string
+      readonly createdAt: string
+      readonly usedAt: string | null
+      readonly usedIp: string | null
+      readonly appPassword: string | null
+    }[]
+  >()(z.strictObject({ session: token })),
+  'set-up.cancel': method<null>()(z.strictObject({ session: token, id })),
+  /** null: unknown, used or run out. */
+  'set-up.show': method<SetUpView | null>()(z.strictObject({ client, setUp: token })),
+  /** null: unknown, used or run out. Otherwise it is used up now. */
+  'set-up.consume': method<SetUpGrant | null>()(z.strictObject({ client, setUp: token })),
+} as const
