@@ -38,6 +38,7 @@ const SERVICE_EXITS = {
   forbidden: 'not-permitted',
   'not-configured': 'configuration',
   unavailable: 'unavailable',
+  throttled: 'unavailable',
   'signed-out': 'not-permitted',
   unauthorised: 'not-permitted',
   'step-up-needed': 'not-permitted',

@@ -30,6 +30,8 @@ export type ServiceErrorCode =
   /** Not set up in the configuration. */
   | 'not-configured'
   | 'unavailable'
+  /** Too many wrong tokens or passwords from there: not even looked at for a while. */
+  | 'throttled'
   /** The portal's session or the API's token is unknown or over. */
   | 'signed-out'
   | 'unauthorised'
