@@ -24,6 +24,8 @@ export interface PostfixPorts {
   readonly submissions: number
   /** STARTTLS; believes XCLIENT and XFORWARD from anywhere on loopback. */
   readonly trusting: number
+  /** STARTTLS; believes XCLIENT from 127.0.0.1 and no other address. */
+  readonly xclient: number
 }
 
 export interface Postfix extends AsyncDisposable {
@@ -57,6 +59,7 @@ export async function startPostfix(dovecot: Dovecot, saslPort: number): Promise<
     submission: await freePort(),
     submissions: await freePort(),
     trusting: await freePort(),
+    xclient: await freePort(),
   }
   const put = (name: string, text: string): string => {
     writeFileSync(join(directory, name), text, { mode: 0o644 })
@@ -110,7 +113,10 @@ smtpd_error_sleep_time = 0
   -o smtpd_tls_wrappermode=yes
 127.0.0.1:${ports.trusting} inet n - n - - smtpd
   -o smtpd_tls_security_level=may
-${trust}cleanup unix n - n - 0 cleanup
+${trust}127.0.0.1:${ports.xclient} inet n - n - - smtpd
+  -o smtpd_tls_security_level=may
+  -o smtpd_authorized_xclient_hosts=127.0.0.1
+cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
 rewrite unix - - n - - trivial-rewrite

@@ -42,7 +42,39 @@ interface Reply {
  * @throws LoginFailure, WireError
  */
 export async function loginUpstream(wire: Wire, target: UpstreamTarget, caller: SmtpCaller): Promise<UpstreamSession> {
-  const talk = new SmtpTalk(wire, target.name, (text) => withoutSecret(text, target.identity))
+  const talk = talkTo(wire, target)
+  const keywords = await enter(talk, target, caller)
+  const kept = keptTrust(keywords)[0]
+  if (kept) {
+    const { keyword, setting } = kept
+    throw talk.failure(
+      'upstream-protocol',
+      `still offers ${keyword} after login, by which a client could become somebody else; take our address out of ${setting} (Postfix)`,
+    )
+  }
+  // In SMTP a server speaks when it is asked; what is there already would be taken for answers to the client's commands.
+  if (wire.buffered > 0) throw talk.failure('upstream-protocol', 'answered before it was asked')
+  return { capabilities: keywords, release: () => wire.release() }
+}
+
+/**
+ * The same for a check, which has nobody to join to it: answers what the upstream offers whom it let in, and leaves.
+ *
+ * @throws LoginFailure, WireError
+ */
+export async function tryUpstream(wire: Wire, target: UpstreamTarget, caller: SmtpCaller): Promise<readonly string[]> {
+  const talk = talkTo(wire, target)
+  const keywords = await enter(talk, target, caller)
+  talk.writeLine('QUIT')
+  return keywords
+}
+
+function talkTo(wire: Wire, target: UpstreamTarget): SmtpTalk {
+  return new SmtpTalk(wire, target.name, (text) => withoutSecret(text, target.identity))
+}
+
+/** From the greeting to what is offered after the login. */
+async function enter(talk: SmtpTalk, target: UpstreamTarget, caller: SmtpCaller): Promise<readonly string[]> {
   let keywords = await talk.begin(target, caller.name)
   const offered = target.trusted ? parametersOf(keywords, 'XCLIENT') : null
   if (offered !== null) {
@@ -50,11 +82,7 @@ export async function loginUpstream(wire: Wire, target: UpstreamTarget, caller: 
     keywords = await talk.ehlo(caller.name)
   }
   await authenticate(talk, target, parametersOf(keywords, 'AUTH') ?? [])
-  keywords = await talk.ehlo(caller.name)
-  refuseTrust(talk, keywords)
-  // In SMTP a server speaks when it is asked; what is there already would be taken for answers to the client's commands.
-  if (wire.buffered > 0) throw talk.failure('upstream-protocol', 'answered before it was asked')
-  return { capabilities: keywords, release: () => wire.release() }
+  return talk.ehlo(caller.name)
 }
 
 /** The ways to show a token, best first. */
@@ -78,30 +106,38 @@ export async function askUpstream(wire: Wire, server: SmtpServer, name: string):
   return keywords
 }
 
-/**
- * Invariant 14: who may say XCLIENT may become anybody, also after a login. An upstream that still listens to it from our
- * address would listen to the client.
- */
-function refuseTrust(talk: SmtpTalk, keywords: readonly string[]): void {
-  for (const [keyword, setting] of [
-    ['XCLIENT', 'smtpd_authorized_xclient_hosts'],
-    ['XFORWARD', 'smtpd_authorized_xforward_hosts'],
-  ] as const) {
-    if (parametersOf(keywords, keyword) === null) continue
-    throw talk.failure(
-      'upstream-protocol',
-      `still offers ${keyword} after login, by which a client could become somebody else; take our address out of ${setting} (Postfix)`,
-    )
-  }
+/** A way to hand an identity on, and the setting by which Postfix lets an address do so. */
+export interface KeptTrust {
+  readonly keyword: 'XCLIENT' | 'XFORWARD'
+  readonly setting: string
 }
+
+const TRUST: readonly KeptTrust[] = [
+  { keyword: 'XCLIENT', setting: 'smtpd_authorized_xclient_hosts' },
+  { keyword: 'XFORWARD', setting: 'smtpd_authorized_xforward_hosts' },
+]
+
+/**
+ * What an upstream still offers after the login and must not. Invariant 14: who may say XCLIENT may become anybody, also
+ * after a login, and an upstream that listens to it from our address would listen to the client.
+ */
+export function keptTrust(keywords: readonly string[]): readonly KeptTrust[] {
+  return TRUST.filter(({ keyword }) => parametersOf(keywords, keyword) !== null)
+}
+
+/** XCLIENT_README: what is said of a host name that nobody looked up. */
+const NO_NAME = '[UNAVAILABLE]'
 
 /**
  * Whose connection it is, for an upstream that trusts us (http://www.postfix.org/XCLIENT_README.html), as far as it wants to
- * know. LOGIN is not among it: with that an upstream takes the user for logged in, and refuses the login that proves it.
+ * know. Its names are taken back, because ours would stand beside the client's address. LOGIN is not among it: with that
+ * Postfix takes the user for logged in, and refuses the login that proves it (docs/decisions/0007).
  */
 function xclientCommand(offered: readonly string[], { client, sessionId }: SmtpCaller): string {
   const address = (ip: string): string => (isIPv6(ip) ? `IPV6:${ip}` : ip)
   const values: Readonly<Record<string, string>> = {
+    NAME: NO_NAME,
+    REVERSE_NAME: NO_NAME,
     ADDR: address(client.ip),
     PORT: String(client.port),
     DESTADDR: address(client.localIp),

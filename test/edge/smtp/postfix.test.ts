@@ -113,6 +113,51 @@ t.test('real Postfix', async (t) => {
       await client.expect(/^250 /)
       t.match(await client.line(), /^250 /, 'as anybody')
     })
+    await t.test('directly: LOGIN before AUTH takes the place of the login that proves it (decision 7)', async (t) => {
+      using client = await scriptedClient(postfix.ports.xclient)
+      await client.expect(/^220 /)
+      await ehlo(client)
+      client.send('STARTTLS\r\n')
+      await client.expect(/^220 /)
+      await client.startTls({ ca: postfix.ca, servername: 'localhost' })
+      await ehlo(client)
+      client.send('XCLIENT ADDR=192.0.2.7 LOGIN=ceo@example.org\r\n')
+      await client.expect(/^220 /)
+      await ehlo(client)
+      client.send(`AUTH PLAIN ${base64(`\0${SAMPLE_USER}\0${dovecot.users[SAMPLE_USER]}`)}\r\n`)
+      t.match(await client.line(), /^503 5\.5\.1 .*already authenticated/)
+      client.send(`${ceo}RCPT TO:<${SAMPLE_USER}>\r\n`)
+      await client.expect(/^250 /)
+      t.match(await client.line(), /^250 /, 'nobody has proved anything')
+    })
+    await t.test('through us, XCLIENT gives itself up by naming the client', async (t) => {
+      await using house = await openSmtpHouse(t, {
+        target: { tls: 'starttls', ...at(postfix.ports.xclient), trusted: true },
+      })
+      using client = await scriptedClient(house.port, { localAddress: '127.0.0.2' })
+      await hello(client)
+      client.send(`AUTH PLAIN ${GOOD}\r\nXCLIENT LOGIN=ceo@example.org\r\n`)
+      t.equal(await client.line(), IN)
+      t.match(await client.line(), /^550 5\.7\.0 .*insufficient authorization/)
+      client.send(`MAIL FROM:<${SAMPLE_USER}>\r\nRCPT TO:<${SAMPLE_USER}>\r\nRSET\r\n`)
+      await client.linesUntil(/^250 2\.1\.0 /)
+      await client.linesUntil(/^250 2\.1\.5 /)
+      await client.linesUntil(/^250 2\.0\.0 /)
+      client.send(`AUTH PLAIN ${GOOD}\r\n${ceo}RCPT TO:<${SAMPLE_USER}>\r\nQUIT\r\n`)
+      t.match(await client.line(), /^503 5\.5\.1 .*already authenticated/, 'F3: a second AUTH changes nobody')
+      await client.linesUntil(/^250 /)
+      t.match(await client.line(), /^553 5\.7\.1 .*not owned by user ann@example\.org/)
+      await client.rest()
+      t.match(
+        postfix.log(),
+        /client=unknown\[127\.0\.0\.2\], sasl_method=PLAIN, sasl_username=ann@example\.org/,
+        'the client’s address, no name of ours, and the user of the account record',
+      )
+      using near = await scriptedClient(house.port)
+      await hello(near)
+      near.send(`AUTH PLAIN ${GOOD}\r\n`)
+      t.match(await near.line(), /^454 4\.7\.0 /, 'a client at an address that is trusted itself')
+    })
     for (const trusted of [false, true]) {
       await t.test(`through us, ${trusted ? '' : 'not '}trusted: never joined`, async (t) => {
         await using house = await openSmtpHouse(t, {
