@@ -1,10 +1,13 @@
 /**
  * What all upstreams of a protocol offer: for protocols whose clients ask before the login and remember the answer.
  *
- * Before a login nobody knows which upstream it will be, so only what every one of them keeps may be announced. Lists are
- * lines: a keyword, perhaps with parameters. They are learnt at each login and by asking at start; an upstream that can't be
- * reached doesn't count, and as long as there is one that nobody has tried yet, nothing is known.
+ * Before a login nobody knows which upstream it will be, nor which of its hosts, so only what every one of them keeps may be
+ * announced: each host counts for itself. Lists are lines: a keyword, perhaps with parameters. They are learnt at each login
+ * and by asking at start; a host that can't be reached doesn't count, and as long as there is one that nobody has tried yet,
+ * nothing is known.
  */
+
+import type { Endpoint } from '../../contract/admission.ts'
 
 /**
  * Two servers' parameters of one keyword → what both keep; null: they have the keyword not in common.
@@ -17,15 +20,23 @@ export type MergeParameters = (
   other: readonly string[],
 ) => readonly string[] | null
 
+/** One host of one upstream. */
+export type HostKey = string
+
+/** @param upstream its name in the configuration */
+export function hostKey(upstream: string, { host, port }: Endpoint): HostKey {
+  return `${upstream} ${host}:${port}`
+}
+
 export interface Offers {
-  /** Which upstreams there are. Of those that were there before, what is known stays. */
-  expect(upstreams: readonly string[]): void
-  /** What an upstream announces. Unknown upstreams are ignored. */
-  learn(upstream: string, lines: readonly string[]): void
+  /** Which hosts there are. Of those that were there before, what is known stays. */
+  expect(hosts: readonly HostKey[]): void
+  /** What a host announces. Unknown hosts are ignored. */
+  learn(host: HostKey, lines: readonly string[]): void
   /** It did not answer when it was asked; what it announced before still counts. */
-  missed(upstream: string): void
-  /** Upstreams that announced nothing so far. */
-  unknown(): readonly string[]
+  missed(host: HostKey): void
+  /** Hosts that announced nothing so far. */
+  unknown(): readonly HostKey[]
   /** The lines that all have in common, in the order of the first; null while nothing is known. */
   common(): readonly string[] | null
 }
@@ -35,7 +46,7 @@ type Keywords = ReadonlyMap<string, readonly string[]>
 /** @param merge by default parameters that both name, and the bare keyword when they share none */
 export function createOffers(merge: MergeParameters = commonWords): Offers {
   /** null: not reachable; undefined: not tried. */
-  const known = new Map<string, Keywords | null | undefined>()
+  const known = new Map<HostKey, Keywords | null | undefined>()
   let common: readonly string[] | null = null
 
   function compute(): void {
@@ -54,25 +65,25 @@ export function createOffers(merge: MergeParameters = commonWords): Offers {
   }
 
   return {
-    expect(upstreams) {
-      for (const name of known.keys()) if (!upstreams.includes(name)) known.delete(name)
-      for (const name of upstreams) if (!known.has(name)) known.set(name, undefined)
+    expect(hosts) {
+      for (const host of known.keys()) if (!hosts.includes(host)) known.delete(host)
+      for (const host of hosts) if (!known.has(host)) known.set(host, undefined)
       compute()
     },
-    learn(upstream, lines) {
-      if (!known.has(upstream)) return
-      const before = known.get(upstream)
+    learn(host, lines) {
+      if (!known.has(host)) return
+      const before = known.get(host)
       const now = keywordsIn(lines)
       if (before && isSame(before, now)) return
-      known.set(upstream, now)
+      known.set(host, now)
       compute()
     },
-    missed(upstream) {
-      if (!known.has(upstream) || known.get(upstream)) return
-      known.set(upstream, null)
+    missed(host) {
+      if (!known.has(host) || known.get(host)) return
+      known.set(host, null)
       compute()
     },
-    unknown: () => [...known].filter(([, keywords]) => keywords == null).map(([name]) => name),
+    unknown: () => [...known].filter(([, keywords]) => keywords == null).map(([host]) => host),
     common: () => common,
   }
 }

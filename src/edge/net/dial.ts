@@ -168,7 +168,7 @@ async function dialHost(call: Call): Promise<Wire> {
   const { host, port } = endpoint
   const reader = new SocketReader()
   const base = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, allowHalfOpen: true }
-  const wireOptions = { budgetBytes: BUDGET_BYTES, deadline, dialled: tls, reader }
+  const wireOptions = { budgetBytes: BUDGET_BYTES, deadline, dialled: { ...tls, endpoint }, reader }
 
   // With a PROXY header something is said before TLS, so TLS comes on top of a socket that is connected already.
   if (target.tls === 'implicit' && target.proxyProtocol === null) {

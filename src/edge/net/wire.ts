@@ -8,7 +8,7 @@
  */
 
 import type { Socket } from 'node:net'
-import type { TlsInfo } from '../../contract/admission.ts'
+import type { Endpoint, TlsInfo } from '../../contract/admission.ts'
 import type { Sink } from './source.ts'
 import { SocketReader } from './source.ts'
 import type { ClientTls, ServerTls } from './tls.ts'
@@ -46,6 +46,11 @@ export interface Leg {
   take(sink: Sink): void
 }
 
+/** Whom a wire leads to that we dialled: which of an upstream's hosts, and what its certificate must be for. */
+export interface Dialled extends ClientTls {
+  readonly endpoint: Endpoint
+}
+
 export interface WireOptions {
   /** How many bytes may be read before `release()`; over it: ERR_WIRE_BUDGET. */
   readonly budgetBytes: number
@@ -55,8 +60,8 @@ export interface WireOptions {
   readonly maxLineBytes?: number
   /** The reader that the socket was made with; left out: the wire makes one, and the socket has no listeners yet. */
   readonly reader?: SocketReader
-  /** For a wire that we dialled: what the server's certificate must be for, should TLS be started on it. */
-  readonly dialled?: ClientTls
+  /** For a wire that we dialled: what STARTTLS has to verify is in it as well. */
+  readonly dialled?: Dialled
   /** Called by `release()`. */
   readonly onRelease?: () => void
 }
@@ -102,8 +107,8 @@ export class Wire implements Disposable {
   #isEnding = false
   #failure: WireError | null = null
 
-  /** What STARTTLS on a wire that we dialled has to verify; null on an accepted one. */
-  readonly dialled: ClientTls | null
+  /** Whom we dialled, and what STARTTLS there has to verify; null on an accepted wire. */
+  readonly dialled: Dialled | null
 
   /** Takes the socket over. */
   constructor(socket: Socket, options: WireOptions) {

@@ -10,7 +10,7 @@ import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { DialogueOptions } from '../login/dialogue.ts'
 import type { Offers } from '../login/offers.ts'
-import { createOffers } from '../login/offers.ts'
+import { createOffers, hostKey } from '../login/offers.ts'
 import type { Protocol } from '../login/protocol.ts'
 import type { Dialer } from '../net/dial.ts'
 import { greetClient } from './dialogue.ts'
@@ -59,7 +59,7 @@ export function openSmtp(options: SmtpOptions): Smtp {
       greet: async (client, peer) => greetClient(client, peer, gates, { ...dialogue, name, offers }),
       async login(upstream, target, client, sessionId) {
         const session = await loginUpstream(upstream, target, { name, client, sessionId })
-        offers.learn(target.name, session.capabilities)
+        if (upstream.dialled) offers.learn(hostKey(target.name, upstream.dialled.endpoint), session.capabilities)
         return session
       },
     }),

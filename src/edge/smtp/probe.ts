@@ -4,15 +4,14 @@
  * In the background: an edge is ready without it, and an upstream that is away is asked again until it, or a login, answers.
  */
 
-import type { Peer, UpstreamTarget } from '../../contract/admission.ts'
+import type { Endpoint, Peer, UpstreamTarget } from '../../contract/admission.ts'
 import { LoginFailure } from '../../contract/failure.ts'
 import type { Log } from '../../log.ts'
-import type { Offers } from '../login/offers.ts'
-import { createOffers } from '../login/offers.ts'
+import type { HostKey, Offers } from '../login/offers.ts'
+import { hostKey } from '../login/offers.ts'
 import type { Dialer } from '../net/dial.ts'
 import { DialError } from '../net/dial.ts'
 import { WireError } from '../net/wire.ts'
-import { mergeParameters } from './replies.ts'
 import { askUpstream } from './upstream.ts'
 
 /** An upstream without the way in. */
@@ -29,13 +28,20 @@ export interface ProberOptions {
 }
 
 export interface Prober {
-  /** Asks those of whom nothing is known, from now on until `stop` or the next `ask`. Resolves after the first round. */
+  /** Asks hosts of which nothing is known, from now on until `stop` or the next `ask`. Resolves after the first round. */
   ask(upstreams: readonly AskedUpstream[]): Promise<void>
   stop(): void
 }
 
+/** One host of an upstream. */
+interface Asked {
+  readonly upstream: AskedUpstream
+  readonly endpoint: Endpoint
+  readonly key: HostKey
+}
+
 const RETRY_MS = 60_000
-/** Upstreams that are asked at the same time. */
+/** Hosts that are asked at the same time. */
 const AT_ONCE = 8
 /** The connection is nobody's; a PROXY header needs some address. */
 const NOBODY: Peer = { ip: '127.0.0.1', port: 0, localIp: '127.0.0.1', localPort: 0, tls: null }
@@ -44,53 +50,44 @@ export function createProber({ dialer, offers, name, log, retryMs = RETRY_MS }: 
   let round = new AbortController()
   let timer: NodeJS.Timeout | undefined
 
-  async function askHost(upstream: AskedUpstream, signal: AbortSignal): Promise<readonly string[] | null> {
+  async function keywordsOf({ upstream, endpoint }: Asked, signal: AbortSignal): Promise<readonly string[] | null> {
     try {
-      using wire = await dialer.dial(upstream, NOBODY, signal)
+      using wire = await dialer.dial({ ...upstream, hosts: [endpoint] }, NOBODY, signal)
       const keywords = await askUpstream(wire, upstream, name)
       await wire.end()
       return keywords
     } catch (error) {
       if (!(error instanceof DialError || error instanceof WireError || error instanceof LoginFailure)) throw error
       if (signal.aborted) return null
-      log.event('info', 'upstream_failed', 'an upstream could not be asked what it offers; it will be asked again', {
+      log.event('info', 'upstream_failed', 'a host could not be asked what it offers; it will be asked again', {
         protocol: 'smtp',
         upstream: upstream.name,
-        detail: error.message,
+        detail: `${endpoint.host}:${endpoint.port}: ${error.message}`,
       })
       return null
     }
   }
 
-  /** What all of its hosts that answer have in common. */
-  async function askAll(upstream: AskedUpstream, signal: AbortSignal): Promise<void> {
-    const hosts = createOffers(mergeParameters)
-    hosts.expect(upstream.hosts.map(({ host, port }) => `${host} ${port}`))
-    for (const endpoint of upstream.hosts) {
-      const keywords = await askHost({ ...upstream, hosts: [endpoint] }, signal)
-      const key = `${endpoint.host} ${endpoint.port}`
-      if (keywords) hosts.learn(key, keywords)
-      else hosts.missed(key)
-    }
+  async function ask(asked: Asked, signal: AbortSignal): Promise<void> {
+    const keywords = await keywordsOf(asked, signal)
     if (signal.aborted) return
-    const common = hosts.common()
-    if (common) offers.learn(upstream.name, common)
-    else offers.missed(upstream.name)
+    if (keywords) offers.learn(asked.key, keywords)
+    else offers.missed(asked.key)
   }
 
-  async function run(upstreams: readonly AskedUpstream[], signal: AbortSignal): Promise<void> {
+  async function run(hosts: readonly Asked[], signal: AbortSignal): Promise<void> {
     const unknown = new Set(offers.unknown())
-    const asked = upstreams.filter((upstream) => unknown.has(upstream.name))
+    const asked = hosts.filter(({ key }) => unknown.has(key))
     for (let at = 0; at < asked.length && !signal.aborted; at += AT_ONCE) {
-      await Promise.all(asked.slice(at, at + AT_ONCE).map((upstream) => askAll(upstream, signal)))
+      await Promise.all(asked.slice(at, at + AT_ONCE).map((host) => ask(host, signal)))
     }
     if (signal.aborted || offers.unknown().length === 0) return
-    timer = setTimeout(() => again(upstreams, signal), retryMs)
+    timer = setTimeout(() => again(hosts, signal), retryMs)
     timer.unref()
   }
 
-  function again(upstreams: readonly AskedUpstream[], signal: AbortSignal): void {
-    run(upstreams, signal).catch((error: unknown) => log.bug(error, 'asking upstreams what they offer'))
+  function again(hosts: readonly Asked[], signal: AbortSignal): void {
+    run(hosts, signal).catch((error: unknown) => log.bug(error, 'asking upstreams what they offer'))
   }
 
   function stop(): void {
@@ -102,8 +99,11 @@ export function createProber({ dialer, offers, name, log, retryMs = RETRY_MS }: 
     async ask(upstreams) {
       stop()
       round = new AbortController()
-      offers.expect(upstreams.map((upstream) => upstream.name))
-      await run(upstreams, round.signal)
+      const hosts = upstreams.flatMap((upstream) =>
+        upstream.hosts.map((endpoint) => ({ upstream, endpoint, key: hostKey(upstream.name, endpoint) })),
+      )
+      offers.expect(hosts.map(({ key }) => key))
+      await run(hosts, round.signal)
     },
     stop,
   }

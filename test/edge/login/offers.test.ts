@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createOffers } from '../../../src/edge/login/offers.ts'
+import { createOffers, hostKey } from '../../../src/edge/login/offers.ts'
 
 t.test('nothing is known before all have been tried', async (t) => {
   const offers = createOffers()
@@ -54,6 +54,18 @@ t.test('parameters: what both name, or as the protocol says', async (t) => {
   special.learn('a', ['N 1', 'M 1'])
   special.learn('b', ['N 2', 'M 2'])
   t.strictSame(special.common(), ['M 1 2'])
+})
+
+t.test('each host of an upstream counts for itself', async (t) => {
+  const offers = createOffers()
+  const [first, second] = ['a.example', 'b.example'].map((host) => hostKey('main', { host, port: 465 }))
+  offers.expect([first ?? '', second ?? ''])
+  offers.learn(first ?? '', ['X', 'Y'])
+  t.equal(offers.common(), null, 'the other has not been tried')
+  offers.learn(second ?? '', ['Y', 'Z'])
+  t.strictSame(offers.common(), ['Y'])
+  offers.learn(first ?? '', ['X', 'Y', 'Z'])
+  t.strictSame(offers.common(), ['Y', 'Z'], 'a login at one says nothing of the other')
 })
 
 t.test('what an upstream says later replaces what it said before', async (t) => {

@@ -175,7 +175,7 @@ t.test('TLS as a client, on an accepted connection and on one that is told later
   const tls = { side: 'client', serverName: 'localhost', context: trusting(authority.cert) } as const
   for (const [options, given] of [
     [{}, tls],
-    [{ dialled: tls }, undefined],
+    [{ dialled: { ...tls, endpoint: { host: 'localhost', port: 993 } } }, undefined],
   ] as const) {
     const { wire, far } = await wired(t, options)
     far.write('* OK\r\n')

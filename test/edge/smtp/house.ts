@@ -4,6 +4,7 @@
 
 import type { Test } from 'tap'
 import type { Offers } from '../../../src/edge/login/offers.ts'
+import { hostKey } from '../../../src/edge/login/offers.ts'
 import { createDialer } from '../../../src/edge/net/dial.ts'
 import { openSmtp } from '../../../src/edge/smtp/index.ts'
 import { createMetrics } from '../../../src/metrics.ts'
@@ -32,13 +33,14 @@ export interface SmtpHouse extends House {
 export async function openSmtpHouse(t: Test, options: HouseOptions & { known?: readonly string[] } = {}) {
   const smtp = openSmtp({ dialer: createDialer(), log: captureLog().log, metrics: createMetrics(), name: NAME })
   const { offers } = smtp
-  offers.expect(['main'])
-  if (options.known) offers.learn('main', options.known)
   const house = await openHouse(t, {
     upstream: friendlySmtp(),
     protocol: (dialogue) => smtp.protocol(dialogue),
     ...options,
   })
+  const hosts = house.gate.target.hosts.map((endpoint) => hostKey('main', endpoint))
+  offers.expect(hosts)
+  for (const host of options.known ? hosts : []) offers.learn(host, options.known ?? [])
   return Object.assign(house, { offers })
 }
 

@@ -9,7 +9,7 @@ import { captureLog } from '../../support/logs.ts'
 import type { ScriptedPeer } from '../../support/peer.ts'
 import { scriptedServer } from '../../support/peer.ts'
 import type { HouseOptions, Script } from '../login/house.ts'
-import { MASTER_SECRET } from '../login/house.ts'
+import { MASTER_SECRET, openHouse } from '../login/house.ts'
 import { base64, echo, GOOD, hello, KEYWORDS, NAME, openSmtpHouse, reply, takeLogin, UPSTREAM_PLAIN } from './house.ts'
 
 const IN = '235 2.7.0 Authentication successful'
@@ -434,7 +434,7 @@ t.test('client 13: upstreams are asked at start, without a login', async (t) => 
   await smtp.expect([...both, at('odd', odd.port), at('away', 1)])
   t.strictSame(smtp.offers.common(), ['SIZE 5', '8BITMIME'], 'of those that could be asked')
   t.strictSame(lines.sort(), ['QUIT', 'QUIT'])
-  t.strictSame(smtp.offers.unknown().toSorted(), ['away', 'odd'])
+  t.strictSame(smtp.offers.unknown().toSorted(), ['away 127.0.0.1:1', `odd 127.0.0.1:${odd.port}`])
   t.match(logs.of('upstream_failed'), [{ level: 'info' }, { level: 'info' }])
   const before = small.connections
   await smtp.expect(both)
@@ -442,3 +442,55 @@ t.test('client 13: upstreams are asked at start, without a login', async (t) => 
   smtp.stop()
   t.equal(logs.log.bugs, 0)
 })
+
+t.test(
+  'client 13: of an upstream with several hosts, what each that answers keeps, and what a login teaches of one',
+  async (t) => {
+    const says = (lists: (readonly string[])[]) => async (peer: ScriptedPeer, n: number) => {
+      await greet(peer, [...(lists[n - 1] ?? lists.at(-1) ?? []), 'AUTH PLAIN'])
+      if ((await peer.line()) === 'QUIT') return peer.end('221 bye\r\n')
+      peer.send('235 in\r\n')
+      await last(peer, lists[n - 1] ?? lists.at(-1) ?? [])
+      await echo(peer)
+    }
+    await using one = await scriptedServer(
+      says([
+        ['SIZE 9000', '8BITMIME', 'DSN'],
+        ['SIZE 5000', '8BITMIME', 'DSN'],
+      ]),
+    )
+    await using two = await scriptedServer(says([['8BITMIME', 'SIZE 7000', 'CHUNKING']]))
+    const hosts = [one.port, two.port, 1].map((port) => ({ host: '127.0.0.1', port }))
+    const target = {
+      name: 'main',
+      hosts,
+      tls: 'none',
+      ca: null,
+      serverName: null,
+      proxyProtocol: null,
+    } as const
+    const dialer = createDialer({ deadlineMs: 5000 })
+    const smtp = openSmtp({ dialer, log: captureLog().log, metrics: createMetrics(), name: NAME })
+    t.teardown(() => smtp.stop())
+    await smtp.expect([target])
+    t.strictSame(
+      smtp.offers.common(),
+      ['SIZE 7000', '8BITMIME', 'AUTH PLAIN'],
+      'the smaller SIZE, and only what both keep',
+    )
+    t.strictSame(smtp.offers.unknown(), ['main 127.0.0.1:1'], 'the one that is away is asked again')
+    await using house = await openHouse(t, {
+      target,
+      protocol: (dialogue) => smtp.protocol(dialogue),
+      upstream: () => undefined,
+      deps: { dialer },
+    })
+    const client = await house.connect()
+    t.strictSame((await hello(client)).slice(1), ['250-SIZE 7000', '250-8BITMIME', '250 AUTH PLAIN LOGIN'])
+    client.send(`AUTH PLAIN ${GOOD}\r\n`)
+    t.equal(await client.line(), IN)
+    t.strictSame(smtp.offers.common(), ['SIZE 5000', '8BITMIME'], 'the first host changed; the second is not forgotten')
+    const next = await house.connect()
+    t.strictSame((await hello(next)).slice(1), ['250-SIZE 5000', '250-8BITMIME', '250 AUTH PLAIN LOGIN'])
+  },
+)
