@@ -67,11 +67,16 @@ Lines that are refused are reported with their number and the reason; the others
   command
     .command('list')
     .description('List all users.')
+    .option('--search <text>', 'only those whose address, or a word of whose name, begins with this')
     .action(
-      run(async (context) => {
+      run<[], { search?: string }>(async (context, _, { search }) => {
         await context.withServices(async (services) => {
           const users = allPages(async (after) => {
-            const { users, next } = await services.call('user.list', { after, limit: 200 })
+            const { users, next } = await services.call('user.list', {
+              ...(search === undefined ? {} : { search }),
+              after,
+              limit: 200,
+            })
             return { items: users, next }
           })
           if (context.json) return printJsonArray(context.io, users)

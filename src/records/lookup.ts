@@ -29,8 +29,18 @@ export function nameOfNewUser(raw: string, rules: NameRules): CanonicalName & { 
   return name
 }
 
-/** @throws ServiceError 'not-found' */
+/** Ids are UUIDs as the records make them. */
+const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Whether somebody wrote a user's id where an address could stand, too. */
+export function isUserId(text: string): boolean {
+  return ID.test(text)
+}
+
+/** The user with this id, or of this address as somebody typed it. @throws ServiceError 'not-found' */
 export async function userAt(store: StoreTransaction, raw: string, rules: NameRules): Promise<UserRow> {
+  const byId = isUserId(raw) ? await store.userById(raw) : null
+  if (byId) return byId
   const name = canonicalName(raw, rules)
   const user = name.ok ? await store.userByAddress(name.name) : null
   if (!user) throw noSuchUser(name.ok ? name.name : raw)

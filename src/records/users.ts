@@ -21,6 +21,7 @@ import type { Keys } from './keys.ts'
 import { nameOfNewUser, noSuchUser, userAt } from './lookup.ts'
 import { preparePassword } from './primary-password.ts'
 import type { Page, Store, UserPatch, UserRow } from './store/store.ts'
+import { searchWords } from './store/user-words.ts'
 
 /** NIST SP 800-63B §3.1.1.2, with a second factor beside it. */
 const MIN_PASSWORD = 8
@@ -64,8 +65,8 @@ export interface Users {
   add(request: NewUserRequest, actor: Actor): Promise<UserRow>
   /** Adds those that are not there yet, in one transaction; users that exist are left as they are. */
   import(entries: readonly ImportEntry[], actor: Actor): Promise<ImportReport>
-  /** Ordered by address; `after` is the last address of the page before. */
-  list(page: Page): Promise<readonly UserRow[]>
+  /** Ordered by address; `after` is the last address of the page before. With `search` only those whom it finds. */
+  list(page: Page, search?: string): Promise<readonly UserRow[]>
   show(address: string): Promise<UserRow>
   /** `changed` false: it was like that already, and nothing was written. */
   setEnabled(
@@ -190,7 +191,8 @@ export function createUsers(options: UsersOptions): Users {
       return { added, unchanged, refused }
     },
 
-    list: (page) => store.listUsers(page),
+    list: (page, search) =>
+      search === undefined ? store.listUsers(page) : store.searchUsers(searchWords(search), page),
     show: (address) => userAt(store, address, names()),
 
     setEnabled: (address, enabled, actor) =>

@@ -48,6 +48,9 @@ t.test('users, with no server running', async (t) => {
       ['bob@example.org', true],
     ],
   )
+  const found = await run(['user', 'list', '--search', 'BO', '--json'])
+  t.match(found.json(), [{ address: 'bob@example.org' }])
+  t.equal(found.json<UserView[]>().length, 1)
   t.match((await run(['user', 'list'])).stdout, /^ADDRESS .*\nann@example\.org +Ann +enabled, admin +office staff +0 /)
   t.match((await run(['user', 'show', 'ann'])).stdout, /^portal password: none$/m)
 

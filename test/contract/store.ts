@@ -5,6 +5,7 @@
 import type { Test } from 'tap'
 import type { AppPasswordRow, NewUser, Store, TombstoneRow } from '../../src/records/store/store.ts'
 import { StoreError } from '../../src/records/store/store.ts'
+import { searchWords } from '../../src/records/store/user-words.ts'
 
 export const T0 = new Date('2026-03-01T12:00:00.123Z')
 export const later = (ms: number) => new Date(T0.getTime() + ms)
@@ -103,6 +104,39 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     t.strictSame(await page(null, 3), ['ann', 'bob', 'carl'])
     t.strictSame(await page('carl@example.org', 3), ['dora'])
     t.strictSame(await page('dora@example.org', 3), [])
+  })
+
+  t.test('users: found by the beginning of an address or of a word of the name', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann.jansen', { name: 'Ann Jansen' }))
+    await store.insertUser(newUser('zoe', { name: "Zoë O'Brien-Müller" }))
+    await store.insertUser(newUser('anna', { name: 'Ångström' }))
+    await store.insertUser(newUser('scanner'))
+    const found = async (typed: string, after: string | null = null, limit = 10) =>
+      (await store.searchUsers(searchWords(typed), { after, limit })).map((user) => user.id)
+    for (const [typed, ids, why] of [
+      ['ann', ['ann.jansen', 'anna'], 'the address'],
+      ['jans', ['ann.jansen'], 'a part of it, once though the name has it, too'],
+      ['ANN.JANSEN@exam', ['ann.jansen'], 'the address whole'],
+      ['zoe', ['zoe'], 'no accents'],
+      ['muller o’br', ['zoe'], 'all of several words, in any order'],
+      ['zoe jansen', [], 'all of them, not any'],
+      ['ang', ['anna'], ''],
+      ['canner', [], 'beginnings only'],
+      ['%', [], 'no pattern'],
+      ['', [], 'no word finds nobody'],
+      ["'; drop table users; --", [], 'no SQL'],
+    ] as const)
+      t.strictSame(await found(typed), ids, why || typed)
+    t.strictSame(await found('ann', null, 1), ['ann.jansen'])
+    t.strictSame(await found('ann', 'ann.jansen@example.org', 1), ['anna'], 'page by page')
+
+    await store.updateUser('anna', { name: 'Berg' })
+    t.strictSame(await found('ang'), [], 'an old name is forgotten')
+    t.strictSame(await found('berg'), ['anna'])
+    await store.deleteUser('anna', T0)
+    t.strictSame(await found('ann'), ['ann.jansen'])
+    t.strictSame(await found('berg'), [])
   })
 
   t.test('users: a deleted one takes everything along, and its name stays reserved', async (t) => {

@@ -61,6 +61,29 @@ t.test('users: added, listed page by page, shown, disabled, enabled, deleted; al
   )
 })
 
+t.test('users: searched, and meant by id as well as by address', async (t) => {
+  const h = await house(t)
+  const ann = await h.call('user.add', { address: 'ann.lee@a.test', name: 'Ann Lee' })
+  await h.call('user.add', { address: 'bob@a.test', name: 'Bob Lee' })
+  const found = async (search: string) => (await h.call('user.list', { search })).users.map(({ address }) => address)
+  t.strictSame(await found('lee'), ['ann.lee@a.test', 'bob@a.test'])
+  t.strictSame(await found('bo'), ['bob@a.test'])
+  t.strictSame(await found('ann.lee@a.t'), ['ann.lee@a.test'])
+  t.strictSame(await found(' '), [], 'nothing asked, nobody found')
+  const first = await h.call('user.list', { search: 'lee', limit: 1 })
+  t.match(await h.call('user.list', { search: 'lee', limit: 1, after: first.next }), {
+    users: [{ address: 'bob@a.test' }],
+  })
+
+  t.equal((await h.call('user.show', { address: ann.id })).address, 'ann.lee@a.test')
+  t.match(await h.call('user.disable', { address: ann.id }), { address: 'ann.lee@a.test', enabled: false })
+  t.strictSame(await h.call('session.list', { user: ann.id }), { sessions: [], next: null })
+  const id = '00000000-0000-4000-8000-000000000000'
+  await t.rejects(h.call('user.show', { address: id }), { code: 'not-found' })
+  const named = await h.call('user.add', { address: `${id}@a.test` })
+  t.equal((await h.call('user.show', { address: id })).id, named.id, 'a name that looks like one')
+})
+
 t.test('R6, R7, R16: an app password is generated, and shown in one answer only', async (t) => {
   const h = await house(t, { yaml: 'appPasswords: { length: 20, protocols: [imap, smtp] }' })
   await h.addUser('ann@a.test')

@@ -50,8 +50,10 @@ export const USER_METHODS = {
         .max(200),
     }),
   ),
+  /** `search`: the beginning of an address, or of words of a name. `after` is the last address of the page before. */
   'user.list': method<{ users: readonly UserView[]; next: string | null }>()(
     z.strictObject({
+      search: z.string().max(254).optional(),
       after: z.string().nullable().default(null),
       limit: z.number().int().min(1).max(200).default(100),
     }),

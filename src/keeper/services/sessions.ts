@@ -5,6 +5,7 @@
 import type { ServiceHandlers, SessionView } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appendAudit } from '../../records/audit.ts'
+import { isUserId } from '../../records/lookup.ts'
 import type { SessionInfo } from '../grants.ts'
 import type { ServiceDeps } from './shared.ts'
 import { canonical, fitting } from './shared.ts'
@@ -12,9 +13,13 @@ import { canonical, fitting } from './shared.ts'
 type SessionServices = Pick<ServiceHandlers, 'session.list' | 'session.end'>
 
 export function sessionServices({ grants, names, users, store, clock }: ServiceDeps): SessionServices {
+  async function addressOf(user: string): Promise<string> {
+    return isUserId(user) ? (await users.show(user)).address : canonical(user, names())
+  }
+
   return {
     async 'session.list'({ user, after, limit }) {
-      const address = user === undefined ? null : canonical(user, names())
+      const address = user === undefined ? null : await addressOf(user)
       const matching = grants
         .list()
         .filter((session) => (address === null || session.user === address) && (after === null || session.id > after))

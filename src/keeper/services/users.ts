@@ -31,8 +31,8 @@ export function userServices({ config, users, grants, log }: ServiceDeps): UserS
       return { ...report, refused: fitting(report.refused, MAX_WHOLE_LIST_BYTES) }
     },
 
-    async 'user.list'(page) {
-      const rows = await users.list(page)
+    async 'user.list'({ search, ...page }) {
+      const rows = await users.list(page, search)
       const views = fitting(await Promise.all(rows.map((row) => users.view(row))))
       const more = views.length < rows.length || rows.length === page.limit
       return { users: views, next: more ? (views.at(-1)?.address ?? null) : null }

@@ -9,6 +9,7 @@
 import type { CreateTableBuilder, Kysely } from 'kysely'
 import { sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import { userWords } from './migrations/0008-user-words.ts'
 
 export type DialectName = 'sqlite' | 'postgres'
 
@@ -16,7 +17,10 @@ export type DialectName = 'sqlite' | 'postgres'
 export type Migrations = Readonly<Record<string, Migration>>
 
 export function migrationsFor(dialect: DialectName): Migrations {
-  return { '0001': { up: (db) => first(db, dialect) } }
+  return {
+    '0001': { up: (db) => first(db, dialect) },
+    '0008': { up: (db) => userWords(db, dialect) },
+  }
 }
 
 async function first(db: Kysely<unknown>, dialect: DialectName): Promise<void> {

@@ -70,6 +70,8 @@ export interface Tables {
   users: UsersTable
   /** Addresses of deleted users: nobody gets them again. */
   reserved_names: { address: string; deleted_at: number }
+  /** What users are found by (user-words.ts). */
+  user_words: { word: string; address: string }
   app_passwords: AppPasswordsTable
   tombstones: TombstonesTable
   stored_secrets: StoredSecretsTable

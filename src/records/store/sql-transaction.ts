@@ -21,6 +21,7 @@ import type {
   UserPatch,
   UserRow,
 } from './store.ts'
+import { noteUserWords, searchUsers } from './user-words.ts'
 
 export type Db = Kysely<Tables>
 
@@ -82,7 +83,10 @@ export class SqlTransaction implements StoreTransaction {
       .onConflict((conflict) => conflict.column('address').doNothing())
       .returningAll()
       .executeTakeFirst()
-    return row ? userRow(row) : null
+    if (!row) return null
+    const inserted = userRow(row)
+    await noteUserWords(db, inserted)
+    return inserted
   }
 
   async userById(id: string): Promise<UserRow | null> {
@@ -124,7 +128,14 @@ export class SqlTransaction implements StoreTransaction {
       .where('id', '=', id)
       .returningAll()
       .executeTakeFirst()
-    return row ? userRow(row) : null
+    if (!row) return null
+    const updated = userRow(row)
+    if (patch.name !== undefined) await noteUserWords(this.#db(), updated)
+    return updated
+  }
+
+  searchUsers(words: readonly string[], page: Page): Promise<readonly UserRow[]> {
+    return searchUsers(this.#db(), words, page)
   }
 
   async deleteUser(id: string, at: Date): Promise<boolean> {

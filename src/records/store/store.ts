@@ -9,6 +9,7 @@
  */
 
 import type { ProtocolName } from '../../contract/admission.ts'
+import type { UserSearch } from './user-words.ts'
 
 export type StoreErrorCode = 'ERR_STORE_UNAVAILABLE' | 'ERR_STORE_LOCKED' | 'ERR_STORE_SCHEMA' | 'ERR_STORE_CORRUPT'
 
@@ -138,7 +139,7 @@ export interface Page {
 }
 
 /** Everything inside one transaction sees one state; a rejection rolls all of it back. */
-export interface StoreTransaction {
+export interface StoreTransaction extends UserSearch {
   /** null when the address is taken or reserved. */
   insertUser(user: NewUser): Promise<UserRow | null>
   userById(id: string): Promise<UserRow | null>

@@ -1,0 +1,81 @@
+/**
+ * Finding users by what somebody remembers of them: the beginning of an address, or of any word of a name.
+ *
+ * Words are kept in a table of their own, so that a search reads an index and as many rows as it answers. They are folded:
+ * no case, no accents ("muller" finds Müller). A search names several words when it wants all of them.
+ */
+
+import { sql } from 'kysely'
+import { userRow } from './schema.ts'
+import type { Db } from './sql-transaction.ts'
+import type { Page, UserRow } from './store.ts'
+
+/** More of them would make a search no sharper. */
+const MAX_SEARCH_WORDS = 4
+/** A name has 128 characters and an address 64 before the @: no user has more words than this. */
+const MAX_WORDS = 128
+const MAX_WORD = 254
+/** Above every word that begins with what stands before it. */
+const LAST = '\u{10ffff}'
+
+export interface UserSearch {
+  /** Users for whom each of the words is the beginning of one of theirs, ordered by address. No word: nobody. */
+  searchUsers(words: readonly string[], page: Page): Promise<readonly UserRow[]>
+}
+
+/** What a user is found by: the address whole, the parts before its @, and the words of the name. */
+export function wordsOf(address: string, name: string | null): readonly string[] {
+  const localPart = address.slice(0, address.lastIndexOf('@'))
+  return [...new Set([address, ...split(localPart), ...split(name ?? '')])].slice(0, MAX_WORDS)
+}
+
+/** The words of a search as somebody typed it. One with an @ is the beginning of an address. */
+export function searchWords(typed: string): readonly string[] {
+  const words = typed
+    .split(/\s+/u)
+    .flatMap((word) => (word.includes('@') ? [word.toLowerCase().slice(0, MAX_WORD)] : split(word)))
+  return [...new Set(words)].sort((a, b) => b.length - a.length).slice(0, MAX_SEARCH_WORDS)
+}
+
+function split(text: string): readonly string[] {
+  const folded = text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
+  const words = folded.split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '')
+  return words.map((word) => word.slice(0, MAX_WORD))
+}
+
+export async function searchUsers(db: Db, words: readonly string[], page: Page): Promise<readonly UserRow[]> {
+  const [first, ...others] = words
+  if (first === undefined) return []
+  let found = db
+    .selectFrom('user_words as first')
+    .select('first.address')
+    .distinct()
+    .where('first.word', '>=', first)
+    .where('first.word', '<', first + LAST)
+    .where('first.address', '>', page.after ?? '')
+  for (const word of others) {
+    found = found.where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('user_words as other')
+          .select(sql`1`.as('one'))
+          .whereRef('other.address', '=', 'first.address')
+          .where('other.word', '>=', word)
+          .where('other.word', '<', word + LAST),
+      ),
+    )
+  }
+  const rows = await db
+    .selectFrom('users')
+    .selectAll()
+    .where('address', 'in', found.orderBy('first.address').limit(page.limit))
+    .orderBy('address')
+    .execute()
+  return rows.map(userRow)
+}
+
+/** Keeps the words of a user as they should be; a deleted user's go with the row. */
+export async function noteUserWords(db: Db, user: UserRow): Promise<void> {
+  await db.deleteFrom('user_words').where('address', '=', user.address).execute()
+  const rows = wordsOf(user.address, user.name).map((word) => ({ word, address: user.address }))
+  await db.insertInto('user_words').values(rows).execute()
+}
