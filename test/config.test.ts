@@ -4,6 +4,7 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import { ConfigError, loadConfig, unavailableFeatures } from '../src/config.ts'
 import { directoryFor, GOOD, load, MASTER_PASSWORD, problemsOf, writeConfig } from './config/fixture.ts'
+import { createCa } from './support/certificates.ts'
 
 t.test('a good file: units resolved, defaults filled in, paths absolute, secrets read', async (t) => {
   const directory = directoryFor(t)
@@ -518,3 +519,86 @@ t.test('Redis: a password in the URL becomes a Secret', async (t) => {
   })
   t.equal(second.config.redis?.password?.reveal(), 'file-pw')
 })
+
+t.test(
+  'client set-up: a name is needed where it is served; a signature needs the key of its certificate',
+  async (t) => {
+    const https = '  - { protocol: https, port: 443, serves: [autoconfig] }\n'
+    const served = GOOD.replace('listeners:\n', `listeners:\n${https}`)
+    t.match(await problemsOf(directoryFor(t), served), [
+      { key: 'listeners[0].serves', message: /clientSetup: \{ host/ },
+    ])
+    await t.resolves(load(directoryFor(t), `${served}clientSetup: { host: mail.example.org }\n`))
+    await t.resolves(load(directoryFor(t), `${served}portal: { url: https://mail.example.org }\n`))
+
+    const signing = `${GOOD}clientSetup: { signing: { chainFile: chain.pem, privateKeyFile: signing.key } }\n`
+    const ca = await createCa()
+    const [pair, other] = [await ca.issue(), await ca.issue()]
+    const withFiles = (chain: string, key: string, mode = 0o600) => {
+      const directory = directoryFor(t)
+      writeFileSync(join(directory, 'chain.pem'), chain)
+      writeFileSync(join(directory, 'signing.key'), key, { mode })
+      return directory
+    }
+    const { config } = await load(withFiles(pair.cert, pair.key), signing)
+    t.equal(config.clientSetup.signing?.chain, pair.cert)
+    t.notMatch(inspect(config, { depth: null }), 'PRIVATE KEY', 'invariant 5')
+    t.match(await problemsOf(withFiles(pair.cert, other.key), signing), [{ message: /is not the key of/ }])
+    t.match(await problemsOf(withFiles(pair.cert, 'nonsense\n'), signing), [{ message: /can't be read as PEM/ }])
+    t.match(await problemsOf(withFiles(pair.cert, pair.key, 0o644), signing), [{ message: /chmod 0600/ }])
+    t.match(await problemsOf(directoryFor(t), signing), [{ message: /does not exist/ }, { message: /does not exist/ }])
+  },
+)
+
+t.test(
+  'scanner listeners (M11): a network is needed, old TLS is told of, aliases lead to accounts of ours',
+  async (t) => {
+    const listener = (rest: string) =>
+      GOOD.replace('{ protocol: imap, port: 1993, tls: implicit }', `{ protocol: imap, port: 1993, ${rest} }`)
+    const problems = (rest: string) => problemsOf(directoryFor(t), listener(rest))
+    t.match(await problems('tls: implicit, scanner: {}'), [{ key: 'listeners[0].scanner.allowedNetworks' }])
+    t.match(await problems('tls: implicit, scanner: { allowedNetworks: [0.0.0.0/0] }'), [
+      { message: /lets everybody in/ },
+    ])
+    t.match(await problems('tls: implicit, scanner: { allowedNetworks: [10.0.0.0/8], allowInsecureTls: SSLv3 }'), [
+      { message: /must be TLSv1 or TLSv1.1/ },
+    ])
+    t.match(
+      await problems(
+        'tls: implicit, tlsMinVersion: TLSv1.3, scanner: { allowedNetworks: [10.0.0.0/8], allowInsecureTls: TLSv1 }',
+      ),
+      [{ message: /stands beside tlsMinVersion: TLSv1.3/ }],
+    )
+    t.match(
+      await problems(
+        'tls: none, allowCleartextLogin: true, scanner: { allowedNetworks: [10.0.0.0/8], allowInsecureTls: TLSv1 }',
+      ),
+      [{ message: /is for a port with TLS/ }],
+    )
+    t.match(await problems('tls: implicit, tlsMinVersion: TLSv1'), [{ message: /must be TLSv1.2 or TLSv1.3/ }], 'A3')
+    t.match(
+      await problems(
+        'tls: implicit, scanner: { allowedNetworks: [10.0.0.0/8], aliases: { scan1: { user: scan@elsewhere.org } } }',
+      ),
+      [{ key: 'listeners[0].scanner.aliases.scan1.user', message: /is not served/ }],
+    )
+    t.match(
+      await problems(
+        'tls: implicit, scanner: { allowedNetworks: [10.0.0.0/8], aliases: { "a@b": { user: s@example.org } } }',
+      ),
+      [{ message: /short name in lower case/ }],
+      'C5: an alias is no address',
+    )
+    const { config, warnings } = await load(
+      directoryFor(t),
+      listener(
+        'tls: implicit, scanner: { allowedNetworks: [10.0.0.0/8], allowInsecureTls: TLSv1, aliases: { scan1: { user: scan@example.org } } }',
+      ),
+    )
+    t.match(config.listeners[0], { scanner: { aliases: { scan1: { user: 'scan@example.org', sender: null } } } })
+    t.match(
+      warnings.find(({ key }) => key.startsWith('listeners')),
+      { key: 'listeners[0].scanner.allowInsecureTls', message: /TLSv1, which is broken/ },
+    )
+  },
+)

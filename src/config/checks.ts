@@ -4,7 +4,8 @@
  * A problem refuses the configuration; a warning is something that works and that nobody should want without knowing.
  */
 
-import type { Config } from '../config.ts'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import type { Config, MailListenerConfig } from '../config.ts'
 import { nearest } from './problems.ts'
 import type { Settings } from './schema.ts'
 import { isLoopback } from './units.ts'
@@ -35,6 +36,7 @@ const CHECKS: readonly ((check: Check) => void)[] = [
   checkUpstreams,
   checkRedis,
   checkWeb,
+  checkClientSetup,
   checkLimits,
 ]
 
@@ -179,6 +181,7 @@ function checkListeners({ config, refuse, warn }: Check): void {
       )
     }
     if (listener.protocol === 'https') continue
+    checkScanner({ config, refuse, warn }, listener, path)
     const isPrivate = listener.bind !== null && isLoopback(listener.bind)
     if (listener.tls !== 'none') {
       if (listener.allowCleartextLogin)
@@ -194,6 +197,59 @@ function checkListeners({ config, refuse, warn }: Check): void {
         'is none on an address that others can reach: use implicit or starttls, or bind to 127.0.0.1 (allowCleartextLogin: true takes passwords in clear all the same)',
       )
     }
+  }
+}
+
+function checkScanner(
+  { config, refuse, warn }: Pick<Check, 'config' | 'refuse' | 'warn'>,
+  { scanner, tls, tlsMinVersion }: MailListenerConfig,
+  listenerPath: readonly PropertyKey[],
+): void {
+  if (scanner === null) return
+  const path = [...listenerPath, 'scanner']
+  if (scanner.allowedNetworks.some((block) => block.endsWith('/0'))) {
+    refuse([...path, 'allowedNetworks'], 'lets everybody in: name the network that the devices are in')
+  }
+  if (scanner.allowInsecureTls !== null) {
+    const remedy = [...path, 'allowInsecureTls']
+    if (tls === 'none') refuse(remedy, 'is for a port with TLS; with tls: none there is none: remove it')
+    else if (tlsMinVersion !== null) refuse(remedy, `stands beside tlsMinVersion: ${tlsMinVersion}: keep one of them`)
+    else warn(remedy, `takes ${scanner.allowInsecureTls}, which is broken: whoever listens may read passwords and mail`)
+  }
+  for (const [alias, { user }] of Object.entries(scanner.aliases)) {
+    const domain = user.slice(user.lastIndexOf('@') + 1)
+    if (!config.domains.includes(domain)) {
+      refuse(
+        [...path, 'aliases', alias, 'user'],
+        `is not served: ${domain} is not in domains${suggest(domain, config.domains)}`,
+      )
+    }
+  }
+}
+
+/** Whoever sets itself up by what we say needs a name to connect to, and must be able to believe a signature. */
+function checkClientSetup({ config, refuse }: Check): void {
+  const { host, signing } = config.clientSetup
+  if (host === null && config.portal === null) {
+    for (const [index, listener] of config.listeners.entries()) {
+      if (listener.protocol === 'https' && listener.serves.includes('autoconfig'))
+        refuse(
+          ['listeners', index, 'serves'],
+          'names autoconfig, but not under which name clients find us: add clientSetup: { host: mail.example.org }',
+        )
+    }
+  }
+  // A file that could not be read is null in spite of its type, and has been told of.
+  if (!signing?.chain || !signing.privateKey) return
+  try {
+    if (new X509Certificate(signing.chain).checkPrivateKey(createPrivateKey(signing.privateKey.reveal()))) return
+    refuse(['clientSetup', 'signing', 'privateKeyFile'], 'is not the key of the first certificate in chainFile')
+  } catch {
+    // Without OpenSSL's words: an error about a key could quote it.
+    refuse(
+      ['clientSetup', 'signing'],
+      "names a certificate or key that can't be read as PEM, or a key with a pass phrase",
+    )
   }
 }
 

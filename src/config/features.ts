@@ -33,6 +33,19 @@ const UNAVAILABLE: readonly Feature[] = [
         listener.protocol === 'http' && listener.serves.includes('api') ? [['listeners', index, 'serves']] : [],
       ),
   },
+  {
+    what: 'Scanner listeners and tlsMinVersion',
+    asked: (config) =>
+      config.listeners.flatMap((listener, index) =>
+        'tls' in listener && (listener.scanner !== null || listener.tlsMinVersion !== null)
+          ? [['listeners', index]]
+          : [],
+      ),
+  },
+  {
+    what: 'Signed profiles',
+    asked: (config) => (config.clientSetup.signing === null ? [] : [['clientSetup', 'signing']]),
+  },
   { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },
   { what: 'OAuth 2.0 upstream (method: oauth2)', asked: (config) => identities(config, 'oauth2') },
   { what: 'Sign-in to the portal', asked: (config) => section(config, 'signIn') },

@@ -4,7 +4,7 @@
 
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { count, flag, network, oneOf, path } from './units.ts'
+import { address, count, flag, network, oneOf, path } from './units.ts'
 import type { MailProtocol } from './upstreams.ts'
 import { TLS_MODES } from './upstreams.ts'
 
@@ -32,6 +32,55 @@ const proxyProtocol = z
   .default(null)
   .meta({ description: 'Take the client’s address from a load balancer in front' })
 
+const ALIAS = /^[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?$/
+
+const scanner = z
+  .strictObject(
+    {
+      allowedNetworks: z
+        .array(network('Address block'), 'must be a list of address blocks')
+        .min(1, 'must name at least one address block')
+        .max(64, 'must not hold more than 64 address blocks')
+        .meta({
+          description:
+            'Who may connect; all others are turned away at once. Behind a load balancer: as its header says',
+        }),
+      allowInsecureTls: oneOf(
+        ['TLSv1', 'TLSv1.1'],
+        'Oldest version of TLS to speak here. Both are broken: whoever listens on that network may read the passwords',
+      )
+        .nullable()
+        .default(null),
+      aliases: z
+        .record(
+          z.string().regex(ALIAS, 'must be a short name in lower case: a-z 0-9 . _ -, at most 32'),
+          z.strictObject(
+            {
+              user: address('Account that logs in'),
+              sender: address('From address to set on the device, for its instructions; nothing is enforced')
+                .nullable()
+                .default(null),
+            },
+            'must be a section: { user: scanner@example.org }',
+          ),
+          'must be a section: { scan1: { user: scanner@example.org } }',
+        )
+        .default({})
+        .meta({
+          description: 'Short user names that devices may log in with, on this port only: name → account',
+          example: { scan1: { user: 'scanner@example.org', sender: 'scan@example.org' } },
+        }),
+    },
+    'must be a section: { allowedNetworks: [192.0.2.0/24] }',
+  )
+  .nullable()
+  .default(null)
+  .meta({
+    description:
+      'A port for scanners and other old devices of an office. With proxyProtocol it takes connections from the load balancer alone; clients are never told of it',
+    example: { allowedNetworks: ['192.0.2.0/24'] },
+  })
+
 function mailListener<const P extends MailProtocol>(protocol: P) {
   return z.strictObject({
     protocol: z.literal(protocol),
@@ -41,7 +90,11 @@ function mailListener<const P extends MailProtocol>(protocol: P) {
       TLS_MODES,
       'implicit: TLS from the first byte; starttls: login only after STARTTLS; none: no TLS, loopback only',
     ),
+    tlsMinVersion: oneOf(['TLSv1.2', 'TLSv1.3'], 'Oldest version of TLS to speak here; left out: tls.minVersion')
+      .nullable()
+      .default(null),
     proxyProtocol,
+    scanner,
     allowCleartextLogin: flag(
       'With tls: none, take passwords in clear on an address that others can reach. Whoever can listen to that network can read them',
     ).default(false),

@@ -3,7 +3,7 @@
  */
 
 import { z } from 'zod'
-import { count, domain, duration, flag, network, oneOf, path, text } from './units.ts'
+import { count, domain, duration, flag, httpsUrl, network, oneOf, path, text } from './units.ts'
 import { PROTOCOLS } from './upstreams.ts'
 
 export const names = z
@@ -145,8 +145,6 @@ export const throttle = z
   )
   .prefault({})
   .meta({ description: 'What slows guessing down' })
-
-const httpsUrl = () => z.url({ protocol: /^https$/, error: 'must be an https:// address' })
 
 export const signIn = z
   .strictObject(

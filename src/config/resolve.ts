@@ -1,8 +1,8 @@
 /**
  * Puts what files hold in place of their names.
  *
- * By the key's name: `certFile` and `keyFile` stay paths (made absolute, and they must be readable); `caFile` becomes `ca`,
- * the PEM text; every other `…File` is a secret and becomes a `Secret` under the key without `File`.
+ * By the key's name: `certFile` and `keyFile` stay paths (made absolute, and they must be readable); `caFile` and `chainFile`
+ * become `ca` and `chain`, the PEM text; every other `…File` is a secret and becomes a `Secret` under the key without `File`.
  */
 
 import { resolve } from 'node:path'
@@ -14,7 +14,7 @@ type PathKey = 'certFile' | 'keyFile'
 type NewKey<K> = K extends PathKey ? K : K extends `${infer Base}File` ? Base : K
 type NewValue<K, T> = K extends PathKey
   ? T
-  : K extends 'caFile'
+  : K extends 'caFile' | 'chainFile'
     ? string | Extract<T, null>
     : K extends `${string}File`
       ? Secret | Extract<T, null>
@@ -28,6 +28,10 @@ export type Resolved<T> = T extends Secret | URL
     : T extends object
       ? { readonly [K in keyof T as NewKey<K>]: NewValue<K, T[K]> }
       : T
+
+const CERTIFICATES: ReadonlySet<string> = new Set(['caFile', 'chainFile'])
+/** A service account's key and a key in PEM are documents; every other secret is one line. */
+const DOCUMENTS: ReadonlySet<string> = new Set(['clientSecretFile', 'privateKeyFile'])
 
 export interface ResolvedFiles<T> {
   readonly value: Resolved<T>
@@ -72,9 +76,9 @@ export async function resolveFiles<T>(value: T, directory: string): Promise<Reso
       }
       return [newKey, absolute]
     }
-    // A service account's key is a document; every other secret is one line.
-    const read =
-      key === 'caFile' ? await readCaFile(absolute) : await readSecretFile(absolute, key !== 'clientSecretFile')
+    const read = CERTIFICATES.has(key)
+      ? await readCaFile(absolute)
+      : await readSecretFile(absolute, !DOCUMENTS.has(key))
     if (read.ok) return [newKey, read.value]
     problems.push({ path, atKey: null, message: read.message, denied: read.denied })
     return [newKey, null]

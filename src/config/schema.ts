@@ -6,6 +6,7 @@
  */
 
 import { z } from 'zod'
+import { clientSetup } from './client-set-up.ts'
 import { listeners, tls } from './listeners.ts'
 import {
   appPasswords,
@@ -56,6 +57,7 @@ export const settings = z.strictObject(
     groups,
     signIn,
     portal,
+    clientSetup,
     limits,
     throttle,
     workers,

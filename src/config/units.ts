@@ -173,6 +173,10 @@ export function hostPort(description: string) {
     .meta({ description })
 }
 
+export function httpsUrl() {
+  return z.url({ protocol: /^https$/, error: 'must be an https:// address' })
+}
+
 /** Whether an address can be reached from this machine only. A name counts when it is localhost. */
 export function isLoopback(hostOrIp: string): boolean {
   const value = hostOrIp.toLowerCase()
