@@ -46,6 +46,7 @@ const RFCS: Readonly<Record<number, readonly [title: string, status: Status, not
   6409: ['Message submission', 'Partial', 'nothing is taken before a login; all else is the upstream’s'],
   6750: ['OAuth 2.0 bearer tokens', 'Partial', 'token syntax only'],
   7301: ['TLS ALPN', 'Yes', 'a client that says it speaks another protocol is refused'],
+  7617: ['HTTP Basic', 'Partial', 'asked for where phones look for ActiveSync; not checked there'],
   7628: ['SASL OAUTHBEARER', 'Partial', 'encoding and decoding; no method obtains tokens yet'],
   7888: ['IMAP LITERAL+ / LITERAL-', 'Yes', 'LITERAL- before login; afterwards the upstream’s'],
   8265: ['PRECIS user names', 'Partial', 'names are ASCII; what would have to be mapped is refused'],
