@@ -51,7 +51,7 @@ async function checkAll(context: Context, user: string | null): Promise<number> 
   const found = await checkKeeper(context, report, config, user)
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     const here = (identity: CheckIdentity | null) => (identity?.upstream === name ? identity : null)
-    const identities = { imap: here(found.imap), pop3: here(found.pop3) }
+    const identities = { imap: here(found.imap), pop3: here(found.pop3), smtp: here(found.smtp) }
     await checkUpstream(report, { name, upstream, identities, timeoutMs: STEP_MS })
   }
   if (context.json) await printJson(context.io, report.steps)
@@ -63,7 +63,7 @@ type Identities = Record<CheckedProtocol, CheckIdentity | null>
 
 /** Store, keys, Redis, own listeners; and how to log in as the user. Failures are steps like others. */
 async function checkKeeper(context: Context, report: Report, config: Config, user: string | null): Promise<Identities> {
-  const none: Identities = { imap: null, pop3: null }
+  const none: Identities = { imap: null, pop3: null, smtp: null }
   try {
     return await context.withServices(async (services, running) => {
       judgeHealth(report, await services.call('health', {}), running, config)

@@ -34,6 +34,8 @@ export interface Postfix extends AsyncDisposable {
   readonly ca: string
   readonly caFile: string
   log(): string
+  /** The first line of the log that matches: a daemon of its own writes it. @throws after 5 s */
+  waitForLog(pattern: RegExp): Promise<string>
 }
 
 /** Lines for a Dovecot's configuration, so that Postfix can ask it who somebody is. */
@@ -148,6 +150,16 @@ postlog unix-dgram n - n - 1 postlogd
     ca: ca.cert,
     caFile,
     log,
+    async waitForLog(pattern) {
+      for (let tries = 0; tries < 250; tries++) {
+        const line = log()
+          .split('\n')
+          .find((each) => pattern.test(each))
+        if (line !== undefined) return line
+        await delay(20)
+      }
+      throw new Error(`Postfix did not log ${String(pattern)}:\n${log()}`)
+    },
     async [Symbol.asyncDispose]() {
       // It ends its own children.
       await master.stop('SIGTERM')

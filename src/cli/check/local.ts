@@ -14,6 +14,7 @@ import { readGreeting } from './imap.ts'
 import { readGreeting as readPop3Greeting } from './pop3.ts'
 import type { Finding, Report } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
+import { askCapabilities as askSmtp, readGreeting as readSmtpGreeting } from './smtp.ts'
 import type { Target } from './socket.ts'
 import { codeOf, connectTcp, day } from './socket.ts'
 import { Talk } from './talk.ts'
@@ -112,16 +113,33 @@ async function checkListener(
   }
   const socket = await report.run(hop, 'connect', () => connectTcp(host, target, timeoutMs))
   if (socket === null) return
+  let talk = new Talk(socket, AbortSignal.timeout(timeoutMs))
   try {
     if (listener.tls === 'implicit') {
-      await report.run(hop, 'tls', async () => ({ finding: await ownCertificate(socket, timeoutMs), value: true }))
-    } else if (listener.protocol !== 'smtp') {
-      const read = listener.protocol === 'imap' ? readGreeting : readPop3Greeting
-      await report.run(hop, 'greeting', () => read(new Talk(socket, AbortSignal.timeout(timeoutMs)), target))
+      const secure = await report.run(hop, 'tls', () => ownHandshake(socket, timeoutMs))
+      if (secure === null) return
+      talk = new Talk(secure, AbortSignal.timeout(timeoutMs))
     }
+    const read = GREETINGS[listener.protocol]
+    if ((await report.run(hop, 'greeting', () => read(talk, target))) === null) return
+    if (listener.protocol === 'smtp') await report.run(hop, 'EHLO', () => announced(talk))
   } finally {
+    talk.socket.destroy()
     socket.destroy()
   }
+}
+
+const GREETINGS = { imap: readGreeting, pop3: readPop3Greeting, smtp: readSmtpGreeting } as const
+
+/** What SMTP clients are told before they log in, which they go by afterwards (RFC 4954 §4). */
+async function announced(talk: Talk): Promise<{ finding: Finding; value: readonly string[] }> {
+  const keywords = await askSmtp(talk)
+  const own = /^(?:AUTH|STARTTLS)\b/
+  const isSilent = keywords.every((keyword) => own.test(keyword))
+  const advice = isSilent
+    ? 'Nothing of the mail servers behind is announced: none of them has answered yet, or they have nothing in common. Mail goes through; clients encode what is not plain ASCII, and are told no size limit.'
+    : null
+  return { finding: good(keywords.join(', ').slice(0, 400), advice), value: keywords }
 }
 
 /** Whether a connection from this machine to itself comes from a listed load balancer. */
@@ -136,16 +154,17 @@ function mayProxy(from: readonly string[], host: string): boolean {
   return list.check(host, family)
 }
 
-/** Our own listener is known by its port, so the handshake is all that counts; the certificate has a step of its own. */
-async function ownCertificate(socket: Socket, timeoutMs: number): Promise<Finding> {
+/** Which certificate it is has a step of its own; here the handshake is all that counts. */
+async function ownHandshake(socket: Socket, timeoutMs: number): Promise<{ finding: Finding; value: Socket }> {
   const secure = tlsConnect({ socket, rejectUnauthorized: false })
   try {
     await once(secure, 'secureConnect', { signal: AbortSignal.timeout(timeoutMs) })
     const { valid_to: validTo } = secure.getPeerCertificate()
-    return good(`${secure.getProtocol() ?? 'TLS'}, certificate valid until ${day(new Date(validTo))}`)
+    secure.on('error', () => undefined) // told by whoever reads
+    const finding = good(`${secure.getProtocol() ?? 'TLS'}, certificate valid until ${day(new Date(validTo))}`)
+    return { finding, value: secure }
   } catch (error) {
-    throw new StepFailure(`the TLS handshake failed (${codeOf(error)})`, 'Look at the log of the server.')
-  } finally {
     secure.destroy()
+    throw new StepFailure(`the TLS handshake failed (${codeOf(error)})`, 'Look at the log of the server.')
   }
 }

@@ -120,6 +120,7 @@ export async function shakeHands(
   })
   try {
     await once(secure, 'secureConnect', { signal: AbortSignal.timeout(timeoutMs) })
+    secure.on('error', () => undefined) // told by whoever reads
     return { finding: judge(secure, name, target), value: secure }
   } catch (error) {
     secure.destroy()
@@ -136,26 +137,26 @@ function handshakeFailure(error: unknown, { port, tls }: Target): StepFailure {
     case 'EPROTO':
       return new StepFailure(
         `port ${port} does not speak TLS from the first byte`,
-        'It is probably the port for STARTTLS: set tls: starttls, or use the port with implicit TLS (993 for IMAP).',
+        'It is probably the port for STARTTLS: set tls: starttls, or use the port with implicit TLS (993 for IMAP, 995 for POP3, 465 for SMTP).',
       )
     case 'ABORT_ERR':
       return new StepFailure(
         'the TLS handshake got no answer',
         tls === 'implicit'
-          ? 'Is this the port for TLS (993 for IMAP)? Or does the server wait for a PROXY header (proxyProtocol)?'
+          ? 'Is this the port for TLS (993 for IMAP, 995 for POP3, 465 for SMTP)? Or does the server wait for a PROXY header (proxyProtocol)?'
           : 'The server hangs after STARTTLS: look at its log.',
       )
     case 'ECONNRESET':
     case 'EPIPE':
       return new StepFailure(
         'the server closed the connection during the TLS handshake',
-        'Is this the port for TLS (993 for IMAP)? Does the server want a PROXY header (proxyProtocol), or let only listed addresses in?',
+        'Is this the port for TLS (993 for IMAP, 995 for POP3, 465 for SMTP)? Does the server want a PROXY header (proxyProtocol), or let only listed addresses in?',
       )
     case 'ERR_SSL_UNSUPPORTED_PROTOCOL':
     case 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION':
       return new StepFailure(
         'the server speaks no TLS 1.2 or newer',
-        'Let the server speak TLS 1.2 (Dovecot: ssl_min_protocol = TLSv1.2).',
+        'Let the server speak TLS 1.2 (Dovecot: ssl_min_protocol = TLSv1.2; Postfix: smtpd_tls_protocols = >=TLSv1.2).',
       )
     default:
       return new StepFailure(

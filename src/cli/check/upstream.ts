@@ -8,6 +8,7 @@ import type { CheckIdentity } from './login.ts'
 import * as pop3 from './pop3.ts'
 import type { Report } from './report.ts'
 import { good } from './report.ts'
+import * as smtp from './smtp.ts'
 import type { Target } from './socket.ts'
 import { connectTcp, resolveHost, shakeHands } from './socket.ts'
 import { Talk } from './talk.ts'
@@ -16,7 +17,7 @@ import { Talk } from './talk.ts'
 export const STEP_MS = 10_000
 
 /** Each has the same steps, and words of its own for them. */
-const PROTOCOLS = { imap, pop3 } as const
+const PROTOCOLS = { imap, pop3, smtp } as const
 export type CheckedProtocol = keyof typeof PROTOCOLS
 export const CHECKED_PROTOCOLS = Object.keys(PROTOCOLS) as readonly CheckedProtocol[]
 
@@ -50,6 +51,7 @@ async function checkHost(
   { name, upstream, identities, timeoutMs }: UpstreamCheck,
 ): Promise<void> {
   const { method } = upstream.identity
+  let offered: readonly string[] | null
   const { readGreeting, startTls, GOODBYE } = PROTOCOLS[protocol]
   const address = await report.run(hop, 'dns', () => resolveHost(target.host))
   if (address === null) return
@@ -63,28 +65,38 @@ async function checkHost(
       talk = new Talk(secure, AbortSignal.timeout(timeoutMs))
     }
     if ((await report.run(hop, 'greeting', () => readGreeting(talk, target))) === null) return
-    const first = await capabilitiesOf(report, hop, protocol, talk, method, target.tls === 'starttls')
-    if (first === null) return
+    offered = await capabilitiesOf(report, hop, protocol, talk, method, target.tls === 'starttls')
+    if (offered === null) return
     if (target.tls === 'starttls') {
+      const first = offered
       const done = await report.run(hop, 'starttls', async () => ({
         finding: await startTls(talk, target, first, timeoutMs),
         value: true,
       }))
       if (done === null) return
-      // RFC 9051 §6.2.1: what was announced in clear is void.
-      if ((await capabilitiesOf(report, hop, protocol, talk, method, false)) === null) return
+      // RFC 9051 §6.2.1, RFC 3207 §4.2: what was announced in clear is void.
+      offered = await capabilitiesOf(report, hop, protocol, talk, method, false)
+      if (offered === null) return
     }
     talk.send(GOODBYE)
   } finally {
     talk.socket.destroy()
     socket.destroy()
   }
+  if (protocol === 'smtp' && upstream.trusted && upstream.proxyProtocol === null) {
+    const finding = smtp.judgeTrust(offered)
+    if (finding !== null) report.add(hop, 'client address', finding)
+  }
   const identity = identities[protocol]
   if (identity === null) return
   if (protocol === 'imap') await checkLogin(report, hop, address, target, identity, upstream, timeoutMs)
   else {
-    const { tryLogin } = await import('./pop3-login.ts')
-    report.add(hop, 'login', await tryLogin(name, target, identity, method, timeoutMs))
+    const { POP3, SMTP, tryOwnLogin } = await import('./own-login.ts')
+    const how = { method, trusted: upstream.trusted, timeoutMs }
+    const login = protocol === 'pop3' ? POP3 : SMTP
+    const keywords = await report.run(hop, 'login', () => tryOwnLogin(login, name, target, identity, how))
+    if (protocol === 'smtp' && keywords !== null)
+      report.add(hop, 'capabilities after login', smtp.judgeAfterLogin(keywords, upstream.trusted))
   }
 }
 
