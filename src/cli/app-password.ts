@@ -21,6 +21,12 @@ interface CreateOptions {
   readonly expires?: number | null
 }
 
+interface UpdateOptions {
+  readonly protocols?: ProtocolName[]
+  readonly networks?: string[]
+  readonly expires?: number | null
+}
+
 interface DeleteOptions {
   readonly user?: string
   readonly all?: boolean
@@ -65,6 +71,15 @@ Examples:
     )
 
   command
+    .command('update')
+    .argument('<id>', 'id of an app password')
+    .description('Change what an app password may do. Sessions that it does not allow any more end within a second.')
+    .option('--protocols <list>', 'instead of those of before: some of imap,pop3,smtp,eas', protocols)
+    .option('--networks <list>', 'from these networks only: 192.0.2.1,10.0.0.0/8; any: from anywhere', networks)
+    .option('--expires <duration>', 'from now on it lives this long: 90d; never', expiry)
+    .action(run<[string], UpdateOptions>((context, [id], options) => update(context, id, options)))
+
+  command
     .command('delete')
     .argument('[id]', 'id of an app password')
     .description('Delete app passwords; their open sessions end within a second. This cannot be undone.')
@@ -91,6 +106,25 @@ async function create(context: Context, options: CreateOptions): Promise<undefin
     { id, user, name, password, protocols, createdAt },
     `App password "${plain(name)}" for ${user} (${protocols.join(', ')}):\n\n    ${password}\n\nIt is shown only now. Type it into the mail client in place of the password, with or without the blanks.\n`,
   )
+  return undefined
+}
+
+async function update(context: Context, id: string, options: UpdateOptions): Promise<undefined> {
+  const { protocols, networks, expires } = options
+  if (protocols === undefined && networks === undefined && expires === undefined) {
+    throw new CliError('usage', 'say what is to change: --protocols, --networks or --expires')
+  }
+  const done = await context.withServices((services) =>
+    services.call('app-password.update', {
+      id,
+      ...(protocols ? { protocols } : {}),
+      ...(networks ? { networks } : {}),
+      ...(expires === undefined ? {} : { expiresInMs: expires }),
+    }),
+  )
+  const { sessionsEnded } = done
+  await context.print(done, `${table([done], COLUMNS)}${counted(sessionsEnded, 'session')} ended\n`)
+  unansweredNote(context, done)
   return undefined
 }
 

@@ -46,13 +46,18 @@ const NOUNS: readonly Noun[] = [
   },
   {
     name: 'user',
-    summary: 'users: add, import, list, show, disable, enable, delete, set-password',
+    summary: 'users: add, import, list, show, disable, enable, delete, set-groups, set-password',
     load: async () => (await import('./user.ts')).user,
   },
   {
     name: 'app-password',
-    summary: 'app passwords: create, list, delete',
+    summary: 'app passwords: create, list, update, delete',
     load: async () => (await import('./app-password.ts')).appPassword,
+  },
+  {
+    name: 'policy',
+    summary: 'who may have app passwords: list, show, set',
+    load: async () => (await import('./policy.ts')).policy,
   },
   {
     name: 'session',

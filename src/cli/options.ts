@@ -27,11 +27,13 @@ export function protocols(text: string): ProtocolName[] {
 }
 
 export function networks(text: string): string[] {
-  return list(text).map((word) => {
-    if (!isNetwork(word))
-      throw new InvalidArgumentError('Write addresses or blocks of addresses: 192.0.2.1,10.0.0.0/8.')
-    return word
-  })
+  return text === 'any'
+    ? []
+    : list(text).map((word) => {
+        if (!isNetwork(word))
+          throw new InvalidArgumentError('Write addresses or blocks of addresses: 192.0.2.1,10.0.0.0/8.')
+        return word
+      })
 }
 
 /** An option that can be given several times. */

@@ -4,6 +4,7 @@
 
 import type { SessionsEnded, UserView } from '../contract/services.ts'
 import type { Context } from './context.ts'
+import { oneWay } from './context.ts'
 import type { Define } from './index.ts'
 import { confirm, readSecret } from './io.ts'
 import { collect } from './options.ts'
@@ -134,6 +135,25 @@ Lines that are refused are reported with their number and the reason; the others
       run<[string], { yes?: boolean }>((context, [address], options) =>
         deleteUser(context, address, options.yes === true),
       ),
+    )
+
+  command
+    .command('set-groups')
+    .argument('<address>')
+    .description('Put a user into these groups and no others. Sessions that their policy does not allow end at once.')
+    .option('--group <group>', 'group; can be given several times', collect)
+    .option('--none', 'into no group')
+    .action(
+      run<[string], { group?: string[]; none?: boolean }>(async (context, [address], { group, none = false }) => {
+        oneWay({ '--group': group !== undefined, '--none': none })
+        const done = await context.withServices((services) =>
+          services.call('user.set-groups', { address, groups: group ?? [] }),
+        )
+        const groups = done.groups.length === 0 ? 'no group' : done.groups.map(plain).join(', ')
+        await context.print(done, `${done.address} is in ${groups}; ${ended(done)}\n`)
+        unansweredNote(context, done)
+        return undefined
+      }),
     )
 
   command

@@ -9,12 +9,14 @@
 import type { z } from 'zod'
 import { APP_PASSWORD_METHODS } from './services/app-passwords.ts'
 import { OPERATION_METHODS } from './services/operations.ts'
+import { POLICY_METHODS } from './services/policies.ts'
 import { SESSION_METHODS } from './services/sessions.ts'
 import { USER_METHODS } from './services/users.ts'
 
 export type { AppPasswordView, IssuedAppPassword, RevokedAppPasswords } from './services/app-passwords.ts'
 export type { ServiceMethod, SessionsEnded } from './services/method.ts'
 export type { AuditView, KeyView } from './services/operations.ts'
+export type { PolicySetting, PolicyView, UserPolicyView } from './services/policies.ts'
 export type { SessionView } from './services/sessions.ts'
 export type { ImportReport, UserView } from './services/users.ts'
 
@@ -52,6 +54,7 @@ export const SERVICE_METHODS = {
   ...USER_METHODS,
   ...APP_PASSWORD_METHODS,
   ...SESSION_METHODS,
+  ...POLICY_METHODS,
   ...OPERATION_METHODS,
 } as const
 

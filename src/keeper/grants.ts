@@ -84,8 +84,11 @@ export interface Grants {
   expire(appPasswordId: string, expiresAt: Date | null): void
   /** Says that what is known of a user (null: of all) may be out of date. */
   disturb(userId: string | null): void
-  /** Ends every session that matches, dialling or spliced; answers how many. Those being ended already are left alone. */
-  end(match: (session: SessionInfo) => boolean): number
+  /**
+   * Ends every session that matches, dialling or spliced (of one user, if one is named); answers how many. Those being ended
+   * already are left alone.
+   */
+  end(match: (session: SessionInfo) => boolean, userId?: string): number
   watch(): EndWatch
   readonly size: number
   close(): void
@@ -349,9 +352,9 @@ export function createGrants(options: GrantsOptions): Grants {
       for (const places of sets) for (const place of places) place.disturbed = true
     },
 
-    end(match) {
+    end(match, userId) {
       let count = 0
-      for (const place of byId.values()) {
+      for (const place of userId === undefined ? byId.values() : (byUser.get(userId) ?? [])) {
         if (place.info === null || place.ending || !match(place.info)) continue
         beginEnd(place)
         count += 1

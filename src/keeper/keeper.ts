@@ -23,15 +23,19 @@ import { createHasher } from '../records/hash.ts'
 import { openKeys } from '../records/key-file.ts'
 import type { Keys } from '../records/keys.ts'
 import { createLastUseBatch } from '../records/last-use.ts'
+import { createPolicies } from '../records/policies.ts'
 import { createStoredSecrets } from '../records/secrets.ts'
 import { openStore } from '../records/store/open.ts'
 import type { Store } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import { createUsers } from '../records/users.ts'
 import { createVault } from '../records/vault.ts'
+import { createAuditLoss } from './audit-loss.ts'
 import { createSeenLogins, createVerifiedLogins } from './cache.ts'
 import { createGate } from './gate.ts'
 import { createGrants } from './grants.ts'
+import type { LivePolicy } from './live-policy.ts'
+import { createLivePolicy } from './live-policy.ts'
 import { createPlaces } from './places.ts'
 import { isUsable } from './policy.ts'
 import { createPrimaryPasswords } from './primary.ts'
@@ -92,22 +96,26 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const { log, metrics, version } = options
   const now = options.now ?? (() => performance.now())
   const clock = options.clock ?? (() => new Date())
-  let config = options.config
-  let names = nameRulesOf(config)
+  let names = nameRulesOf(options.config)
 
-  const store = await (options.openStore ?? openConfiguredStore)(config.store)
+  const store = await (options.openStore ?? openConfiguredStore)(options.config.store)
+  const bus = options.bus ?? createLocalBus((error) => log.bug(error, 'a listener of the bus failed'))
+  const policies = createPolicies({ store, bus, now: clock })
   let keys: Keys
+  let livePolicy: LivePolicy
   try {
-    keys = await openKeys({ file: config.keys.file, store, now: clock })
+    keys = await openKeys({ file: options.config.keys.file, store, now: clock })
+    livePolicy = await createLivePolicy(options.config, policies)
   } catch (error) {
     await store.close()
     throw error
   }
   const hasher = createHasher(options.hasher)
-  const bus = options.bus ?? createLocalBus((error) => log.bug(error, 'a listener of the bus failed'))
+  const { redis: redisConfig } = options.config
+  const config = () => livePolicy.config
   const records = { store, keys, hasher, bus, names: () => names, now: clock }
   const secrets = createStoredSecrets({ ...records, vault: createVault(keys, 'seal') })
-  const redis: RedisLink | null = config.redis && openRedis({ config: config.redis, log, metrics })
+  const redis: RedisLink | null = redisConfig && openRedis({ config: redisConfig, log, metrics })
   const lastUse = createLastUseBatch({
     store,
     flushMs: options.lastUseFlushMs ?? LAST_USE_FLUSH_MS,
@@ -135,7 +143,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     verified,
     watch,
     alive: () => bus.alive(),
-    isUsable: (user, appPassword, ip) => isUsable(config, user, appPassword, ip),
+    isUsable: (user, appPassword, ip) => isUsable(config(), user, appPassword, ip),
     log,
     metrics,
     now,
@@ -145,7 +153,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     delaysMs: options.throttleDelaysMs ?? throttle.delays,
     trustedNetworks: throttle.trustedNetworks,
   })
-  const throttle = createThrottle({ ...throttleSettings(config), metrics, now })
+  const throttle = createThrottle({ ...throttleSettings(options.config), metrics, now })
   const grants = createGrants({
     log,
     metrics,
@@ -155,7 +163,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   })
   const places = createPlaces()
   const admit = createGate({
-    config: () => config,
+    config,
     store,
     keys,
     secrets,
@@ -170,9 +178,19 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     now,
     clock,
   })
-  const revocation = createRevocation({ config: () => config, store, bus, grants, verifier, places, log, clock })
+  const revocation = createRevocation({
+    config,
+    store,
+    bus,
+    grants,
+    verifier,
+    places,
+    log,
+    clock,
+    refreshPolicy: () => livePolicy.refresh(),
+  })
   const services = createServices({
-    config: () => config,
+    config,
     names: () => names,
     store,
     keys,
@@ -180,6 +198,10 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     appPasswords: createAppPasswords(records),
     secrets,
     grants,
+    policies,
+    livePolicy,
+    revocation,
+    loss: createAuditLoss({ log, metrics }),
     log,
     clock,
     version,
@@ -223,12 +245,12 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     health: () => services.health({}, 'system'),
 
     async reload(next) {
-      const before = config
+      const before = livePolicy.written
       for (const key of ['store', 'redis', 'keys'] as const) {
         if (fingerprint(next[key]) === fingerprint(before[key])) continue
         log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
       }
-      config = next
+      livePolicy.reload(next)
       names = nameRulesOf(next)
       throttle.configure(throttleSettings(next))
       const policy = ({ appPasswords, groups, primaryPassword }: Config) =>

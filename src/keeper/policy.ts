@@ -45,8 +45,14 @@ export interface EffectivePolicy extends IssuePolicy {
   readonly allowed: boolean
 }
 
-/** A group's setting goes before the general one; of several groups the strictest counts. */
-export function policyFor(config: PolicyConfig, groups: readonly string[]): EffectivePolicy {
+/** Whom a policy is asked for. */
+export type PolicySubject = Pick<UserRow, 'groups' | 'appPasswords'>
+
+/**
+ * A user's own setting goes before a group's, a group's before the general one; of several groups the strictest counts.
+ */
+export function policyFor(config: PolicyConfig, user: PolicySubject): EffectivePolicy {
+  const { groups } = user
   const general = config.appPasswords
   const exceptions = groups.flatMap((group) =>
     Object.hasOwn(config.groups, group) ? [config.groups[group]?.appPasswords ?? {}] : [],
@@ -57,7 +63,7 @@ export function policyFor(config: PolicyConfig, groups: readonly string[]): Effe
   const limited = expiries.filter((expiry) => expiry !== null)
   const protocols = exceptions.flatMap((one) => (one.protocols === undefined ? [] : [one.protocols]))
   return {
-    allowed: allowed.length > 0 ? allowed.every(Boolean) : general.allowed,
+    allowed: user.appPasswords ?? (allowed.length > 0 ? allowed.every(Boolean) : general.allowed),
     cap: caps.length > 0 ? Math.min(...caps) : general.perUser,
     length: general.length,
     expiryMs: expiries.length === 0 ? general.expiry : limited.length > 0 ? Math.min(...limited) : null,
@@ -68,9 +74,24 @@ export function policyFor(config: PolicyConfig, groups: readonly string[]): Effe
   }
 }
 
-/** Whether app passwords are allowed for members of these groups: the part of `policyFor` that every login asks. */
-export function appPasswordsAllowed(config: PolicyConfig, groups: readonly string[]): boolean {
-  return groups.length === 0 ? config.appPasswords.allowed : policyFor(config, groups).allowed
+/** Whose setting says whether this user may have app passwords. */
+export function decidingRule(
+  config: PolicyConfig,
+  user: PolicySubject,
+): { readonly scope: 'all' | 'user' } | { readonly scope: 'group'; readonly group: string } {
+  if (user.appPasswords !== null) return { scope: 'user' }
+  const settings = user.groups.flatMap((group) => {
+    const allowed = Object.hasOwn(config.groups, group) ? config.groups[group]?.appPasswords.allowed : undefined
+    return allowed === undefined ? [] : [{ group, allowed }]
+  })
+  const decides = settings.find(({ allowed }) => !allowed) ?? settings[0]
+  return decides === undefined ? { scope: 'all' } : { scope: 'group', group: decides.group }
+}
+
+/** Whether app passwords are allowed for this user: the part of `policyFor` that every login asks. */
+export function appPasswordsAllowed(config: PolicyConfig, user: PolicySubject): boolean {
+  if (user.appPasswords !== null) return user.appPasswords
+  return user.groups.length === 0 ? config.appPasswords.allowed : policyFor(config, user).allowed
 }
 
 /**
@@ -80,7 +101,7 @@ export function appPasswordsAllowed(config: PolicyConfig, groups: readonly strin
  * `ip` null: from anywhere.
  */
 export function isUsable(config: PolicyConfig, user: UserRow, appPassword: AppPasswordRow, ip: string | null): boolean {
-  if (!user.enabled || !appPasswordsAllowed(config, user.groups)) return false
+  if (!user.enabled || !appPasswordsAllowed(config, user)) return false
   return ip === null || appPassword.networks.length === 0 || inNetworks(ip, appPassword.networks)
 }
 

@@ -6,6 +6,7 @@
  * again, and those that would not be admitted now are ended.
  */
 
+import { setImmediate } from 'node:timers/promises'
 import type { GateHouse } from '../contract/admission.ts'
 import type { Log } from '../log.ts'
 import { isLive } from '../records/app-password.ts'
@@ -28,6 +29,8 @@ export interface RevocationOptions {
   readonly places: Places
   readonly log: Log
   readonly clock: () => Date
+  /** Reads what policy is set; asked before everybody is measured. @throws StoreError */
+  readonly refreshPolicy: () => Promise<void>
   /** From a store that did not answer to the next look. */
   readonly retryMs?: number
 }
@@ -38,11 +41,15 @@ export interface Revocation extends Disposable {
 }
 
 const RETRY_MS = 500
+/** Users measured in one turn of the event loop: some milliseconds. */
+const USERS_A_TURN = 50
 
 export function createRevocation(options: RevocationOptions): Revocation {
   const { config, store, bus, grants, verifier, places, log, clock } = options
   /** Users whose sessions could not be measured because the store was away. */
   const owed = new Set<string>()
+  /** The policy itself could not be read. */
+  let owesAll = false
   let retry: NodeJS.Timeout | null = null
   let closed = false
 
@@ -59,14 +66,27 @@ export function createRevocation(options: RevocationOptions): Revocation {
     for (const id of ids) {
       const live = await store.liveCheck(userId, id)
       if (live?.appPassword) grants.expire(id, live.appPassword.expiresAt)
-      grants.end(
-        (session) => session.userId === userId && (session.appPassword?.id ?? '') === id && !mayStay(session, live),
-      )
+      grants.end((session) => (session.appPassword?.id ?? '') === id && !mayStay(session, live), userId)
+    }
+  }
+
+  async function refreshed(): Promise<void> {
+    try {
+      await options.refreshPolicy()
+      // Whoever was measured against the policy of before and has no grant yet is measured again.
+      grants.disturb(null)
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      owesAll = true
+      later()
     }
   }
 
   async function review(userId: string | null): Promise<void> {
+    if (userId === null) await refreshed()
+    let turn = 0
     for (const id of userId === null ? grants.userIds() : [userId]) {
+      if (++turn % USERS_A_TURN === 0) await setImmediate() // logins have their turn
       try {
         await reviewUser(id)
       } catch (error) {
@@ -83,7 +103,10 @@ export function createRevocation(options: RevocationOptions): Revocation {
       retry = null
       const users = [...owed]
       owed.clear()
-      for (const userId of users) start(userId)
+      if (owesAll) {
+        owesAll = false
+        start(null)
+      } else for (const userId of users) start(userId)
     }, options.retryMs ?? RETRY_MS)
     retry.unref()
   }

@@ -5,6 +5,7 @@
 import type { Actor, ServiceAnswer, ServiceHandlers, ServiceName, ServiceParams } from '../contract/services.ts'
 import { appPasswordServices } from './services/app-passwords.ts'
 import { operationServices } from './services/operations.ts'
+import { policyServices } from './services/policies.ts'
 import { sessionServices } from './services/sessions.ts'
 import type { ServiceDeps } from './services/shared.ts'
 import { asServiceError } from './services/shared.ts'
@@ -16,6 +17,7 @@ export function createServices(deps: ServiceDeps): ServiceHandlers {
     ...userServices(deps),
     ...appPasswordServices(deps),
     ...sessionServices(deps),
+    ...policyServices(deps),
     ...operationServices(deps),
   }
 

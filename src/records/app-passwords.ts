@@ -19,14 +19,14 @@ import type { Revocation, RevokedAppPassword } from './deletion.ts'
 import { deleteAppPasswords, publishRevocation } from './deletion.ts'
 import type { PasswordHasher } from './hash.ts'
 import { HasherError } from './hash.ts'
-import type { IssuePolicy, IssueRequest } from './issue-request.ts'
-import { appPasswordName, checkIssueRequest } from './issue-request.ts'
+import type { IssuePolicy, IssueRequest, UpdateRequest } from './issue-request.ts'
+import { appPasswordName, checkIssueRequest, checkUpdateRequest } from './issue-request.ts'
 import type { Keys } from './keys.ts'
 import { noSuchUser, userAt } from './lookup.ts'
 import type { AppPasswordRow, Store, StoreTransaction, UserRow } from './store/store.ts'
 
 export type { RevokedAppPassword } from './deletion.ts'
-export type { IssuePolicy, IssueRequest } from './issue-request.ts'
+export type { IssuePolicy, IssueRequest, UpdateRequest } from './issue-request.ts'
 
 /** How many of those that were unused for longest a refusal at the cap names. */
 const NAMED_AT_CAP = 3
@@ -60,6 +60,13 @@ export interface AppPasswords {
   list(address: string): Promise<{ readonly user: UserRow; readonly rows: readonly AppPasswordRow[] }>
   /** With `ownerId`, somebody else's is 'not-found'. */
   rename(id: string, name: string, actor: Actor, ownerId?: string): Promise<void>
+  /** Gives it other protocols, networks or another life; what is left out stays. Whatever is wider than the policy is 'forbidden'. */
+  update(
+    id: string,
+    request: UpdateRequest,
+    policyOf: (user: UserRow) => IssuePolicy,
+    actor: Actor,
+  ): Promise<{ readonly user: UserRow; readonly row: AppPasswordRow }>
   revoke(id: string, actor: Actor, ownerId?: string): Promise<RevokedAppPassword>
   revokeAll(address: string, actor: Actor): Promise<readonly RevokedAppPassword[]>
   /** Everybody's that were last used (or, never used, made) before then. */
@@ -125,10 +132,32 @@ export function createAppPasswords(options: AppPasswordsOptions): AppPasswords {
       const name = appPasswordName(raw)
       await store.transaction(async (tx) => {
         const { row, user } = await ownedRow(tx, id, ownerId)
-        if (row.name === name || !(await tx.renameAppPassword(id, name))) return
+        if (row.name === name || !(await tx.updateAppPassword(id, { name }))) return
         const detail = { appPassword: id, name, before: row.name }
         await appendAudit(tx, { event: 'app_password_renamed', actor, user, at: now(), detail })
       })
+    },
+
+    async update(id, request, policyOf, actor) {
+      const at = now()
+      const result = await store.transaction(async (tx) => {
+        const { row: before, user: owner } = await ownedRow(tx, id, undefined)
+        const patch = checkUpdateRequest(request, policyOf(owner), at)
+        const epoch = await tx.raiseUserEpoch(owner.id)
+        if (epoch === null || !(await tx.updateAppPassword(id, patch))) throw noSuchUser(owner.address)
+        const row = { ...before, ...patch }
+        const detail = {
+          appPassword: id,
+          name: row.name,
+          protocols: row.protocols.join(','),
+          networks: row.networks.join(',') || null,
+          expiresAt: row.expiresAt?.toISOString() ?? null,
+        }
+        await appendAudit(tx, { event: 'app_password_updated', actor, user: owner, at, detail })
+        return { user: { ...owner, epoch }, row }
+      })
+      bus.publish({ kind: 'user-changed', userId: result.user.id, epoch: result.user.epoch })
+      return result
     },
 
     async revoke(id, actor, ownerId) {

@@ -18,11 +18,15 @@ export const AUDIT_EVENTS = {
   user_groups_set: ['groups'],
   app_password_created: ['appPassword', 'name', 'protocols', 'networks', 'expiresAt'],
   app_password_renamed: ['appPassword', 'name', 'before'],
+  app_password_updated: ['appPassword', 'name', 'protocols', 'networks', 'expiresAt'],
   /** `why`: 'asked', 'all', 'unused', 'password-reset', 'expired-long-ago'. */
   app_password_deleted: ['appPassword', 'name', 'why'],
   secret_set: ['upstream'],
   secret_deleted: ['upstream'],
-  sessions_ended: ['count', 'session', 'appPassword'],
+  /** `why`: what ended them (keeper/services/ending.ts); `unanswered`: edges that did not confirm, with commas. */
+  sessions_ended: ['count', 'session', 'appPassword', 'why', 'unanswered'],
+  /** `scope`: 'all', 'group', 'user'; `appPasswords`: 'allowed', 'forbidden', 'default'. */
+  policy_set: ['scope', 'group', 'appPasswords'],
   throttle_cleared: ['address'],
   backup_made: ['file'],
   store_restored: ['file'],

@@ -9,6 +9,7 @@ import { ServiceError } from '../contract/services.ts'
 import { printable } from '../log.ts'
 import { checkAppPasswordName } from './app-password.ts'
 import { normaliseNetwork } from './networks.ts'
+import type { AppPasswordPatch } from './store/store.ts'
 
 const MAX_NETWORKS = 32
 const MAX_LIFE_MS = 100 * 366 * 24 * 60 * 60_000
@@ -35,6 +36,9 @@ export interface IssueRequest {
   readonly expiresInMs?: number | null | undefined
 }
 
+/** What is to change of one that exists; what is left out stays. */
+export type UpdateRequest = Pick<IssueRequest, 'protocols' | 'networks' | 'expiresInMs'>
+
 /** What the row of a new one says, but for its secret. */
 export interface CheckedIssueRequest {
   readonly name: string
@@ -52,6 +56,19 @@ export function checkIssueRequest(request: IssueRequest, policy: IssuePolicy, cr
     networks: networksFor(request.networks ?? []),
     createdAt,
     expiresAt: expiryFor(request.expiresInMs, policy.expiryMs, createdAt),
+  }
+}
+
+/** @throws ServiceError 'invalid', also when nothing is asked; 'forbidden' when the policy says no */
+export function checkUpdateRequest(request: UpdateRequest, policy: IssuePolicy, at: Date): AppPasswordPatch {
+  const { protocols, networks, expiresInMs } = request
+  if (protocols === undefined && networks === undefined && expiresInMs === undefined) {
+    throw new ServiceError('invalid', 'say what is to change: protocols, networks or expiry')
+  }
+  return {
+    ...(protocols !== undefined && { protocols: protocolsFor(protocols, policy.protocols) }),
+    ...(networks !== undefined && { networks: networksFor(networks) }),
+    ...(expiresInMs !== undefined && { expiresAt: expiryFor(expiresInMs, policy.expiryMs, at) }),
   }
 }
 

@@ -19,6 +19,7 @@ import type { PasswordHasher } from './hash.ts'
 import { HasherError } from './hash.ts'
 import type { Keys } from './keys.ts'
 import { nameOfNewUser, noSuchUser, userAt } from './lookup.ts'
+import { settingName } from './policies.ts'
 import { preparePassword } from './primary-password.ts'
 import type { Page, Store, UserPatch, UserRow } from './store/store.ts'
 import { searchWords } from './store/user-words.ts'
@@ -74,7 +75,17 @@ export interface Users {
     enabled: boolean,
     actor: Actor,
   ): Promise<{ readonly user: UserRow; readonly changed: boolean }>
-  setGroups(address: string, groups: readonly string[], actor: Actor): Promise<UserRow>
+  setGroups(
+    address: string,
+    groups: readonly string[],
+    actor: Actor,
+  ): Promise<{ readonly user: UserRow; readonly changed: boolean }>
+  /** Whether this user may have app passwords, before what groups and the rest say; null takes the setting away. */
+  setAppPasswords(
+    address: string,
+    allowed: boolean | null,
+    actor: Actor,
+  ): Promise<{ readonly user: UserRow; readonly changed: boolean }>
   /** `appPasswords` 'revoke' deletes them in the same transaction. */
   setPassword(
     address: string,
@@ -204,13 +215,23 @@ export function createUsers(options: UsersOptions): Users {
 
     async setGroups(address, wanted, actor) {
       const groups = groupNames(wanted)
-      const { user } = await change(address, actor, (before) =>
+      return await change(address, actor, (before) =>
         before.groups.join('\n') === groups.join('\n')
           ? 'unchanged'
           : { patch: { groups }, event: 'user_groups_set', detail: { groups: groups.join(',') || null } },
       )
-      return user
     },
+
+    setAppPasswords: (address, allowed, actor) =>
+      change(address, actor, (user) =>
+        user.appPasswords === allowed
+          ? 'unchanged'
+          : {
+              patch: { appPasswords: allowed },
+              event: 'policy_set',
+              detail: { scope: 'user', appPasswords: settingName(allowed) },
+            },
+      ),
 
     async setPassword(address, password, appPasswords, actor) {
       await userAt(store, address, names())

@@ -58,7 +58,7 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
       passwordKeyId: 'k1',
     })
     const row = await store.insertUser(user)
-    t.strictSame(row, { ...user, enabled: true, epoch: 1, enrolledAt: null })
+    t.strictSame(row, { ...user, enabled: true, epoch: 1, enrolledAt: null, appPasswords: null })
     t.strictSame(await store.userById('ann'), row)
     t.strictSame(await store.userByAddress('ann@example.org'), row)
     t.equal(await store.userById('bob'), null)
@@ -161,6 +161,34 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     t.equal(await store.insertUser(newUser('new', { address: 'ann@example.org' })), null, 'reserved')
   })
 
+  t.test('policy: what goes in comes out, and a group’s epochs rise for its members alone', async (t) => {
+    const store = await open(t)
+    const odd = 'o"f%f_i\\ce'
+    await store.insertUser(newUser('ann', { groups: ['b', odd] }))
+    await store.insertUser(newUser('bob', { groups: ['office', 'b'] }))
+    t.strictSame(await store.policies.list(), [])
+    await store.policies.put({ scope: 'group', subject: odd, appPasswords: true })
+    await store.policies.put({ scope: 'group', subject: odd, appPasswords: false })
+    await store.policies.put({ scope: 'all', subject: '', appPasswords: true })
+    t.strictSame(await store.policies.list(), [
+      { scope: 'all', subject: '', appPasswords: true },
+      { scope: 'group', subject: odd, appPasswords: false },
+    ])
+    await store.policies.raiseGroupEpochs(odd)
+    const epochs = async () => [(await store.userById('ann'))?.epoch, (await store.userById('bob'))?.epoch]
+    t.strictSame(await epochs(), [2, 1])
+    await store.policies.raiseGroupEpochs('b')
+    t.strictSame(await epochs(), [3, 2])
+    t.equal(await store.policies.delete('group', odd), true)
+    t.equal(await store.policies.delete('group', odd), false)
+
+    for (const appPasswords of [true, false, null]) {
+      t.match(await store.updateUser('ann', { appPasswords }), { appPasswords })
+      t.match(await store.userById('ann'), { appPasswords })
+      t.equal((await store.policies.users(10)).length, appPasswords === null ? 0 : 1)
+    }
+  })
+
   t.test('app passwords: what goes in comes out', async (t) => {
     const store = await open(t)
     await store.insertUser(newUser('ann'))
@@ -174,8 +202,8 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     t.equal((await store.liveCheck('bob', 'p1'))?.appPassword, null, "another user's is not live for this one")
     t.equal(await store.liveCheck('carl', 'p1'), null)
 
-    t.equal(await store.renameAppPassword('p1', 'new name'), true)
-    t.equal(await store.renameAppPassword('p2', 'new name'), false)
+    t.equal(await store.updateAppPassword('p1', { name: 'new name' }), true)
+    t.equal(await store.updateAppPassword('p2', { name: 'new name' }), false)
     await store.replaceAppPasswordHash('p1', '$new')
     t.match(await store.appPasswordById('p1'), { name: 'new name', hash: '$new' })
     t.equal((await store.userById('ann'))?.epoch, 1, 'a new hash for the same secret takes nobody out')
@@ -401,7 +429,7 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     const nasty = `'; drop table users; -- "x" \\ %_ \u{1f4f1}`
     await store.insertUser(newUser('ann', { name: nasty, groups: [nasty] }))
     await store.insertAppPassword(newAppPassword('p1', 'ann', { name: nasty }))
-    await store.renameAppPassword('p1', `${nasty}!`)
+    await store.updateAppPassword('p1', { name: `${nasty}!` })
     const use = { at: T0, protocol: 'imap', ip: nasty, agent: nasty } as const
     await store.noteLastUsed(new Map([['p1', use]]))
     t.match(await store.userById('ann'), { name: nasty, groups: [nasty] })

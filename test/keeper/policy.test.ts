@@ -29,6 +29,7 @@ const user = (patch: Partial<UserRow> = {}): UserRow => ({
   passwordHash: null,
   passwordKeyId: null,
   createdAt: NOW,
+  appPasswords: null,
   ...patch,
 })
 const row = (patch: Partial<AppPasswordRow> = {}): AppPasswordRow => ({
@@ -58,11 +59,11 @@ t.test('R29: policy global and per group; of several groups the strictest counts
     [['scanners'], { ...general, cap: 2, protocols: ['smtp'] }],
     [['staff', 'scanners', 'readers'], { ...general, cap: 2, expiryMs: 30 * DAY, protocols: ['smtp'] }],
   ] as const) {
-    t.strictSame(policyFor(config, groups), want, groups.join() || 'no group')
+    t.strictSame(policyFor(config, { groups, appPasswords: null }), want, groups.join() || 'no group')
   }
   const closed = { ...config, appPasswords: { ...config.appPasswords, allowed: false } }
-  t.equal(policyFor(closed, []).allowed, false)
-  t.equal(policyFor(closed, ['staff']).allowed, true, 'a group may be the exception')
+  t.equal(policyFor(closed, { groups: [], appPasswords: null }).allowed, false)
+  t.equal(policyFor(closed, { groups: ['staff'], appPasswords: null }).allowed, true, 'a group may be the exception')
 })
 
 t.test('what may not be used at all reads as a wrong secret; the rest says why', async (t) => {

@@ -95,6 +95,7 @@ const user = (address = 'ann@a.test'): UserRow => ({
   passwordHash: null,
   passwordKeyId: null,
   createdAt: new Date(0),
+  appPasswords: null,
 })
 const route = (identity: Route['identity']): Route => ({
   name: 'main',

@@ -125,8 +125,11 @@ t.test('disable and enable: at once, once', async (t) => {
   )
   await t.rejects(house.users.setEnabled('bob', true, ROOT), { code: 'not-found' })
 
-  t.match(await house.users.setGroups('ann', ['z', 'a'], ROOT), { groups: ['a', 'z'], epoch: 4 })
-  t.match(await house.users.setGroups('ann', ['a', 'z'], ROOT), { epoch: 4 })
+  t.match(await house.users.setGroups('ann', ['z', 'a'], ROOT), {
+    user: { groups: ['a', 'z'], epoch: 4 },
+    changed: true,
+  })
+  t.match(await house.users.setGroups('ann', ['a', 'z'], ROOT), { user: { epoch: 4 }, changed: false })
   t.match((await house.audit()).at(-1), { event: 'user_groups_set', detail: { groups: 'a,z' } })
 })
 

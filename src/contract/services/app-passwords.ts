@@ -48,6 +48,17 @@ export const APP_PASSWORD_METHODS = {
     }),
   ),
   'app-password.list': method<readonly AppPasswordView[]>()(z.strictObject({ user: address })),
+  /** What is left out stays. Sessions that it does not allow any more end. */
+  'app-password.update': method<AppPasswordView & SessionsEnded>()(
+    z.strictObject({
+      id,
+      protocols: protocols.optional(),
+      /** Empty: from anywhere. */
+      networks: z.array(z.string().max(64)).max(32).optional(),
+      /** Milliseconds from now; null: for ever. */
+      expiresInMs: z.number().int().positive().nullable().optional(),
+    }),
+  ),
   'app-password.delete': method<RevokedAppPasswords>()(z.strictObject({ id })),
   'app-password.delete-all': method<RevokedAppPasswords>()(z.strictObject({ user: address })),
   'app-password.delete-unused': method<RevokedAppPasswords>()(

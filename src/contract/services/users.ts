@@ -61,6 +61,8 @@ export const USER_METHODS = {
   'user.show': method<UserView>()(z.strictObject({ address })),
   'user.disable': method<UserView & SessionsEnded>()(z.strictObject({ address })),
   'user.enable': method<UserView>()(z.strictObject({ address })),
+  /** Instead of those of before. Sessions that the new ones don't allow end. */
+  'user.set-groups': method<UserView & SessionsEnded>()(z.strictObject({ address, groups: z.array(text64).max(32) })),
   'user.delete': method<SessionsEnded>()(z.strictObject({ address })),
   'user.set-password': method<UserView & SessionsEnded>()(z.strictObject({ address, password: secret })),
 } as const

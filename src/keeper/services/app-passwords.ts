@@ -7,6 +7,7 @@ import { ServiceError } from '../../contract/services.ts'
 import type { RevokedAppPassword } from '../../records/app-passwords.ts'
 import { appPasswordView } from '../../records/app-passwords.ts'
 import { policyFor } from '../policy.ts'
+import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
 import { fitting, MAX_WHOLE_LIST_BYTES } from './shared.ts'
 
@@ -14,24 +15,32 @@ type AppPasswordServices = Pick<
   ServiceHandlers,
   | 'app-password.create'
   | 'app-password.list'
+  | 'app-password.update'
   | 'app-password.delete'
   | 'app-password.delete-all'
   | 'app-password.delete-unused'
 >
 
-export function appPasswordServices({ config, users, appPasswords, grants, log }: ServiceDeps): AppPasswordServices {
+export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
+  const { config, users, appPasswords, revocation, log } = deps
+
   /** Deletes by `revoke` and waits until the sessions that this ended are gone. */
   async function revoking(
     actor: string,
     revoke: () => Promise<readonly RevokedAppPassword[]>,
   ): Promise<RevokedAppPasswords> {
-    using ending = grants.watch()
-    const deleted = await revoke()
-    const ids = new Set(deleted.map(({ id }) => id))
-    const isGone = ({ appPassword }: { readonly appPassword: { readonly id: string } | null }) =>
-      appPassword !== null && ids.has(appPassword.id)
-    grants.end(isGone)
-    for (const { id, name, address } of deleted) {
+    const { value, ended } = await ending(deps, { actor, cause: 'app-password-deleted' }, async () => {
+      const deleted = await revoke()
+      const ids = new Set(deleted.map(({ id }) => id))
+      const [only] = deleted
+      return {
+        value: deleted,
+        user: whose(deleted),
+        isMeant: ({ appPassword }) => appPassword !== null && ids.has(appPassword.id),
+        ...(deleted.length === 1 && only ? { detail: { appPassword: only.id } } : {}),
+      }
+    })
+    for (const { id, name, address } of value) {
       log.event('info', 'app_password_deleted', 'app password deleted', {
         user: address,
         app_password: id,
@@ -39,14 +48,14 @@ export function appPasswordServices({ config, users, appPasswords, grants, log }
         detail: `by ${actor}`,
       })
     }
-    const views = deleted.map(({ id, name, address }) => ({ id, user: address, name }))
-    return { deleted: fitting(views, MAX_WHOLE_LIST_BYTES), ...(await ending.result(isGone)) }
+    const views = value.map(({ id, name, address }) => ({ id, user: address, name }))
+    return { deleted: fitting(views, MAX_WHOLE_LIST_BYTES), ...ended }
   }
 
   return {
     async 'app-password.create'({ user: address, name, protocols, networks, expiresInMs }, actor) {
       const owner = await users.show(address)
-      const policy = policyFor(config(), owner.groups)
+      const policy = policyFor(config(), owner)
       if (!policy.allowed) throw new ServiceError('forbidden', `${owner.address} may not have app passwords (policy)`)
       const { user, row, password } = await appPasswords.issue(
         { address, name, protocols, networks, expiresInMs },
@@ -81,6 +90,20 @@ export function appPasswordServices({ config, users, appPasswords, grants, log }
       return fit
     },
 
+    async 'app-password.update'({ id, ...request }, actor) {
+      const { value, ended } = await ending(deps, { actor, cause: 'app-password-narrowed' }, async () => {
+        const { user, row } = await appPasswords.update(id, request, (owner) => policyFor(config(), owner), actor)
+        return {
+          value: appPasswordView(row, user.address),
+          user,
+          isMeant: ({ appPassword }) => appPassword?.id === id,
+          detail: { appPassword: id },
+          review: () => revocation.review(user.id),
+        }
+      })
+      return { ...value, ...ended }
+    },
+
     async 'app-password.delete'({ id }, actor) {
       return await revoking(actor, async () => [await appPasswords.revoke(id, actor)])
     },
@@ -93,4 +116,11 @@ export function appPasswordServices({ config, users, appPasswords, grants, log }
       return await revoking(actor, () => appPasswords.revokeUnused(unusedForMs, actor))
     },
   }
+}
+
+/** The one owner of all of them; null: several, or none. */
+function whose(revoked: readonly RevokedAppPassword[]): { readonly id: string; readonly address: string } | null {
+  const [first] = revoked
+  if (!first || revoked.some(({ userId }) => userId !== first.userId)) return null
+  return { id: first.userId, address: first.address }
 }

@@ -4,15 +4,17 @@
 
 import type { ServiceHandlers, SessionView } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
-import { appendAudit } from '../../records/audit.ts'
 import { isUserId } from '../../records/lookup.ts'
 import type { SessionInfo } from '../grants.ts'
+import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
 import { canonical, fitting } from './shared.ts'
 
 type SessionServices = Pick<ServiceHandlers, 'session.list' | 'session.end'>
 
-export function sessionServices({ grants, names, users, store, clock }: ServiceDeps): SessionServices {
+export function sessionServices(deps: ServiceDeps): SessionServices {
+  const { grants, names, users } = deps
+
   async function addressOf(user: string): Promise<string> {
     return isUserId(user) ? (await users.show(user)).address : canonical(user, names())
   }
@@ -36,23 +38,16 @@ export function sessionServices({ grants, names, users, store, clock }: ServiceD
         (owner === null || session.userId === owner.id) &&
         (appPassword === undefined || session.appPassword?.id === appPassword) &&
         (id === undefined || session.id === id)
-      using ending = grants.watch()
-      grants.end(isMeant)
-      const result = await ending.result(isMeant)
-      await store.transaction((tx) =>
-        appendAudit(tx, {
-          event: 'sessions_ended',
-          actor,
-          user: owner && { id: owner.id, address: owner.address },
-          at: clock(),
-          detail: {
-            count: result.sessionsEnded,
-            ...(id === undefined ? {} : { session: id }),
-            ...(appPassword === undefined ? {} : { appPassword }),
-          },
-        }),
-      )
-      return result
+      const { ended } = await ending(deps, { actor, cause: 'asked' }, async () => ({
+        value: null,
+        user: owner,
+        isMeant,
+        detail: {
+          ...(id === undefined ? {} : { session: id }),
+          ...(appPassword === undefined ? {} : { appPassword }),
+        },
+      }))
+      return ended
     },
   }
 }

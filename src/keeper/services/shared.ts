@@ -10,11 +10,15 @@ import type { Log } from '../../log.ts'
 import type { AppPasswords } from '../../records/app-passwords.ts'
 import { HasherError } from '../../records/hash.ts'
 import type { Keys } from '../../records/keys.ts'
+import type { Policies } from '../../records/policies.ts'
 import type { StoredSecrets } from '../../records/secrets.ts'
 import type { Store } from '../../records/store/store.ts'
 import { StoreError } from '../../records/store/store.ts'
 import type { Users } from '../../records/users.ts'
+import type { AuditLoss } from '../audit-loss.ts'
 import type { Grants } from '../grants.ts'
+import type { LivePolicy } from '../live-policy.ts'
+import type { Revocation } from '../revocation.ts'
 
 export interface ServiceDeps {
   /** Called at each use, so that a reload takes effect. */
@@ -26,6 +30,10 @@ export interface ServiceDeps {
   readonly appPasswords: AppPasswords
   readonly secrets: StoredSecrets
   readonly grants: Grants
+  readonly policies: Policies
+  readonly livePolicy: LivePolicy
+  readonly revocation: Revocation
+  readonly loss: AuditLoss
   readonly log: Log
   readonly clock: () => Date
   readonly version: string

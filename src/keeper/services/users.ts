@@ -4,6 +4,8 @@
 
 import type { ServiceHandlers } from '../../contract/services.ts'
 import { Secret } from '../../secret.ts'
+import type { SessionInfo } from '../grants.ts'
+import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
 import { fitting, MAX_WHOLE_LIST_BYTES } from './shared.ts'
 
@@ -15,11 +17,14 @@ type UserServices = Pick<
   | 'user.show'
   | 'user.disable'
   | 'user.enable'
+  | 'user.set-groups'
   | 'user.delete'
   | 'user.set-password'
 >
 
-export function userServices({ config, users, grants, log }: ServiceDeps): UserServices {
+export function userServices(deps: ServiceDeps): UserServices {
+  const { config, users, revocation, log } = deps
+
   return {
     async 'user.add'({ address, name, groups, admin, password }, actor) {
       const secret = password === null ? null : new Secret(password)
@@ -43,12 +48,12 @@ export function userServices({ config, users, grants, log }: ServiceDeps): UserS
     },
 
     async 'user.disable'({ address }, actor) {
-      using ending = grants.watch()
-      const { user, changed } = await users.setEnabled(address, false, actor)
-      const isTheirs = ({ userId }: { readonly userId: string }) => userId === user.id
-      grants.end(isTheirs)
-      if (changed) log.event('info', 'user_disabled', 'user disabled', { user: user.address, detail: `by ${actor}` })
-      return { ...(await users.view(user)), ...(await ending.result(isTheirs)) }
+      const { value: user, ended } = await ending(deps, { actor, cause: 'user-disabled' }, async () => {
+        const { user, changed } = await users.setEnabled(address, false, actor)
+        if (changed) log.event('info', 'user_disabled', 'user disabled', { user: user.address, detail: `by ${actor}` })
+        return { value: user, user, isMeant: isOf(user) }
+      })
+      return { ...(await users.view(user)), ...ended }
     },
 
     async 'user.enable'({ address }, actor) {
@@ -57,31 +62,43 @@ export function userServices({ config, users, grants, log }: ServiceDeps): UserS
       return await users.view(user)
     },
 
+    async 'user.set-groups'({ address, groups }, actor) {
+      const { value: user, ended } = await ending(deps, { actor, cause: 'groups-changed' }, async () => {
+        const { user } = await users.setGroups(address, groups, actor)
+        return { value: user, user, isMeant: isOf(user), review: () => revocation.review(user.id) }
+      })
+      return { ...(await users.view(user)), ...ended }
+    },
+
     async 'user.delete'({ address }, actor) {
-      using ending = grants.watch()
-      const user = await users.delete(address, actor)
-      const isTheirs = ({ userId }: { readonly userId: string }) => userId === user.id
-      grants.end(isTheirs)
-      return await ending.result(isTheirs)
+      const { ended } = await ending(deps, { actor, cause: 'user-deleted' }, async () => {
+        const user = await users.delete(address, actor)
+        return { value: null, user, isMeant: isOf(user) }
+      })
+      return ended
     },
 
     async 'user.set-password'({ address, password }, actor) {
-      using ending = grants.watch()
       // 'ask' is a question of the portal to the user; an administrator who wants them gone says `delete --all`.
       const keep = config().onPasswordReset === 'revoke' ? 'revoke' : 'keep'
-      const { user, revoked } = await users.setPassword(address, new Secret(password), keep, actor)
-      const ids = new Set(revoked.map(({ id }) => id))
-      for (const { id, name } of revoked) {
-        log.event('info', 'app_password_deleted', 'app password deleted with a password reset', {
-          user: user.address,
-          app_password: id,
-          app_password_name: name,
-          detail: `by ${actor}`,
-        })
-      }
-      grants.end(({ appPassword }) => appPassword !== null && ids.has(appPassword.id))
-      const ended = await ending.result(({ appPassword }) => appPassword !== null && ids.has(appPassword.id))
+      const { value: user, ended } = await ending(deps, { actor, cause: 'password-reset' }, async () => {
+        const { user, revoked } = await users.setPassword(address, new Secret(password), keep, actor)
+        for (const { id, name } of revoked) {
+          log.event('info', 'app_password_deleted', 'app password deleted with a password reset', {
+            user: user.address,
+            app_password: id,
+            app_password_name: name,
+            detail: `by ${actor}`,
+          })
+        }
+        const ids = new Set(revoked.map(({ id }) => id))
+        return { value: user, user, isMeant: ({ appPassword }) => appPassword !== null && ids.has(appPassword.id) }
+      })
       return { ...(await users.view(user)), ...ended }
     },
   }
+}
+
+function isOf(user: { readonly id: string }): (session: SessionInfo) => boolean {
+  return ({ userId }) => userId === user.id
 }

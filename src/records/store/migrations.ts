@@ -9,6 +9,7 @@
 import type { CreateTableBuilder, Kysely } from 'kysely'
 import { sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import { policyAndAuditChain } from './migrations/0003-policy.ts'
 import { userWords } from './migrations/0008-user-words.ts'
 
 export type DialectName = 'sqlite' | 'postgres'
@@ -19,6 +20,7 @@ export type Migrations = Readonly<Record<string, Migration>>
 export function migrationsFor(dialect: DialectName): Migrations {
   return {
     '0001': { up: (db) => first(db, dialect) },
+    '0003': { up: (db) => policyAndAuditChain(db, dialect) },
     '0008': { up: (db) => userWords(db, dialect) },
   }
 }

@@ -19,6 +19,7 @@ export interface UsersTable {
   password_hash: string | null
   password_key_id: string | null
   created_at: number
+  app_passwords: number | null
 }
 
 export interface AppPasswordsTable {
@@ -64,6 +65,8 @@ export interface AuditTable {
   user_id: string | null
   address: string | null
   detail: string
+  key_id: string | null
+  code: string | null
 }
 
 export interface Tables {
@@ -76,12 +79,17 @@ export interface Tables {
   tombstones: TombstonesTable
   stored_secrets: StoredSecretsTable
   audit: AuditTable
+  /** One row: the last entry of the chain. */
+  audit_head: { id: number; seq: number; code: string }
+  policies: { scope: string; subject: string; app_passwords: number }
   key_checks: { key_id: string; check_value: string }
   cached_logins: { key: string; value: string; expires_at: number }
 }
 
 const dateOf = (ms: number | null) => (ms === null ? null : new Date(ms))
 export const msOf = (date: Date | null) => date?.getTime() ?? null
+/** Truth as a column: null stays null. */
+export const truthOf = (value: boolean | null) => (value === null ? null : value ? 1 : 0)
 
 export function userRow(row: Selectable<UsersTable>): UserRow {
   return {
@@ -96,6 +104,7 @@ export function userRow(row: Selectable<UsersTable>): UserRow {
     passwordHash: row.password_hash,
     passwordKeyId: row.password_key_id,
     createdAt: new Date(row.created_at),
+    appPasswords: row.app_passwords === null ? null : row.app_passwords === 1,
   }
 }
 

@@ -6,10 +6,22 @@ import { setImmediate } from 'node:timers/promises'
 import type { CompiledQuery, Kysely, RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { DialectName } from './migrations.ts'
+import type { PolicyRows } from './policies.ts'
+import { sqlPolicies } from './policies.ts'
 import type { Tables } from './schema.ts'
-import { appPasswordColumns, appPasswordRow, auditRow, msOf, storedSecretRow, tombstoneRow, userRow } from './schema.ts'
+import {
+  appPasswordColumns,
+  appPasswordRow,
+  auditRow,
+  msOf,
+  storedSecretRow,
+  tombstoneRow,
+  truthOf,
+  userRow,
+} from './schema.ts'
 import type { Queries } from './sql-prepared.ts'
 import type {
+  AppPasswordPatch,
   AppPasswordRow,
   AuditRow,
   LastUse,
@@ -46,9 +58,11 @@ export class SqlTransaction implements StoreTransaction {
   readonly #db: () => Db
   readonly #dialect: SqlDialect
   readonly #queries: Queries
+  readonly policies: PolicyRows
 
   constructor(db: () => Db, dialect: SqlDialect, queries: Queries) {
     this.#db = db
+    this.policies = sqlPolicies(db)
     this.#dialect = dialect
     this.#queries = queries
   }
@@ -124,6 +138,7 @@ export class SqlTransaction implements StoreTransaction {
           password_hash: patch.password?.hash ?? null,
           password_key_id: patch.password?.keyId ?? null,
         }),
+        ...(patch.appPasswords !== undefined && { app_passwords: truthOf(patch.appPasswords) }),
       }))
       .where('id', '=', id)
       .returningAll()
@@ -230,8 +245,14 @@ export class SqlTransaction implements StoreTransaction {
     return rows.map(appPasswordRow)
   }
 
-  async renameAppPassword(id: string, name: string): Promise<boolean> {
-    const result = await this.#db().updateTable('app_passwords').set({ name }).where('id', '=', id).executeTakeFirst()
+  async updateAppPassword(id: string, patch: AppPasswordPatch): Promise<boolean> {
+    const changes = {
+      ...(patch.name !== undefined && { name: patch.name }),
+      ...(patch.protocols !== undefined && { protocols: JSON.stringify(patch.protocols) }),
+      ...(patch.networks !== undefined && { networks: JSON.stringify(patch.networks) }),
+      ...(patch.expiresAt !== undefined && { expires_at: msOf(patch.expiresAt) }),
+    }
+    const result = await this.#db().updateTable('app_passwords').set(changes).where('id', '=', id).executeTakeFirst()
     return result.numUpdatedRows > 0n
   }
 

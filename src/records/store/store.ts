@@ -9,6 +9,7 @@
  */
 
 import type { ProtocolName } from '../../contract/admission.ts'
+import type { PolicyRows } from './policies.ts'
 import type { UserSearch } from './user-words.ts'
 
 export type StoreErrorCode = 'ERR_STORE_UNAVAILABLE' | 'ERR_STORE_LOCKED' | 'ERR_STORE_SCHEMA' | 'ERR_STORE_CORRUPT'
@@ -40,6 +41,8 @@ export interface UserRow {
   /** The key of the key file that peppers `passwordHash`; null when there is none. */
   readonly passwordKeyId: string | null
   readonly createdAt: Date
+  /** Whether this user may have app passwords, if that was set for this one user; null: as the groups and the rest say. */
+  readonly appPasswords: boolean | null
 }
 
 export interface LastUse {
@@ -130,7 +133,11 @@ export interface UserPatch {
   readonly enrolledAt?: Date
   /** With its key; null takes the password away. */
   readonly password?: { readonly hash: string; readonly keyId: string } | null
+  readonly appPasswords?: boolean | null
 }
+
+/** What may be changed of an app password. */
+export type AppPasswordPatch = Partial<Pick<AppPasswordRow, 'name' | 'protocols' | 'networks' | 'expiresAt'>>
 
 /** One page of a listing: rows after `after` (exclusive, by the listing's own order), at most `limit`. */
 export interface Page {
@@ -140,6 +147,8 @@ export interface Page {
 
 /** Everything inside one transaction sees one state; a rejection rolls all of it back. */
 export interface StoreTransaction extends UserSearch {
+  readonly policies: PolicyRows
+
   /** null when the address is taken or reserved. */
   insertUser(user: NewUser): Promise<UserRow | null>
   userById(id: string): Promise<UserRow | null>
@@ -167,7 +176,8 @@ export interface StoreTransaction extends UserSearch {
   appPasswordsBySelector(userId: string, selector: number): Promise<readonly AppPasswordRow[]>
   /** Last used before `before`, or never used and created before it; longest unused first, at most `limit`. */
   appPasswordsUnusedSince(before: Date, limit: number): Promise<readonly AppPasswordRow[]>
-  renameAppPassword(id: string, name: string): Promise<boolean>
+  /** Does not raise the epoch of the user. false: there is none. */
+  updateAppPassword(id: string, patch: AppPasswordPatch): Promise<boolean>
   deleteAppPassword(id: string): Promise<boolean>
   /** One statement for the whole batch. Rows that are gone are skipped. */
   noteLastUsed(uses: ReadonlyMap<string, LastUse>): Promise<void>

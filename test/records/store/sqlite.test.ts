@@ -253,7 +253,7 @@ t.test('with 10,000 users and 100,000 app passwords nothing scans', async (t) =>
     await tx.appPasswordsOf('ann')
     await tx.appPasswordsBySelector('ann', 1)
     await tx.appPasswordsUnusedSince(T0, 100)
-    await tx.renameAppPassword('p1', 'x')
+    await tx.updateAppPassword('p1', { name: 'x' })
     await tx.replaceAppPasswordHash('p1', 'h')
     await tx.noteLastUsed(new Map([['p1', { at: T0, protocol: 'imap', ip: '::1', agent: null }]]))
     await tx.deleteAppPassword('p1')

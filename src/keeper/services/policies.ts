@@ -1,0 +1,101 @@
+/**
+ * Services about policy: who may have app passwords (R29), set while the server runs.
+ */
+
+import type { PolicySetting, PolicyView, ServiceHandlers } from '../../contract/services.ts'
+import type { UserRow } from '../../records/store/store.ts'
+import { decidingRule, policyFor } from '../policy.ts'
+import { ending } from './ending.ts'
+import type { ServiceDeps } from './shared.ts'
+import { fitting, MAX_WHOLE_LIST_BYTES } from './shared.ts'
+
+type PolicyServices = Pick<ServiceHandlers, 'policy.list' | 'policy.show' | 'policy.set'>
+
+const MAX_USERS = 10_000
+const SETTINGS = { allowed: true, forbidden: false, default: null } as const
+
+export function policyServices(deps: ServiceDeps): PolicyServices {
+  const { config, livePolicy, policies, users, revocation } = deps
+
+  function viewOfAll(): PolicyView {
+    const configured = worded(livePolicy.written.appPasswords.allowed)
+    const { all } = livePolicy.settings
+    return { scope: 'all', subject: null, ...chosen(all, configured) }
+  }
+
+  function viewOfGroup(group: string): PolicyView {
+    const { groups } = livePolicy.written
+    const declared = Object.hasOwn(groups, group) ? groups[group]?.appPasswords.allowed : undefined
+    const set = livePolicy.settings.groups.get(group) ?? null
+    return { scope: 'group', subject: group, ...chosen(set, declared === undefined ? null : worded(declared)) }
+  }
+
+  function viewOfUser({ address, appPasswords }: UserRow): PolicyView {
+    return { scope: 'user', subject: address, ...chosen(appPasswords, null) }
+  }
+
+  return {
+    async 'policy.list'() {
+      const groups = new Set([...Object.keys(livePolicy.written.groups), ...livePolicy.settings.groups.keys()])
+      const views = [
+        viewOfAll(),
+        ...[...groups].sort().map(viewOfGroup),
+        ...(await policies.users(MAX_USERS)).map(viewOfUser),
+      ]
+      return fitting(views, MAX_WHOLE_LIST_BYTES)
+    },
+
+    async 'policy.show'({ user: address }) {
+      const user = await users.show(address)
+      const { allowed, cap, expiryMs, protocols } = policyFor(config(), user)
+      const rule = decidingRule(config(), user)
+      const { scope, subject, source } =
+        rule.scope === 'user' ? viewOfUser(user) : rule.scope === 'group' ? viewOfGroup(rule.group) : viewOfAll()
+      return {
+        user: user.address,
+        appPasswords: worded(allowed),
+        decidedBy: { scope, subject, source },
+        perUser: cap,
+        expiryMs,
+        protocols,
+      }
+    },
+
+    async 'policy.set'(request, actor) {
+      const allowed = SETTINGS[request.appPasswords]
+      const { value, ended } = await ending(deps, { actor, cause: 'policy' }, async () => {
+        if (request.scope === 'user') {
+          const { user, changed } = await users.setAppPasswords(request.user, allowed, actor)
+          return {
+            value: { view: viewOfUser(user), changed },
+            user,
+            isMeant: ({ userId }) => userId === user.id,
+            review: () => revocation.review(user.id),
+          }
+        }
+        const changed = await policies.set(request, allowed, actor)
+        await livePolicy.refresh()
+        return {
+          value: { view: request.scope === 'all' ? viewOfAll() : viewOfGroup(request.group), changed },
+          user: null,
+          isMeant: () => true,
+          review: () => revocation.review(null),
+        }
+      })
+      return { ...value.view, changed: value.changed, ...ended }
+    },
+  }
+}
+
+function worded(allowed: boolean): PolicySetting {
+  return allowed ? 'allowed' : 'forbidden'
+}
+
+function chosen(
+  set: boolean | null,
+  configured: PolicySetting | null,
+): Pick<PolicyView, 'appPasswords' | 'source' | 'configured'> {
+  return set === null
+    ? { appPasswords: configured, source: 'configured', configured }
+    : { appPasswords: worded(set), source: 'set', configured }
+}

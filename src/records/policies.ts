@@ -1,0 +1,77 @@
+/**
+ * Policy that is set while the server runs: app passwords allowed or forbidden for everybody, a group or (`users.ts`) a user.
+ *
+ * It goes before what the configuration says about the same. Each change is one transaction: the row, the epochs of everybody
+ * whom it may concern, the audit entry; then the bus. Nothing here ends a session: whoever called does.
+ */
+
+import type { Actor } from '../contract/services.ts'
+import { appendAudit } from './audit.ts'
+import type { Bus } from './bus.ts'
+import type { Store, StoreTransaction, UserRow } from './store/store.ts'
+
+/** What is set for everybody and for groups. */
+export interface PolicySettings {
+  /** null: nothing is. */
+  readonly all: boolean | null
+  readonly groups: ReadonlyMap<string, boolean>
+}
+
+export type PolicyScope = { readonly scope: 'all' } | { readonly scope: 'group'; readonly group: string }
+
+/** All reject with StoreError. */
+export interface Policies {
+  read(): Promise<PolicySettings>
+  /** Users who have a setting of their own, by address. */
+  users(limit: number): Promise<readonly UserRow[]>
+  /** `allowed` null takes the setting away. false: it was like that already, and nothing was written. */
+  set(scope: PolicyScope, allowed: boolean | null, actor: Actor): Promise<boolean>
+}
+
+/** How a setting is called in the audit trail. */
+export function settingName(allowed: boolean | null): 'allowed' | 'forbidden' | 'default' {
+  return allowed === null ? 'default' : allowed ? 'allowed' : 'forbidden'
+}
+
+export function createPolicies(options: {
+  readonly store: Store
+  readonly bus: Bus
+  readonly now?: () => Date
+}): Policies {
+  const { store, bus } = options
+  const now = options.now ?? (() => new Date())
+
+  return {
+    read: () => readSettings(store),
+    users: (limit) => store.policies.users(limit),
+
+    async set(scope, allowed, actor) {
+      const subject = scope.scope === 'group' ? scope.group : ''
+      const changed = await store.transaction(async (tx) => {
+        const before = await readSettings(tx)
+        const was = (scope.scope === 'all' ? before.all : before.groups.get(scope.group)) ?? null
+        if (was === allowed) return false
+        // Allowing takes nothing away, so it spares everybody the argon2 run of a cache that is worth nothing.
+        if (allowed !== true) {
+          if (scope.scope === 'all') await tx.raiseAllEpochs()
+          else await tx.policies.raiseGroupEpochs(scope.group)
+        }
+        if (allowed === null) await tx.policies.delete(scope.scope, subject)
+        else await tx.policies.put({ scope: scope.scope, subject, appPasswords: allowed })
+        const detail = { scope: scope.scope, group: subject || null, appPasswords: settingName(allowed) }
+        await appendAudit(tx, { event: 'policy_set', actor, user: null, at: now(), detail })
+        return true
+      })
+      if (changed) bus.publish({ kind: 'policy-changed' })
+      return changed
+    },
+  }
+}
+
+async function readSettings(store: StoreTransaction): Promise<PolicySettings> {
+  const rows = await store.policies.list()
+  return {
+    all: rows.find(({ scope }) => scope === 'all')?.appPasswords ?? null,
+    groups: new Map(rows.flatMap((row) => (row.scope === 'group' ? [[row.subject, row.appPasswords] as const] : []))),
+  }
+}
