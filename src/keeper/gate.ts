@@ -10,7 +10,8 @@
  * Which secret costs what: a wrong one keeps its charge; one that is the user's own but of no use here (deleted, expired,
  * another protocol) is slowed and not counted; a right one is refunded when its grant is settled.
  *
- * A primary password that the upstream refuses is a guess. Its delay can't travel with the grant, so it is served by the
+ * A wrong app password costs its delay and a right one goes in whatever the lanes say. A primary password waits for its turn
+ * before the upstream hears of it; one that the upstream refuses is a guess. Its delay can't travel with the grant, so it is served by the
  * lanes: until it is over the next primary password is throttled before it gets anywhere.
  */
 
@@ -27,7 +28,6 @@ import type { AppPasswordRow, Store, UserRow } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
 import type { GrantPort, Hold } from './grants.ts'
-import type { Places } from './places.ts'
 import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
 import type { PrimaryAttempt, PrimaryPasswords } from './primary.ts'
 import type { StoreWatch } from './store-watch.ts'
@@ -50,7 +50,6 @@ export interface GateOptions {
   readonly verifier: Verifier
   readonly throttle: Throttle
   readonly primary: PrimaryPasswords
-  readonly places: Places
   readonly typedPrimary: TypedPrimary
   readonly watch: StoreWatch
   readonly log: Log
@@ -71,7 +70,7 @@ export type Admit = (attempt: LoginAttempt, port: GrantPort) => Promise<Grant>
 
 export function createGate(options: GateOptions): Admit {
   const { config, store, keys, secrets, lastUse, verifier, throttle, primary, watch, log, now, clock } = options
-  const { places, typedPrimary } = options
+  const { typedPrimary } = options
 
   /** The name to log: an account's own, or a keyed hash of an unknown one with its domain. */
   function logNameOf(name: string, user: UserRow | null): string {
@@ -81,9 +80,15 @@ export function createGate(options: GateOptions): Admit {
     return at < 0 ? `unknown:${hash}` : `unknown:${hash}${name.slice(at)}`
   }
 
-  function guessed(name: string, user: UserRow | null, secret: Secret, charge: Charge, detail: string): LoginFailure {
+  async function guessed(
+    name: string,
+    user: UserRow | null,
+    secret: Secret,
+    charge: Charge,
+    detail: string,
+  ): Promise<LoginFailure> {
     const logName = logNameOf(name, user)
-    const { delayMs, throttled } = charge.failed(secret)
+    const { delayMs, throttled } = await charge.failed(secret)
     return new LoginFailure(throttled ? 'throttled' : 'bad-credentials', detail, { delayMs, logName })
   }
 
@@ -106,22 +111,16 @@ export function createGate(options: GateOptions): Admit {
     const { credential, peer } = attempt
     const name = CANONICAL.test(credential.authcid) ? credential.authcid : ''
     const secret = credential.kind === 'password' ? credential.secret : credential.token
-    const charge = throttle.charge(name, peer.ip)
-    if (charge.verdict !== 'charged') {
-      throw new LoginFailure('throttled', 'too many checks in flight from this address', {
-        delayMs: charge.verdict.waitMs,
-        logName: logNameOf(name, null),
-      })
-    }
+    const charge = throttle.charge(name, peer.ip, secret)
     try {
       // Threat C2: a name to act as that is not one's own is refused, never ignored.
       if (credential.kind === 'password' && credential.authzid !== '' && credential.authzid !== credential.authcid) {
-        throw guessed(name, null, secret, charge, 'the authorization identity is not the authentication identity')
+        throw await guessed(name, null, secret, charge, 'the authorization identity is not the authentication identity')
       }
       if (credential.kind !== 'password') {
-        throw guessed(name, null, secret, charge, 'bearer tokens are not taken')
+        throw await guessed(name, null, secret, charge, 'bearer tokens are not taken')
       }
-      const verdict = verifier.seen(name, secret, peer.ip) ?? (await verifier.verify(name, secret, peer.ip))
+      const verdict = verifier.seen(name, secret, peer.ip) ?? (await verify(name, secret, peer.ip, charge))
       charge.checked()
       switch (verdict.kind) {
         case 'match':
@@ -146,6 +145,16 @@ export function createGate(options: GateOptions): Admit {
     }
   }
 
+  /** In line behind other checks from the same address. */
+  async function verify(name: string, secret: Secret, ip: string, charge: Charge): Promise<Verified> {
+    const wait = await charge.place()
+    if (wait === null) return await verifier.verify(name, secret, ip)
+    throw new LoginFailure('throttled', 'too many checks are waiting for this address', {
+      delayMs: wait.waitMs,
+      logName: logNameOf(name, null),
+    })
+  }
+
   /** A secret that is no app password of this user's, if there is such a user. */
   async function refuseUnknown(
     attempt: LoginAttempt,
@@ -154,7 +163,7 @@ export function createGate(options: GateOptions): Admit {
     charge: Charge,
     secret: Secret,
   ): Promise<LoginFailure> {
-    const { delayMs, throttled } = charge.failed(secret)
+    const { delayMs, throttled } = await charge.failed(secret)
     const since = now()
     // Asked for an unknown user, too, so that both take the same steps.
     const isPrimary = await typedPrimary.recognise(throttled ? null : user, secret, attempt.peer.ip)
@@ -177,7 +186,7 @@ export function createGate(options: GateOptions): Admit {
     using hold = port.hold({ userId: user.id, appPasswordId: appPassword.id })
     for (let look = 1; look <= MAX_LOOKS; look++) {
       const why = refusalOf(config(), user, appPassword, attempt.protocol, attempt.peer.ip, clock())
-      if (why === 'bad-credentials') throw guessed(user.address, user, secret, charge, 'not allowed by policy')
+      if (why === 'bad-credentials') throw await guessed(user.address, user, secret, charge, 'not allowed by policy')
       if (why !== null) throw ownButRefused(why, user, charge, `app password "${appPassword.name}"`)
       tooManySessions(user, hold)
       const route = routeOf(user, attempt)
@@ -190,7 +199,8 @@ export function createGate(options: GateOptions): Admit {
       }
       hold.reset()
       const live = await store.liveCheck(user.id, appPassword.id)
-      if (!live?.user.enabled) throw guessed(user.address, live?.user ?? null, secret, charge, 'disabled just now')
+      if (!live?.user.enabled)
+        throw await guessed(user.address, live?.user ?? null, secret, charge, 'disabled just now')
       if (live.appPassword === null) {
         throw ownButRefused('app-password-deleted', live.user, charge, `app password "${appPassword.name}"`)
       }
@@ -224,10 +234,9 @@ export function createGate(options: GateOptions): Admit {
       expiresAt,
       onSettled(outcome) {
         // Its secret was right, whatever became of it.
-        charge.refund()
-        if (outcome !== 'accepted') return
+        if (outcome !== 'accepted') return charge.refund()
+        charge.accepted({ userId: user.id, appPasswordId: id })
         lastUse.note(id, { at: clock(), protocol, ip: peer.ip, agent })
-        places.note(user.id, peer.ip, id)
       },
     })
     return { id: grantId, userId: user.id, logName: user.address, appPassword, verifiedBy: 'us', upstream }
@@ -242,12 +251,13 @@ export function createGate(options: GateOptions): Admit {
     secret: Secret,
   ): Promise<Grant> {
     const route = routeOf(known, attempt)
-    if (route.identity.method === 'oauth2') throw guessed(known.address, known, secret, charge, 'no passwords upstream')
-    if (charge.wait !== null) {
-      // A primary password can be guessed: the delay is served before the check, and nothing exempts from it.
-      charge.refund()
-      throw new LoginFailure('throttled', `a delay is being served in lane ${charge.wait.lane}`, {
-        delayMs: charge.wait.waitMs,
+    if (route.identity.method === 'oauth2')
+      throw await guessed(known.address, known, secret, charge, 'no passwords upstream')
+    // A primary password can be guessed: the delay is served before the check, and nothing exempts from it.
+    const wait = await charge.turn()
+    if (wait !== null) {
+      throw new LoginFailure('throttled', `a delay is being served in lane ${wait.lane}`, {
+        delayMs: wait.waitMs,
         logName: known.address,
       })
     }
@@ -255,11 +265,11 @@ export function createGate(options: GateOptions): Admit {
     tooManySessions(known, hold)
     const user = await store.userById(known.id)
     if (user === null || !mayUsePrimaryPassword(config(), user) || hold.disturbed) {
-      throw guessed(known.address, known, secret, charge, 'the user changed just now')
+      throw await guessed(known.address, known, secret, charge, 'the user changed just now')
     }
     const taken = primary.take(user.id, route.name, secret)
     if (taken.verdict === 'refused-before') {
-      throw guessed(user.address, user, secret, charge, 'the upstream refused this secret a short while ago')
+      throw await guessed(user.address, user, secret, charge, 'the upstream refused this secret a short while ago')
     }
     if (taken.verdict === 'spent') {
       charge.refund()
@@ -295,7 +305,7 @@ export function createGate(options: GateOptions): Admit {
       case 'client-gone':
         // Whoever hangs up before the verdict may have had one: it counts.
         attempt.refused()
-        charge.failed(secret)
+        void charge.failed(secret)
     }
   }
 

@@ -36,7 +36,6 @@ import { createGate } from './gate.ts'
 import { createGrants } from './grants.ts'
 import type { LivePolicy } from './live-policy.ts'
 import { createLivePolicy } from './live-policy.ts'
-import { createPlaces } from './places.ts'
 import { isUsable } from './policy.ts'
 import { createPrimaryPasswords } from './primary.ts'
 import type { RedisLink } from './redis.ts'
@@ -45,6 +44,7 @@ import { createGateHouse, createRevocation } from './revocation.ts'
 import { createEmbeddedLogins } from './sealed-embedded.ts'
 import { createServices } from './services.ts'
 import { createStoreWatch } from './store-watch.ts'
+import { createKnownGood } from './throttle/known-good.ts'
 import { createThrottle } from './throttle.ts'
 import { createTypedPrimary } from './typed-primary.ts'
 import { createVerifier } from './verifier.ts'
@@ -153,7 +153,8 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     delaysMs: options.throttleDelaysMs ?? throttle.delays,
     trustedNetworks: throttle.trustedNetworks,
   })
-  const throttle = createThrottle({ ...throttleSettings(options.config), metrics, now })
+  const knownGood = createKnownGood()
+  const throttle = createThrottle({ ...throttleSettings(options.config), knownGood, metrics, now })
   const grants = createGrants({
     log,
     metrics,
@@ -161,7 +162,6 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     clock,
     ...(options.endWithinMs === undefined ? {} : { answerWithinMs: options.endWithinMs }),
   })
-  const places = createPlaces()
   const admit = createGate({
     config,
     store,
@@ -171,8 +171,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     verifier,
     throttle,
     primary: createPrimaryPasswords({ now }),
-    places,
-    typedPrimary: createTypedPrimary({ keys, hasher, places, now }),
+    typedPrimary: createTypedPrimary({ keys, hasher, knownGood, now }),
     watch,
     log,
     now,
@@ -184,7 +183,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     bus,
     grants,
     verifier,
-    places,
+    knownGood,
     log,
     clock,
     refreshPolicy: () => livePolicy.refresh(),

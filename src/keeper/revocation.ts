@@ -15,9 +15,9 @@ import type { LiveCheck, Store } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Admit } from './gate.ts'
 import type { Grants, SessionInfo } from './grants.ts'
-import type { Places } from './places.ts'
 import type { PolicyConfig } from './policy.ts'
 import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
+import type { KnownGood } from './throttle/known-good.ts'
 import type { Verifier } from './verifier.ts'
 
 export interface RevocationOptions {
@@ -26,7 +26,7 @@ export interface RevocationOptions {
   readonly bus: Bus
   readonly grants: Grants
   readonly verifier: Verifier
-  readonly places: Places
+  readonly knownGood: KnownGood
   readonly log: Log
   readonly clock: () => Date
   /** Reads what policy is set; asked before everybody is measured. @throws StoreError */
@@ -45,7 +45,7 @@ const RETRY_MS = 500
 const USERS_A_TURN = 50
 
 export function createRevocation(options: RevocationOptions): Revocation {
-  const { config, store, bus, grants, verifier, places, log, clock } = options
+  const { config, store, bus, grants, verifier, knownGood, log, clock } = options
   /** Users whose sessions could not be measured because the store was away. */
   const owed = new Set<string>()
   /** The policy itself could not be read. */
@@ -120,13 +120,13 @@ export function createRevocation(options: RevocationOptions): Revocation {
       case 'app-password-revoked':
         verifier.forget(event.userId)
         grants.disturb(event.userId)
-        places.forget(event.userId, event.appPasswordId)
+        knownGood.forget(event.userId, event.appPasswordId)
         grants.end(({ appPassword }) => appPassword?.id === event.appPasswordId)
         return
       case 'user-removed':
         verifier.forget(event.userId)
         grants.disturb(event.userId)
-        places.forgetUser(event.userId)
+        knownGood.forgetUser(event.userId)
         grants.end(({ userId }) => userId === event.userId)
         return
       case 'user-changed':

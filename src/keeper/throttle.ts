@@ -1,32 +1,34 @@
 /**
- * The throttle: how long a wrong guess waits, and who may not even guess.
+ * The throttle: how long a wrong guess waits, and who may not even guess. One for all protocols and the portal.
  *
- * Four lanes: address (v4 /32, v6 /64), site (v6 /48), user, and user from an address. Every attempt is charged in all of
- * its lanes when it starts, so that guesses made at once don't see each other's zero; what turns out right is refunded.
- * A wrong one keeps its charge and gets a delay that grows with the lane. While a lane serves a delay, further wrong
- * attempts in it are `throttled`. A right app password is never among them: nobody can guess one, so refusing it would
- * serve only an attacker. A primary password can be guessed, so for it `wait` is asked before any check.
+ * Every attempt is charged in all of its lanes (`throttle/lanes.ts`) when it starts, so that guesses made at once don't see
+ * each other's zero; what turns out right is refunded. A wrong one keeps its charge and gets a delay that grows with the
+ * lane. While a lane serves a delay, further wrong attempts in it are `throttled`: guesses made at once get no more verdicts
+ * than guesses made one after the other.
  *
- * The counters are local and synchronous, so that a login seen before waits for nobody. Counters shared between nodes
- * belong behind this interface, fed from the side.
+ * An app password can't be guessed, so a right one is never refused: that would serve only an attacker. One that was used well
+ * from the same place is not even counted (`known-good.ts`). A primary password or a code can be guessed: there the delay is
+ * served before the check, one check at a time, and nothing exempts from it (`turns.ts`, `primary` below).
  *
- * Tables are bounded. A newcomer never pushes out an entry that still counts: it shares one overflow entry instead.
+ * The counters are local and synchronous, so that a login seen before waits for nobody. Those shared between nodes
+ * (`shared.ts`) are asked only after a wrong attempt or before a guessable one; they can make it slower, never faster.
  */
 
-import type { KeyObject } from 'node:crypto'
-import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Metrics } from '../metrics.ts'
 import type { Secret } from '../secret.ts'
-import { addressBlocks, inNetworks } from './networks.ts'
+import { addressBlocks } from './networks.ts'
+import { createChecks } from './throttle/checks.ts'
+import type { KnownGood, LoginOwner } from './throttle/known-good.ts'
+import type { CountingLane, LaneKey, ThrottleLane, TriedStep, Wait } from './throttle/lanes.ts'
+import { delayOf, isTrusted, lanesOf } from './throttle/lanes.ts'
+import { createRepeats } from './throttle/repeats.ts'
+import type { SharedCounters } from './throttle/shared.ts'
+import type { Entry } from './throttle/table.ts'
+import { failuresOf, LaneTable } from './throttle/table.ts'
+import { longestWait, takeTurn, waitIn } from './throttle/turns.ts'
 
-export const THROTTLE_LANES = ['address', 'site', 'user', 'user-address', 'checks'] as const
-export type ThrottleLane = (typeof THROTTLE_LANES)[number]
-
-/** A delay being served in a lane. `waitMs` is what is left of it. */
-export interface Wait {
-  readonly lane: ThrottleLane
-  readonly waitMs: number
-}
+export type { ThrottleLane, Wait } from './throttle/lanes.ts'
 
 /** What a wrong attempt costs. `throttled`: it came while a delay was being served, and says so instead of "wrong". */
 export interface Penalty {
@@ -34,20 +36,43 @@ export interface Penalty {
   readonly throttled: boolean
 }
 
-/** One attempt's charge. Exactly one of `failed`, `slowed` and `refund` decides it; a later one changes nothing. */
-export interface Charge {
-  /** 'checks': as many checks as allowed are in flight from this address. Nothing was charged; refuse at once. */
-  readonly verdict: 'charged' | Wait
-  /** The longest delay that was being served in any lane when the attempt started; null: none. For primary passwords. */
-  readonly wait: Wait | null
-  /** The check itself is over; frees its place among the checks in flight. */
-  checked(): void
-  /** The secret was wrong. The same wrong secret of a user from the same address block counts once. */
-  failed(secret: Secret): Penalty
-  /** Known to be nobody's guess (an old phone with a deleted app password): delayed as the lane stands, not counted. */
-  slowed(): Penalty
+/** What decides an attempt. Exactly one of them does; a later one changes nothing. */
+interface Decided {
+  /**
+   * The secret was wrong. The same wrong secret of a user from the same address block counts once; null: counted anyhow.
+   * Never rejects.
+   */
+  failed(secret: Secret | null): Promise<Penalty>
   /** The secret was right, or nothing was judged: takes back its own charge and no other. */
   refund(): void
+}
+
+/** One attempt with a secret that may be an app password. */
+export interface Charge extends Decided {
+  /** Waits for a place among the checks in flight from this address. A Wait: too many wait there; refuse. */
+  place(): Promise<Wait | null>
+  /** The check itself is over; gives its place back. */
+  checked(): void
+  /**
+   * Before a secret that can be guessed is judged: waits until no other one is being judged in these lanes. A Wait: a delay
+   * is being served; nothing may be judged. The turn ends when the attempt is decided.
+   */
+  turn(): Promise<Wait | null>
+  /** Known to be nobody's guess (an old phone with a deleted app password): delayed as the lane stands, not counted. */
+  slowed(): Penalty
+  /** The whole login came about: refunded, and known to be good from here on. */
+  accepted(owner: LoginOwner): void
+}
+
+/** One attempt with a secret that can be guessed, whose turn it is. Nobody else's comes until it is decided. */
+export interface GuessableCharge extends Decided {
+  readonly go: true
+}
+
+/** Not now: nothing may be judged before `wait` is over. */
+export interface GuessableWait {
+  readonly go: false
+  readonly wait: Wait
 }
 
 export interface Throttle {
@@ -55,8 +80,36 @@ export interface Throttle {
    * @param user canonical name, known or not
    * @param ip as `Peer` carries it
    */
-  charge(user: string, ip: string): Charge
+  charge(user: string, ip: string, secret: Secret): Charge
+  /**
+   * Before a secret that can be guessed is checked: the delay that earlier failures have earned is served here, whoever asks.
+   * Check the secret only with `go`, then say what came of it, once.
+   *
+   *     const turn = await throttle.primary(name, ip)
+   *     if (!turn.go) return refuse('throttled', turn.wait.waitMs)
+   *     if (await check()) turn.refund()
+   *     else await turn.failed(secret)
+   *
+   * The delay in `failed`'s answer need not be served by the caller: whoever comes next waits for it here.
+   *
+   * @param step 'factor' for a second step, in a lane of its own: five tries, then delays that double
+   * @param patienceMs how long to wait at most before the answer is a Wait. Default: the longest configured delay
+   */
+  primary(user: string, ip: string, step?: TriedStep, patienceMs?: number): Promise<GuessableCharge | GuessableWait>
+  /** What is counted now, in no order. */
+  list(): Iterable<LaneState>
+  /** Forgets what was counted of a user and of an address; both null: of everybody. Answers how many entries went. */
+  clear(user: string | null, ip: string | null): number
   configure(settings: ThrottleSettings): void
+}
+
+/** One entry of one lane. */
+export interface LaneState extends LaneKey {
+  readonly failures: number
+  /** Left of the delay that is being served; 0: none. */
+  readonly waitMs: number
+  /** How long ago the last failure was. */
+  readonly idleMs: number
 }
 
 export interface ThrottleSettings {
@@ -67,134 +120,166 @@ export interface ThrottleSettings {
 }
 
 export interface ThrottleOptions extends ThrottleSettings {
+  readonly knownGood: KnownGood
+  /** null: one node only. */
+  readonly shared?: SharedCounters | null
   readonly metrics: Metrics
   /** Monotonic, milliseconds. */
   readonly now: () => number
-  /** Entries per lane. About 200 bytes each. */
+  readonly sleep?: (ms: number) => Promise<unknown>
+  /** Entries per lane. About 300 bytes each. */
   readonly maxEntries?: number
-  /** A lane without a failure for so long is forgotten. */
-  readonly forgetMs?: number
   readonly maxChecksPerAddress?: number
+  readonly maxWaitingChecksPerAddress?: number
 }
 
-/** A failure is remembered for as long as a human would keep trying. */
-const FORGET_MS = 15 * 60_000
 const MAX_ENTRIES = 100_000
-/** An office whose phones all come back after a restart, each waiting for the same argon2 pool. */
-const MAX_CHECKS_PER_ADDRESS = 200
-/** A /48 may hold a whole campus: it is slowed only when this many of its attempts failed. */
-const SITE_ALLOWANCE = 16
-/** Wrong secrets remembered per user and address: as many mail accounts as one badly set device has. */
-const MAX_SEEN_SECRETS = 16
-const DAY_MS = 24 * 60 * 60_000
+/** More than argon2 runs at once on most machines; what only reads the store is over in a millisecond. */
+const MAX_CHECKS_PER_ADDRESS = 8
+/** An office whose phones all come back after a restart. */
+const MAX_WAITING_CHECKS = 200
+/** What somebody is told to wait who finds the line too long. */
+const LINE_TOO_LONG_MS = 1000
 /** An edge's timer may fire a little before ours says so; its client must not be throttled for that. */
 const TIMER_SLACK_MS = 25
-
-interface Entry {
-  readonly lane: ThrottleLane
-  readonly key: string
-  count: number
-  /** Monotonic; a delay is being served until then. */
-  until: number
-  touchedAt: number
-  /** Keyed digests of wrong secrets; lane user-address only. */
-  seen: number[]
-}
-
-/** One lane's entries, the one untouched for longest first. */
-class LaneTable {
-  readonly #entries = new Map<string, Entry>()
-  readonly #overflow: Entry
-  readonly #lane: ThrottleLane
-  readonly #maxEntries: number
-  readonly #forgetMs: number
-
-  constructor(lane: ThrottleLane, maxEntries: number, forgetMs: number) {
-    this.#lane = lane
-    this.#maxEntries = maxEntries
-    this.#forgetMs = forgetMs
-    this.#overflow = { lane, key: '', count: 0, until: 0, touchedAt: 0, seen: [] }
-  }
-
-  get size(): number {
-    return this.#entries.size
-  }
-
-  charge(key: string, now: number): Entry {
-    let entry = this.#entries.get(key)
-    if (entry) {
-      this.#entries.delete(key)
-    } else {
-      if (this.#entries.size >= this.#maxEntries) this.#forgetOldest(now)
-      if (this.#entries.size >= this.#maxEntries) entry = this.#overflow
-      else entry = { lane: this.#lane, key, count: 0, until: 0, touchedAt: now, seen: [] }
-    }
-    if (now - entry.touchedAt > this.#forgetMs) {
-      entry.count = 0
-      entry.seen = []
-    }
-    if (entry !== this.#overflow) this.#entries.set(key, entry)
-    entry.touchedAt = now
-    entry.count += 1
-    return entry
-  }
-
-  refund(entry: Entry, now: number): void {
-    entry.count = Math.max(0, entry.count - 1)
-    if (entry.count === 0 && entry.until <= now && entry.seen.length === 0 && entry !== this.#overflow) {
-      if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key)
-    }
-  }
-
-  #forgetOldest(now: number): void {
-    for (const [key, entry] of this.#entries) {
-      if (now - entry.touchedAt <= this.#forgetMs) return
-      this.#entries.delete(key)
-    }
-  }
-}
+const NOTHING: Penalty = { delayMs: 0, throttled: false }
 
 export function createThrottle(options: ThrottleOptions): Throttle & { readonly entries: number } {
-  const { metrics, now } = options
-  const maxChecks = options.maxChecksPerAddress ?? MAX_CHECKS_PER_ADDRESS
+  const { knownGood, metrics, now, shared = null } = options
+  const pause = options.sleep ?? sleep
   const maxEntries = options.maxEntries ?? MAX_ENTRIES
-  const forgetMs = options.forgetMs ?? FORGET_MS
-  const tables = {
-    address: new LaneTable('address', maxEntries, forgetMs),
-    site: new LaneTable('site', maxEntries, forgetMs),
-    user: new LaneTable('user', maxEntries, forgetMs),
-    'user-address': new LaneTable('user-address', maxEntries, forgetMs),
-  } as const
-  const checks = new Map<string, number>()
+  const table = (lane: CountingLane) => new LaneTable(lane, maxEntries)
+  const tables: Readonly<Record<CountingLane, LaneTable>> = {
+    address: table('address'),
+    site: table('site'),
+    user: table('user'),
+    'user-address': table('user-address'),
+    factor: table('factor'),
+  }
+  const checks = createChecks({
+    atOnce: options.maxChecksPerAddress ?? MAX_CHECKS_PER_ADDRESS,
+    waiting: options.maxWaitingChecksPerAddress ?? MAX_WAITING_CHECKS,
+  })
+  const repeats = createRepeats(now)
   let settings: ThrottleSettings = options
-  let dayKey: { key: KeyObject; since: number } | null = null
 
-  function digest(user: string, secret: Secret): number {
+  const enough = (): readonly Entry[] => [] // of an attempt that was charged already
+  const refused = (lane: ThrottleLane) => metrics.throttled.inc({ lane })
+
+  function entriesOf(user: string, ip: string, step: TriedStep): Entry[] {
     const at = now()
-    if (dayKey === null || at - dayKey.since > DAY_MS) dayKey = { key: createSecretKey(randomBytes(32)), since: at }
-    return createHmac('sha256', dayKey.key).update(user).update('\0').update(secret.reveal()).digest().readUInt32BE(0)
+    return lanesOf(user, ip, step, settings.trustedNetworks).map((key) => tables[key.lane].take(key, at))
   }
 
-  function delayOf(entry: Entry): number {
-    const failures = entry.count - (entry.lane === 'site' ? SITE_ALLOWANCE : 0)
-    if (failures <= 0) return 0
-    const { delaysMs } = settings
-    return delaysMs[Math.min(failures, delaysMs.length) - 1] ?? 0
+  /** From here on the attempt counts, decided or not. */
+  function charged(entries: readonly Entry[]): readonly Entry[] {
+    for (const entry of entries) entry.underWay += 1
+    return entries
   }
 
-  function longestWait(entries: readonly Entry[], at: number): Wait | null {
-    let wait: Wait | null = null
-    for (const entry of entries) {
-      const waitMs = entry.until - at
-      if (waitMs > 0 && waitMs > (wait?.waitMs ?? 0)) wait = { lane: entry.lane, waitMs: Math.ceil(waitMs) }
+  function takeBack(entries: readonly Entry[]): void {
+    for (const entry of entries) entry.underWay -= 1
+  }
+
+  /** Nothing is left of entries that say nothing. */
+  function leave(entries: readonly Entry[]): void {
+    const at = now()
+    for (const entry of entries) tables[entry.lane].leave(entry, at)
+  }
+
+  /** What the lanes make a wrong attempt wait, its own charge included. */
+  function delay(entries: readonly Entry[]): number {
+    return Math.max(0, ...entries.map((entry) => delayOf(entry.lane, failuresOf(entry), settings.delaysMs)))
+  }
+
+  function throttled({ lane, waitMs }: Wait): Penalty {
+    // What is left, not more: hammering must not keep a lane shut for ever.
+    refused(lane)
+    return { delayMs: waitMs, throttled: true }
+  }
+
+  /** A wrong secret, counted, and the delay begins. */
+  async function count(entries: readonly Entry[]): Promise<Penalty> {
+    const elsewhere = settings.delaysMs.length === 0 ? null : shared
+    const counted = await elsewhere?.count(entries)
+    const at = now()
+    const served = longestWait(entries, at)
+    const costs = entries.map((entry, i) => {
+      entry.underWay -= 1
+      entry.failures += 1
+      entry.failedAt = at
+      // Counted there and not here: by other nodes. A Redis that was flushed takes nothing away.
+      entry.elsewhere = Math.max(0, (counted?.[i] ?? 0) - entry.failures)
+      return { entry, ms: delayOf(entry.lane, failuresOf(entry), settings.delaysMs) }
+    })
+    if (served !== null) return throttled(served)
+    for (const { entry, ms } of costs) if (ms > 0) entry.until = Math.max(entry.until, at + ms - TIMER_SLACK_MS)
+    const delayMs = Math.max(0, ...costs.map(({ ms }) => ms))
+    const there =
+      delayMs === 0 ? null : await elsewhere?.serve(costs.map(({ entry, ms }) => [entry, ms - 2 * TIMER_SLACK_MS]))
+    return there ? throttled(there) : { delayMs, throttled: false }
+  }
+
+  /** Of a secret that was wrong here before: no new guess, so the lanes stay as they are. */
+  function repeated(entries: readonly Entry[], pair: Entry): Penalty {
+    takeBack(entries)
+    const at = now()
+    const served = longestWait(entries, at)
+    if (served !== null) return throttled(served)
+    const delayMs = delay(entries)
+    if (delayMs > 0) pair.until = at + delayMs - TIMER_SLACK_MS
+    return { delayMs, throttled: false }
+  }
+
+  /**
+   * What is common to all attempts.
+   *
+   * @param late charges an attempt that stood in no lane so far
+   * @param endTurn called once, when the attempt is decided
+   */
+  function decision(user: string, early: readonly Entry[] | null, late: () => readonly Entry[], endTurn: () => void) {
+    let decided = false
+    const first = (): boolean => {
+      const is = !decided
+      decided = true
+      return is
     }
-    return wait
+    const over = (entries: readonly Entry[]): void => {
+      endTurn()
+      leave(entries)
+    }
+    return {
+      async failed(secret: Secret | null): Promise<Penalty> {
+        if (!first()) return NOTHING
+        const entries = early ?? late()
+        const pair = entries.find(({ lane }) => lane === 'user-address')
+        const again = secret !== null && pair !== undefined && repeats.isRepeat(pair, user, secret)
+        const penalty = again ? repeated(entries, pair) : await count(entries)
+        over(entries)
+        return penalty
+      },
+      slowed(): Penalty {
+        if (!first()) return NOTHING
+        const entries = early ?? late()
+        const delayMs = delay(entries)
+        takeBack(entries)
+        over(entries)
+        return { delayMs, throttled: false }
+      },
+      refund(): void {
+        if (!first()) return
+        takeBack(early ?? [])
+        over(early ?? [])
+      },
+    }
   }
 
-  function leaveChecks(host: string): void {
-    const left = (checks.get(host) ?? 1) - 1
-    if (left > 0) checks.set(host, left)
-    else checks.delete(host)
+  async function turnIn(entries: readonly Entry[]) {
+    if (settings.delaysMs.length === 0) return { ok: true as const, done: () => {} }
+    const elsewhere = await shared?.look(entries)
+    return elsewhere
+      ? { ok: false as const, wait: elsewhere }
+      : takeTurn(entries, now, settings.delaysMs.at(-1) ?? LINE_TOO_LONG_MS)
   }
 
   return {
@@ -203,101 +288,95 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
     },
 
     get entries() {
-      return Object.values(tables).reduce((sum, table) => sum + table.size, 0)
+      return Object.values(tables).reduce((sum, { size }) => sum + size, 0)
     },
 
-    charge(user, ip) {
-      const at = now()
-      const blocks = addressBlocks(ip)
-      const trusted = settings.trustedNetworks.length > 0 && inNetworks(ip, settings.trustedNetworks)
-      const inFlight = checks.get(blocks.host) ?? 0
-      if (!trusted && inFlight >= maxChecks) {
-        metrics.throttled.inc({ lane: 'checks' })
-        return REFUSED
-      }
-      if (!trusted) checks.set(blocks.host, inFlight + 1)
-
-      const pair = tables['user-address'].charge(`${blocks.host} ${user}`, at)
-      const entries = [pair, tables.user.charge(user, at)]
-      if (!trusted) {
-        entries.push(tables.address.charge(blocks.host, at))
-        if (blocks.site !== null) entries.push(tables.site.charge(blocks.site, at))
-      }
-      const wait = longestWait(entries, at)
-      // The user lane only delays: an attacker elsewhere must not make the owner's typing error read "throttled".
-      const refusing =
-        wait === null
-          ? null
-          : longestWait(
-              entries.filter(({ lane }) => lane !== 'user'),
-              at,
-            )
-      let checking = !trusted
-      let decided = false
-
-      function takeBack(): void {
-        for (const entry of entries) if (entry.lane !== 'checks') tables[entry.lane].refund(entry, at)
-      }
-
-      function penalty(): Penalty {
-        if (refusing !== null) {
-          // What is left, not more: hammering must not keep a lane shut for ever.
-          metrics.throttled.inc({ lane: refusing.lane })
-          return { delayMs: refusing.waitMs, throttled: true }
-        }
-        const failedAt = now()
-        let delayMs = 0
-        for (const entry of entries) {
-          const own = delayOf(entry)
-          if (own > 0) entry.until = Math.max(entry.until, failedAt + own - TIMER_SLACK_MS)
-          if (own > delayMs) delayMs = own
-        }
-        return { delayMs, throttled: false }
-      }
+    charge(user, ip, secret) {
+      const mark = knownGood.mark(user, ip, secret)
+      const isKnown = mark !== null && knownGood.has(mark)
+      const enter = () => charged(entriesOf(user, ip, 'password'))
+      // A known-good login stands in no lane until it turns out to be of no use: then it goes the way of a wrong one.
+      const entries = isKnown ? null : enter()
+      const line = isKnown ? mark : isTrusted(ip, settings.trustedNetworks) ? null : addressBlocks(ip).host
+      let leavePlace: (() => void) | null = null
+      let endTurn: (() => void) | null = null
+      const decided = decision(user, entries, enter, () => endTurn?.())
 
       return {
-        verdict: 'charged',
-        wait,
+        ...decided,
+        async place() {
+          if (line === null) return null
+          leavePlace = await checks.enter(line)
+          if (leavePlace !== null) return null
+          refused('checks')
+          return { lane: 'checks', waitMs: LINE_TOO_LONG_MS }
+        },
         checked() {
-          if (checking) leaveChecks(blocks.host)
-          checking = false
+          leavePlace?.()
+          leavePlace = null
         },
-        failed(secret) {
-          if (decided) return { delayMs: 0, throttled: false }
-          decided = true
-          const mark = digest(user, secret)
-          if (!pair.seen.includes(mark)) {
-            pair.seen.push(mark)
-            if (pair.seen.length > MAX_SEEN_SECRETS) pair.seen.shift()
-            return penalty()
+        async turn() {
+          const turn = await turnIn(entries ?? entriesOf(user, ip, 'password'))
+          if (turn.ok) {
+            endTurn = turn.done
+            return null
           }
-          // Seen before: the charge goes back, and the delay stays what the earlier one made it.
-          takeBack()
-          return penalty()
+          refused(turn.wait.lane)
+          return turn.wait
         },
-        slowed() {
-          if (decided) return { delayMs: 0, throttled: false }
-          decided = true
-          const delayMs = Math.max(...entries.map(delayOf), 0)
-          takeBack()
-          return { delayMs, throttled: false }
-        },
-        refund() {
-          if (decided) return
-          decided = true
-          takeBack()
+        accepted(owner) {
+          decided.refund()
+          if (mark !== null) knownGood.note(mark, ip, owner)
         },
       }
     },
-  }
-}
 
-/** An attempt that was turned away before it was charged. */
-const REFUSED: Charge = {
-  verdict: { lane: 'checks', waitMs: 0 },
-  wait: null,
-  checked() {},
-  failed: () => ({ delayMs: 0, throttled: true }),
-  slowed: () => ({ delayMs: 0, throttled: true }),
-  refund() {},
+    async primary(user, ip, step = 'password', patienceMs = settings.delaysMs.at(-1) ?? 0) {
+      let left = patienceMs
+      for (;;) {
+        const entries = entriesOf(user, ip, step)
+        const turn = await turnIn(entries)
+        if (turn.ok) {
+          const { failed, refund } = decision(user, charged(entries), enough, turn.done)
+          return { go: true, failed, refund }
+        }
+        const { waitMs, lane } = turn.wait
+        if (waitMs > left || !(await waitIn(entries, () => pause(waitMs)))) {
+          leave(entries)
+          refused(lane)
+          return { go: false, wait: turn.wait }
+        }
+        leave(entries)
+        left -= waitMs
+      }
+    },
+
+    *list() {
+      const at = now()
+      for (const table of Object.values(tables)) {
+        for (const { lane, user, block, failures, elsewhere, until, failedAt } of table.live(at)) {
+          yield {
+            lane,
+            user,
+            block,
+            failures: failures + elsewhere,
+            waitMs: Math.max(0, Math.ceil(until - at)),
+            idleMs: at - failedAt,
+          }
+        }
+      }
+    },
+
+    clear(user, ip) {
+      const at = now()
+      const blocks = ip === null ? null : addressBlocks(ip)
+      const isMeant = (entry: Entry) =>
+        (user === null && blocks === null) ||
+        (user !== null && entry.user === user) ||
+        (blocks !== null && entry.block !== null && (entry.block === blocks.host || entry.block === blocks.site))
+      let cleared = 0
+      for (const table of Object.values(tables)) cleared += table.clear(at, isMeant)
+      return cleared
+    },
+  }
 }

@@ -12,7 +12,7 @@ import type { Keys } from '../records/keys.ts'
 import { preparePassword } from '../records/primary-password.ts'
 import type { UserRow } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
-import type { Places } from './places.ts'
+import type { KnownGood } from './throttle/known-good.ts'
 
 export interface TypedPrimary {
   /** Whether the secret is the user's primary password, as far as it may be asked. One argon2 run at most. null: nobody's. */
@@ -22,7 +22,7 @@ export interface TypedPrimary {
 export interface TypedPrimaryOptions {
   readonly keys: Keys
   readonly hasher: PasswordHasher
-  readonly places: Places
+  readonly knownGood: KnownGood
   /** Monotonic, milliseconds. */
   readonly now: () => number
   readonly perHour?: number
@@ -34,7 +34,7 @@ const HOUR_MS = 60 * 60_000
 const MAX_USERS = 50_000
 
 export function createTypedPrimary(options: TypedPrimaryOptions): TypedPrimary {
-  const { keys, hasher, places, now } = options
+  const { keys, hasher, knownGood, now } = options
   const perHour = options.perHour ?? PER_HOUR
   const asked = new LRUCache<string, readonly number[]>({ max: MAX_USERS })
 
@@ -42,7 +42,8 @@ export function createTypedPrimary(options: TypedPrimaryOptions): TypedPrimary {
     async recognise(user, typed, ip) {
       if (user === null) return false
       const { passwordHash, passwordKeyId } = user
-      if (!user.enabled || passwordHash === null || passwordKeyId === null || !places.knows(user.id, ip)) return false
+      if (!user.enabled || passwordHash === null || passwordKeyId === null || !knownGood.knows(user.id, ip))
+        return false
       const key = keys.byId(passwordKeyId)
       const password = preparePassword(typed)
       if (key === null || password === null) return false

@@ -1,5 +1,4 @@
 import t from 'tap'
-import { createPlaces } from '../../src/keeper/places.ts'
 import { noteSecret } from '../support/secrets.ts'
 import { edge, house } from './house.ts'
 
@@ -48,20 +47,4 @@ t.test('a place is gone with its app password, and with its user', async (t) => 
   await e.result('ann@a.test', second.password)
   await h.call('user.disable', { address: 'ann@a.test' })
   t.equal(await e.result('ann@a.test', PRIMARY), 'bad-credentials', 'disabled')
-})
-
-t.test('places are bounded', async (t) => {
-  const places = createPlaces({ perUser: 3, maxUsers: 2 })
-  for (let i = 0; i < 5; i++) places.note('u1', `10.0.0.${i}`, 'p')
-  t.strictSame(
-    [0, 1, 2, 3, 4].map((i) => places.knows('u1', `10.0.0.${i}`)),
-    [false, false, true, true, true],
-  )
-  places.note('u1', '2001:db8::1', 'q')
-  t.equal(places.knows('u1', '2001:db8::2'), true, 'one /64')
-  places.forget('u1', 'p')
-  t.equal(places.knows('u1', '10.0.0.4'), false)
-  t.equal(places.knows('u1', '2001:db8::2'), true)
-  for (const user of ['u2', 'u3']) places.note(user, '10.0.0.1', 'p')
-  t.equal(places.knows('u1', '2001:db8::2'), false)
 })
