@@ -63,7 +63,8 @@ async function install(names: readonly ServiceProgram[], say: (line: string) => 
 
 async function apt(verb: 'install' | 'update', packages: readonly string[]): Promise<boolean> {
   const options = ['-y', '-qq', '-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=2']
-  const more = verb === 'install' ? ['--no-install-recommends', '--', ...packages] : []
+  // Whoever has another mail server keeps it: a second one would take its place.
+  const more = verb === 'install' ? ['--no-install-recommends', '--no-remove', '--', ...packages] : []
   const { status } = await run(findProgram('apt-get') ?? 'apt-get', [...options, verb, ...more], {
     env: APT_ENVIRONMENT,
     timeoutMs: APT_TIMEOUT_MS,

@@ -21,6 +21,9 @@ t.test('npm run demo -- --once does the whole job', async (t) => {
   for (const done of [
     'logs in over IMAPS with the app password',
     'lists its inbox',
+    'sends a message over SMTPS',
+    'finds it in its inbox',
+    'reads a message over POP3S',
     'own password is refused',
     'who logged in for demo@example.org',
     'has never seen the app password',
@@ -33,16 +36,37 @@ t.test('npm run demo -- --once does the whole job', async (t) => {
   t.equal(status, 0)
 })
 
+t.test('without --once it stays up, and says what a mail client has to be told', async (t) => {
+  if (!requireService(t, 'dovecot')) return
+  const demo = new Program(process.execPath, [DEMO])
+  for (let tries = 0; tries < 1200 && !demo.output.includes('The job is done.') && !demo.ended.aborted; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  t.same(failedSteps(demo.output), [])
+  const settings = demo.output.slice(demo.output.indexOf('Try it with a mail client'))
+  for (const name of ['IMAP', 'POP3', 'SMTP']) {
+    t.ok(new RegExp(`^ +${name} +port \\d+, SSL/TLS +or port \\d+, STARTTLS$`, 'm').test(settings), name)
+  }
+  t.ok(/^ +user name +demo@example\.org/m.test(settings) && /^ +password +[a-z ]{19}$/m.test(settings))
+  t.equal(await demo.stop('SIGINT'), 0)
+})
+
 t.test('a step that fails is said, and the exit status is 1', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'sp-demo-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const passwordFile = join(directory, 'password')
   writeFileSync(passwordFile, noteSecret('of a master nobody knows'), { mode: 0o600 })
-  const upstream = ['--upstream', `imaps://127.0.0.1:${await freePort()}`, '--master-password-file', passwordFile]
-  const demo = new Program(process.execPath, [DEMO, '--once', ...upstream])
+  const addresses = ['imaps', 'smtps', 'pop3s'].map(async (scheme) => `${scheme}://127.0.0.1:${await freePort()}`)
+  const upstream = (await Promise.all(addresses)).flatMap((address) => ['--upstream', address])
+  const demo = new Program(process.execPath, [DEMO, '--once', ...upstream, '--master-password-file', passwordFile])
   t.equal(await demo.exit, 1)
-  t.match(demo.output, /\u2717 logs in over IMAPS/)
+  for (const step of [/logs in over IMAPS/, /sends a message over SMTPS/, /reads a message over POP3S/]) {
+    t.ok(new RegExp(`\u2717 ${step.source}`).test(demo.output), step.source)
+  }
   t.match(demo.output, /\d steps? failed/)
+  const odd = new Program(process.execPath, [DEMO, '--once', '--upstream', 'ftp://x', '--master-password-file', 'y'])
+  t.equal(await odd.exit, 1)
+  t.match(odd.output, /--upstream takes imaps:/)
 })
 
 t.test('--help', async (t) => {

@@ -9,9 +9,22 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
 
-/** Service → the program that shows it is installed, and the Debian packages that hold it. */
+/** How one sees that a service is installed, and where it comes from. */
+interface Service {
+  /** What one starts. */
+  readonly program: string
+  /** Further programs that it is not whole without. */
+  readonly parts?: readonly string[]
+  /** The Debian packages that hold them. */
+  readonly packages: readonly string[]
+}
+
 export const SERVICES = {
-  dovecot: { program: 'dovecot', packages: ['dovecot-core', 'dovecot-imapd', 'dovecot-pop3d', 'dovecot-lmtpd'] },
+  dovecot: {
+    program: 'dovecot',
+    parts: ['imap-login', 'pop3-login', 'submission-login', 'lmtp'],
+    packages: ['dovecot-core', 'dovecot-imapd', 'dovecot-pop3d', 'dovecot-submissiond', 'dovecot-lmtpd'],
+  },
   postfix: { program: 'postfix', packages: ['postfix'] },
   swaks: { program: 'swaks', packages: ['swaks', 'libnet-ssleay-perl'] },
   msmtp: { program: 'msmtp', packages: ['msmtp'] },
@@ -31,11 +44,19 @@ export const SERVICES = {
   sogo: { program: 'sogod', packages: ['sogo', 'sogo-activesync', 'memcached'] },
   postgresql: { program: 'pg_ctlcluster', packages: ['postgresql'] },
   nginx: { program: 'nginx', packages: ['nginx'] },
-} as const
+} as const satisfies Record<string, Service>
 export type ServiceProgram = keyof typeof SERVICES
 
 /** Where servers live, which an ordinary user's PATH often leaves out. */
-const EXTRA_DIRECTORIES = ['/usr/sbin', '/usr/local/sbin', '/sbin', '/usr/lib/git-core', '/opt/homebrew/sbin']
+const EXTRA_DIRECTORIES = [
+  '/usr/sbin',
+  '/usr/local/sbin',
+  '/sbin',
+  '/usr/lib/git-core',
+  '/usr/lib/dovecot',
+  '/usr/libexec/dovecot',
+  '/opt/homebrew/sbin',
+]
 
 /** The path of a program, or null when it is not installed. */
 export function findProgram(name: string): string | null {
@@ -52,7 +73,10 @@ export function findProgram(name: string): string | null {
   return null
 }
 
-export const hasService = (name: ServiceProgram): boolean => findProgram(SERVICES[name].program) !== null
+export function hasService(name: ServiceProgram): boolean {
+  const { program, parts = [] }: Service = SERVICES[name]
+  return [program, ...parts].every((each) => findProgram(each) !== null)
+}
 
 /**
  * Whether a test can go on: `if (!requireService(t, 'dovecot')) return`. What is missing is said as a skip, or as a failure
