@@ -15,13 +15,12 @@ import { connectionsThatFit } from '../edge/net/descriptors.ts'
 import { createDialer } from '../edge/net/dial.ts'
 import type { Listener } from '../edge/net/listener.ts'
 import { createListener } from '../edge/net/listener.ts'
-import type { TlsContextsOptions } from '../edge/net/tls.ts'
-import { TlsContexts } from '../edge/net/tls.ts'
 import { createPop3 } from '../edge/pop3/index.ts'
 import type { Smtp } from '../edge/smtp/index.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { DrainOptions, EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
+import { openContexts } from './edge-contexts.ts'
 import { watchLogins } from './logins-in-flight.ts'
 
 export interface EdgeRoleOptions {
@@ -59,7 +58,7 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
   const sessions = createSessions()
   const logins = watchLogins(options.gate(sessions, sessions))
   const dialer = createDialer({ log, metrics })
-  const contexts = slice.tls.certificates.length === 0 ? null : new TlsContexts(tlsOptions(slice))
+  const contexts = openContexts(slice.tls, options.listeners)
   const fitting = connectionsThatFit()
   if (fitting < slice.limits.connections) {
     log.event(
@@ -100,7 +99,8 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       ...declared,
       bind: declared.bind ?? undefined,
       reusePort: options.reusePort,
-      contexts,
+      contexts: contexts.of(declared),
+      ...(declared.scanner && { allowedFrom: declared.scanner.allowedNetworks }),
       limits: {
         // The edge's share is for all of its ports together.
         get connections() {
@@ -137,13 +137,15 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
   }
 
   /** One line for each protocol there is. */
-  function protocolOf({ name, protocol, tls }: EdgeListener): Protocol {
+  function protocolOf(declared: EdgeListener): Protocol {
+    const { name, protocol, tls, scanner } = declared
+    const certificates = contexts.of(declared)
     const shared = {
-      nameRules: slice.names,
+      nameRules: scanner === null ? slice.names : { ...slice.names, aliases: scanner.aliases },
       portalUrl: slice.portalUrl,
       startTls:
-        tls === 'starttls' && contexts !== null
-          ? ({ side: 'server', contexts, applicationProtocol: protocol } as const)
+        tls === 'starttls' && certificates !== null
+          ? ({ side: 'server', contexts: certificates, applicationProtocol: protocol } as const)
           : null,
       needsTls: tls !== 'none',
       listener: name,
@@ -181,7 +183,7 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
     sessions,
 
     reload(next) {
-      contexts?.reload(tlsOptions(next))
+      contexts.reload(next.tls)
       slice = next
       for (const port of ports) port.renew()
       askUpstreams()
@@ -204,19 +206,6 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       await closeListeners()
       for (const { listener } of ports) listener.destroyAll()
     },
-  }
-}
-
-function tlsOptions({ tls }: EdgeSlice): TlsContextsOptions {
-  return {
-    pairs: tls.certificates.map(({ name, cert, key }) => ({
-      cert,
-      key,
-      certFile: name,
-      keyFile: `the key of ${name}`,
-    })),
-    minVersion: tls.minVersion,
-    ticketKeys: Buffer.from(tls.ticketKeys, 'base64'),
   }
 }
 

@@ -34,15 +34,6 @@ const UNAVAILABLE: readonly Feature[] = [
       ),
   },
   {
-    what: 'Scanner listeners and tlsMinVersion',
-    asked: (config) =>
-      config.listeners.flatMap((listener, index) =>
-        'tls' in listener && (listener.scanner !== null || listener.tlsMinVersion !== null)
-          ? [['listeners', index]]
-          : [],
-      ),
-  },
-  {
     what: 'Signed profiles',
     asked: (config) => (config.clientSetup.signing === null ? [] : [['clientSetup', 'signing']]),
   },

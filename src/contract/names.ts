@@ -21,6 +21,11 @@ export interface NameRules {
   readonly separators: readonly string[]
   /** `DOMAIN\user` → `user@domain`: Windows domain in upper case → mail domain. A prefix that is not listed is refused. */
   readonly windowsDomains: Readonly<Record<string, string>>
+  /**
+   * Short names that a scanner listener takes: alias in lower case → address of an account (threats C5). Left out: none. The
+   * rules of everything else have none, so an alias is a name on that port alone.
+   */
+  readonly aliases?: Readonly<Record<string, string>>
 }
 
 /** The rules of a configuration: with the separators of all upstreams, since a name must not mean two accounts at any of them. */
@@ -69,6 +74,13 @@ export function canonicalName(raw: string, rules: NameRules): CanonicalName {
     if (code < 0x20 || code === 0x7f) return refused('control')
     if (code > 0x7f) return refused('not-ascii')
   }
+  const alias = raw.toLowerCase() // ASCII by now
+  const { aliases = {} } = rules
+  const meant = Object.hasOwn(aliases, alias) ? aliases[alias] : undefined
+  return parse(meant ?? raw, rules)
+}
+
+function parse(raw: string, rules: NameRules): CanonicalName {
   const backslash = raw.indexOf('\\')
   if (backslash >= 0) {
     const prefix = raw.slice(0, backslash).toUpperCase()

@@ -20,6 +20,15 @@ export interface EdgeListener {
   readonly tls: 'implicit' | 'starttls' | 'none'
   /** CIDR blocks from which a PROXY header is demanded. */
   readonly proxyFrom: readonly string[]
+  /** null: that of the slice. Older than 1.2 at a scanner listener only. */
+  readonly tlsMinVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3' | null
+  /** null: a port for everybody. */
+  readonly scanner: {
+    /** CIDR blocks that alone may connect. */
+    readonly allowedNetworks: readonly string[]
+    /** Short name → address of the account. */
+    readonly aliases: Readonly<Record<string, string>>
+  } | null
 }
 
 /** An upstream without the way in, for protocols that announce what it offers before anybody has logged in. */

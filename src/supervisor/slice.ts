@@ -39,13 +39,18 @@ export function edgeSlice(
 export function mailListeners(config: Config): EdgeListener[] {
   return config.listeners
     .filter((listener): listener is MailListenerConfig & { readonly name: string } => 'tls' in listener)
-    .map(({ name, protocol, bind, port, tls, proxyProtocol }) => ({
+    .map(({ name, protocol, bind, port, tls, tlsMinVersion, proxyProtocol, scanner }) => ({
       name,
       protocol,
       bind,
       port,
       tls,
       proxyFrom: proxyProtocol?.from ?? [],
+      tlsMinVersion: scanner?.allowInsecureTls ?? tlsMinVersion,
+      scanner: scanner && {
+        allowedNetworks: scanner.allowedNetworks,
+        aliases: Object.fromEntries(Object.entries(scanner.aliases).map(([alias, { user }]) => [alias, user])),
+      },
     }))
 }
 

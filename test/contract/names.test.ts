@@ -96,3 +96,30 @@ t.test('domains', async (t) => {
   t.equal(canonicalDomain(''), null)
   t.equal(canonicalDomain('a b'), null)
 })
+
+t.test('C5: aliases by table only, before anything else, and not where there is no table', (t) => {
+  const rules: NameRules = {
+    domains: ['example.org', 'example.net'],
+    allow: '',
+    separators: ['*'],
+    windowsDomains: {},
+    aliases: { scan1: 'scanner@example.net', bad: 'a*b@example.org' },
+  }
+  for (const [raw, want, why] of [
+    ['scan1', 'scanner@example.net', 'an alias'],
+    ['SCAN1', 'scanner@example.net', 'in any capitalisation'],
+    ['scan1@example.org', 'scan1@example.org', 'an address is no alias'],
+    ['scan2', 'scan2@example.org', 'not in the table: a bare name'],
+    ['\u017fcan1', null, 'a long s is no s'],
+    ['scan1 ', null, 'nothing is trimmed'],
+    ['__proto__', '__proto__@example.org', 'the table alone'],
+    ['constructor', 'constructor@example.org', 'the table alone'],
+    ['bad', null, 'what it leads to obeys the rules'],
+  ] as const) {
+    const name = canonicalName(raw, rules)
+    t.equal(name.ok ? name.name : null, want, why)
+  }
+  const { aliases: _, ...without } = rules
+  t.match(canonicalName('scan1', without), { name: 'scan1@example.org' }, 'another port')
+  t.end()
+})

@@ -66,7 +66,18 @@ t.test('invariant 13: after SMTP logins an edge’s heap holds no planted secret
     name: 'edge-1',
     edgeId,
     gate: { path, key: edgeKey(secret, edgeId).reveal() },
-    listeners: [{ name: 'clear', protocol: 'smtp', bind: '127.0.0.1', port, tls: 'none', proxyFrom: [] }],
+    listeners: [
+      {
+        name: 'clear',
+        protocol: 'smtp',
+        bind: '127.0.0.1',
+        port,
+        tls: 'none',
+        proxyFrom: [],
+        tlsMinVersion: null,
+        scanner: null,
+      },
+    ],
     testHooks: true,
   }
   const child = startUnhooked(launchOf('edge', process.env, ['--expose-gc', '--heap-snapshot-string-limit=10000000']))

@@ -70,8 +70,26 @@ async function startEdge(t: Test) {
     edgeId,
     gate: { path, key: edgeKey(secret, edgeId).reveal() },
     listeners: [
-      { name: 'clear', protocol: 'imap', bind: '127.0.0.1', port: clear, tls: 'none', proxyFrom: [] },
-      { name: 'implicit', protocol: 'imap', bind: '127.0.0.1', port: implicit, tls: 'implicit', proxyFrom: [] },
+      {
+        name: 'clear',
+        protocol: 'imap',
+        bind: '127.0.0.1',
+        port: clear,
+        tls: 'none',
+        proxyFrom: [],
+        tlsMinVersion: null,
+        scanner: null,
+      },
+      {
+        name: 'implicit',
+        protocol: 'imap',
+        bind: '127.0.0.1',
+        port: implicit,
+        tls: 'implicit',
+        proxyFrom: [],
+        tlsMinVersion: null,
+        scanner: null,
+      },
     ],
     testHooks: true,
   }

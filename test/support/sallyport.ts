@@ -24,6 +24,8 @@ export interface SallyportOptions {
   readonly workers?: number
   /** Further top-level settings, over those made here. */
   readonly settings?: Readonly<Record<string, unknown>>
+  /** Listeners beside those made here. */
+  readonly listeners?: readonly Readonly<Record<string, unknown>>[]
   /** Ports to use instead of free ones. */
   readonly ports?: Partial<SallyportPorts>
   /** Without a certificate of its own: the self-made one. */
@@ -155,6 +157,7 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
           ]
         : []),
       { protocol: 'http', bind, port: ports.http, serves: ['health', 'metrics'] },
+      ...(options.listeners ?? []),
     ],
     upstreams: options.upstreams,
     workers: options.workers ?? 2,

@@ -14,6 +14,7 @@ import { readGreeting } from './imap.ts'
 import { readGreeting as readPop3Greeting } from './pop3.ts'
 import type { Finding, Report } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
+import { showScanner } from './scanner.ts'
 import { askCapabilities as askSmtp, readGreeting as readSmtpGreeting } from './smtp.ts'
 import type { Target } from './socket.ts'
 import { codeOf, connectTcp, day } from './socket.ts'
@@ -88,6 +89,7 @@ export async function checkListeners(
   for (const listener of config.listeners) {
     if (!('tls' in listener)) continue
     const hop = `listener ${listener.name}`
+    showScanner(report, hop, listener)
     if (!running) report.add(hop, 'connect', good('not tried: no server is running'))
     else if (listener.port === 0) report.add(hop, 'connect', good('not tried: port 0 is chosen at the start'))
     else await checkListener(report, hop, listener, timeoutMs)
@@ -102,7 +104,11 @@ async function checkListener(
 ): Promise<void> {
   const host =
     listener.bind === null || listener.bind === '0.0.0.0' || listener.bind === '::' ? '127.0.0.1' : listener.bind
-  const proxied = listener.proxyProtocol !== null && mayProxy(listener.proxyProtocol.from, host)
+  const proxied = listener.proxyProtocol !== null && isIn(listener.proxyProtocol.from, host)
+  if (listener.scanner !== null && !isIn(listener.scanner.allowedNetworks, host)) {
+    report.add(hop, 'connect', good('not tried: this machine is not in allowedNetworks'))
+    return
+  }
   const target: Target = {
     host,
     port: listener.port,
@@ -142,11 +148,11 @@ async function announced(talk: Talk): Promise<{ finding: Finding; value: readonl
   return { finding: good(keywords.join(', ').slice(0, 400), advice), value: keywords }
 }
 
-/** Whether a connection from this machine to itself comes from a listed load balancer. */
-function mayProxy(from: readonly string[], host: string): boolean {
+/** Whether a connection from this machine to itself comes from one of these networks: from `host`, where it goes. */
+function isIn(networks: readonly string[], host: string): boolean {
   const family = host.includes(':') ? 'ipv6' : 'ipv4'
   const list = new BlockList()
-  for (const block of from) {
+  for (const block of networks) {
     const [address = '', prefix] = block.split('/')
     const blockFamily = address.includes(':') ? 'ipv6' : 'ipv4'
     list.addSubnet(address, prefix === undefined ? (blockFamily === 'ipv4' ? 32 : 128) : Number(prefix), blockFamily)

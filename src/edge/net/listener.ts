@@ -6,11 +6,12 @@
  */
 
 import type { Server, Socket } from 'node:net'
-import { BlockList, createServer, isIPv6 } from 'node:net'
+import { createServer, isIPv6 } from 'node:net'
 import type { Peer, ProtocolName, TlsMode } from '../../contract/admission.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createDeadlines } from './deadlines.ts'
+import { networksOf } from './networks.ts'
 import type { ProxiedAddresses } from './proxy-header.ts'
 import { parseProxyHeader, unmapped } from './proxy-header.ts'
 import { SocketReader } from './source.ts'
@@ -47,6 +48,11 @@ export interface ListenerOptions {
   readonly contexts: TlsContexts | null
   /** CIDR blocks that must begin with a PROXY header; from anywhere else one is garbage. */
   readonly proxyFrom: readonly string[]
+  /**
+   * CIDR blocks that alone may connect, all others being turned away unheard; left out: anybody may. Where `proxyFrom` names
+   * proxies, whoever does not come through one is turned away as well, and the header's address counts.
+   */
+  readonly allowedFrom?: readonly string[]
   readonly limits: ListenerLimits
   readonly log: Log
   readonly metrics: Metrics
@@ -80,7 +86,8 @@ const WARN_EVERY_MS = 60_000
 export function createListener(options: ListenerOptions): Listener {
   const { limits, log, metrics, protocol } = options
   const handshakeMs = limits.handshakeMs ?? HANDSHAKE_MS
-  const proxied = blockListOf(options.proxyFrom)
+  const proxied = options.proxyFrom.length === 0 ? null : networksOf(options.proxyFrom)
+  const allowed = options.allowedFrom ? networksOf(options.allowedFrom) : null
   const sockets = new Set<Socket>()
   /** Those that have not logged in, the oldest first, and when they came. */
   const newcomers = new Map<Socket, number>()
@@ -88,6 +95,7 @@ export function createListener(options: ListenerOptions): Listener {
   const deadlines = createDeadlines(limits.loginMs)
   let port = options.port
   let warnedAt = Number.NEGATIVE_INFINITY
+  let strangerAt = Number.NEGATIVE_INFINITY
 
   const server: Server = createServer({
     allowHalfOpen: true,
@@ -108,6 +116,17 @@ export function createListener(options: ListenerOptions): Listener {
     socket.destroy()
   }
 
+  /** Told of now and then, because it may be a device that somebody has moved. */
+  function turnAwayStranger(socket: Socket, ip: string): void {
+    turnAway(socket, 'network')
+    if (performance.now() - strangerAt < WARN_EVERY_MS) return
+    strangerAt = performance.now()
+    log.event('warn', 'warning', 'a connection from outside scanner.allowedNetworks was turned away', {
+      listener: options.name,
+      remote_ip: ip,
+    })
+  }
+
   function warnFull(): void {
     if (performance.now() - warnedAt < WARN_EVERY_MS) return
     warnedAt = performance.now()
@@ -123,7 +142,11 @@ export function createListener(options: ListenerOptions): Listener {
       turnAway(socket, 'gone')
       return
     }
-    const isProxied = proxied?.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4') ?? false
+    const isProxied = proxied?.has(ip) ?? false
+    if (allowed && !(proxied ? isProxied : allowed.has(ip))) {
+      turnAwayStranger(socket, ip)
+      return
+    }
     const block = isProxied ? null : addressBlock(ip)
     if (block !== null && !claim(block)) {
       turnAway(socket, 'perAddress')
@@ -208,6 +231,11 @@ export function createListener(options: ListenerOptions): Listener {
           if (socket.closed) giveBack(block)
           else socket.on('close', () => giveBack(block))
         }
+      }
+      // Without addresses in its header a proxy speaks for itself.
+      if (allowed && !allowed.has(peer.ip)) {
+        turnAwayStranger(socket, peer.ip)
+        return
       }
       wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader, onRelease: () => loggedIn(socket) })
       if (options.tls === 'implicit') {
@@ -338,15 +366,4 @@ export function addressBlock(ip: string): string {
   const groups =
     tail === undefined ? before : [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
   return `${groups.slice(0, 4).join(':')}::/64`
-}
-
-function blockListOf(networks: readonly string[]): BlockList | null {
-  if (networks.length === 0) return null
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', prefix] = network.split('/')
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    list.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family)
-  }
-  return list
 }

@@ -34,10 +34,12 @@ export class CertificateError extends Error {
 // The cheapest of what every client of the last ten years knows comes first (docs/performance.md).
 const CIPHERS =
   'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA'
+/** For devices that know nothing newer than TLS 1.0: signatures with SHA-1, and keys sent under the certificate's RSA key. */
+const OLD_CIPHERS = `${CIPHERS}:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:AES128-SHA:AES256-SHA:@SECLEVEL=0`
 /** Towards upstreams the same come first; what else Node knows is kept for old ones. */
 const CLIENT_CIPHERS = `${CIPHERS}:${DEFAULT_CIPHERS}`
 const CURVES = 'X25519:P-256:P-384'
-/** TLS-level minimum of both sides. RFC 8996 retires everything older. */
+/** TLS-level minimum of both sides. RFC 8996 retires everything older; a scanner listener may want it all the same. */
 const MIN_VERSION: SecureVersion = 'TLSv1.2'
 
 export interface TlsContextsOptions {
@@ -99,7 +101,7 @@ function contextOf(pair: CertificatePair, minVersion: SecureVersion, ticketKeys:
     cert: pair.cert,
     key: pair.key,
     minVersion,
-    ciphers: CIPHERS,
+    ciphers: minVersion === 'TLSv1' || minVersion === 'TLSv1.1' ? OLD_CIPHERS : CIPHERS,
     ecdhCurve: CURVES,
     honorCipherOrder: true,
     // No client of ours needs a second handshake on a connection, and nobody audits one (threats A3).

@@ -476,3 +476,41 @@ t.test('E3: out of descriptors: no crash, no spin, one line, and it goes on afte
     t.equal(program.ended.aborted, false, 'never died')
   }
 })
+
+t.test(
+  'M11: allowed networks alone may connect; others are turned away unheard and told of once a minute',
+  async (t) => {
+    const { call, capture, listener, connections } = await opened(t, { allowedFrom: ['127.0.0.0/29', '127.1.0.9'] })
+    t.match(await firstWord(call('127.0.0.7')), /^hello 127\.0\.0\.7/)
+    t.match(await firstWord(call('127.1.0.9')), /^hello/)
+    for (const outside of ['127.0.0.8', '127.1.0.8', '127.0.1.1'])
+      t.equal(await firstWord(call(outside)), null, outside)
+    t.match(capture.of('warning'), [{ listener: 'imap:test', remote_ip: '127.0.0.8', msg: /allowedNetworks/ }])
+    t.equal(capture.of('warning').length, 1)
+    t.equal(listener.connections, 2, 'strangers are not even counted')
+    t.equal(await connections(), 2)
+  },
+)
+
+t.test('M11: an empty list lets nobody in', async (t) => {
+  const { call } = await opened(t, { allowedFrom: [] })
+  t.equal(await firstWord(call()), null)
+})
+
+t.test('M11: behind a load balancer nobody comes in past it, and the header’s address counts', async (t) => {
+  const { call, listener } = await opened(t, { allowedFrom: ['10.1.0.0/16', '127.0.0.1'], proxyFrom: ['127.0.0.2'] })
+  const proxied = async (sourceIp: string | null) => {
+    const socket = call('127.0.0.2')
+    const addresses = { sourceIp: sourceIp ?? '', sourcePort: 1, destinationIp: '10.9.9.9', destinationPort: 25 }
+    // v2, LOCAL (PROXY protocol §2.2): a health check of the proxy's own.
+    const local = Buffer.from([...Buffer.from('\r\n\r\n\0\r\nQUIT\n'), 0x20, 0, 0, 0])
+    socket.write(sourceIp === null ? local : formatProxyHeader('v2', addresses))
+    return firstWord(socket)
+  }
+  t.match(await proxied('10.1.2.3'), /^hello 10\.1\.2\.3/)
+  t.equal(await proxied('10.2.0.1'), null, 'a client of another network')
+  t.equal(await proxied('127.0.0.2'), null)
+  t.equal(await proxied(null), null, 'the proxy itself is in no allowed network')
+  t.equal(await firstWord(call('127.0.0.1')), null, 'an allowed address, but past the proxy')
+  await until(() => listener.connections === 1, 'the others are gone')
+})
