@@ -268,3 +268,22 @@ t.test(
     }
   },
 )
+
+t.test('A3: a port for old devices takes their versions and ciphers, all others refuse both', async (t) => {
+  const pairs = [await rsaPair('mail.example')]
+  const old = new TlsContexts({ pairs, minVersion: 'TLSv1' })
+  const modern = new TlsContexts({ pairs })
+  const client = (version: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2', cipher = 'ALL'): ConnectionOptions => ({
+    minVersion: version,
+    maxVersion: version,
+    ciphers: `${cipher}:@SECLEVEL=0`,
+  })
+  for (const version of ['TLSv1', 'TLSv1.1', 'TLSv1.2'] as const) {
+    const { info } = await secured(t, old, client(version, 'AES128-SHA'))
+    t.match(info, { version, cipher: 'AES128-SHA' }, 'the key goes under the certificate’s RSA key')
+    await t.rejects(secured(t, modern, client(version, 'AES128-SHA')), `${version} without forward secrecy`)
+  }
+  for (const version of ['TLSv1', 'TLSv1.1'] as const) await t.rejects(secured(t, modern, client(version)), version)
+  const strict = new TlsContexts({ pairs, minVersion: 'TLSv1.1' })
+  await t.rejects(secured(t, strict, client('TLSv1')), 'not older than what is written')
+})
