@@ -22,9 +22,9 @@ import { LoginFailure } from '../contract/failure.ts'
 import type { Log } from '../log.ts'
 import { HasherError } from '../records/hash.ts'
 import type { Keys } from '../records/keys.ts'
-import type { LastUseBatch } from '../records/last-use.ts'
+import type { LastUseBatch, TombstoneTriesBatch } from '../records/last-use.ts'
 import type { StoredSecrets } from '../records/secrets.ts'
-import type { AppPasswordRow, Store, UserRow } from '../records/store/store.ts'
+import type { AppPasswordRow, Store, TombstoneRow, UserRow } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
 import type { GrantPort, Hold } from './grants.ts'
@@ -47,6 +47,7 @@ export interface GateOptions {
   readonly keys: Keys
   readonly secrets: StoredSecrets
   readonly lastUse: LastUseBatch
+  readonly tombstoneTries: TombstoneTriesBatch
   readonly verifier: Verifier
   readonly throttle: Throttle
   readonly primary: PrimaryPasswords
@@ -70,7 +71,7 @@ export type Admit = (attempt: LoginAttempt, port: GrantPort) => Promise<Grant>
 
 export function createGate(options: GateOptions): Admit {
   const { config, store, keys, secrets, lastUse, verifier, throttle, primary, watch, log, now, clock } = options
-  const { typedPrimary } = options
+  const { typedPrimary, tombstoneTries } = options
 
   /** The name to log: an account's own, or a keyed hash of an unknown one with its domain. */
   function logNameOf(name: string, user: UserRow | null): string {
@@ -95,6 +96,17 @@ export function createGate(options: GateOptions): Admit {
   /** The secret is the user's own, so nobody guessed it. */
   function ownButRefused(reason: LoginFailureReason, user: UserRow, charge: Charge, detail: string): LoginFailure {
     return new LoginFailure(reason, detail, { delayMs: charge.slowed().delayMs, logName: user.address })
+  }
+
+  /** M5: the old phone. Its owner is told of it in the portal. */
+  function deletedButTried(
+    { protocol, peer }: LoginAttempt,
+    user: UserRow,
+    { name, digest }: Pick<TombstoneRow, 'name' | 'digest'>,
+    charge: Charge,
+  ): LoginFailure {
+    tombstoneTries.note({ userId: user.id, digest, at: clock(), ip: peer.ip, protocol, tries: 1 })
+    return ownButRefused('app-password-deleted', user, charge, `the app password "${name}" was deleted`)
   }
 
   function routeOf(user: UserRow, attempt: LoginAttempt): Route {
@@ -126,12 +138,7 @@ export function createGate(options: GateOptions): Admit {
         case 'match':
           return await admitAppPassword(attempt, verdict, port, charge, secret)
         case 'deleted':
-          throw ownButRefused(
-            'app-password-deleted',
-            verdict.user,
-            charge,
-            `the app password "${verdict.name}" was deleted and is still tried`,
-          )
+          throw deletedButTried(attempt, verdict.user, verdict.tombstone, charge)
         case 'none':
           if (verdict.user !== null && mayUsePrimaryPassword(config(), verdict.user)) {
             return await admitPrimary(attempt, verdict.user, port, charge, secret)
@@ -202,7 +209,8 @@ export function createGate(options: GateOptions): Admit {
       if (!live?.user.enabled)
         throw await guessed(user.address, live?.user ?? null, secret, charge, 'disabled just now')
       if (live.appPassword === null) {
-        throw ownButRefused('app-password-deleted', live.user, charge, `app password "${appPassword.name}"`)
+        const { name, tombstoneDigest: digest } = appPassword
+        throw deletedButTried(attempt, live.user, { name, digest }, charge)
       }
       if (live.user.epoch === user.epoch && !hold.disturbed) {
         return grantAppPassword(attempt, live.user, live.appPassword, targetOf(route, identity), hold, charge)

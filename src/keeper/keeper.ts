@@ -22,7 +22,7 @@ import type { HasherOptions, PasswordHasher } from '../records/hash.ts'
 import { createHasher } from '../records/hash.ts'
 import { openKeys } from '../records/key-file.ts'
 import type { Keys } from '../records/keys.ts'
-import { createLastUseBatch } from '../records/last-use.ts'
+import { createLastUseBatch, createTombstoneTriesBatch } from '../records/last-use.ts'
 import { createPolicies } from '../records/policies.ts'
 import { createStoredSecrets } from '../records/secrets.ts'
 import { openStore } from '../records/store/open.ts'
@@ -116,11 +116,13 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const records = { store, keys, hasher, bus, names: () => names, now: clock }
   const secrets = createStoredSecrets({ ...records, vault: createVault(keys, 'seal') })
   const redis: RedisLink | null = redisConfig && openRedis({ config: redisConfig, log, metrics })
-  const lastUse = createLastUseBatch({
+  const batches = {
     store,
     flushMs: options.lastUseFlushMs ?? LAST_USE_FLUSH_MS,
-    onError: (error) => storeFailed(error, 'last uses could not be written; they are kept and tried again'),
-  })
+    onError: (error: unknown) => storeFailed(error, 'last uses could not be written; they are kept and tried again'),
+  }
+  const lastUse = createLastUseBatch(batches)
+  const tombstoneTries = createTombstoneTriesBatch(batches)
   const watch = createStoreWatch({
     store,
     bus,
@@ -168,6 +170,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     keys,
     secrets,
     lastUse,
+    tombstoneTries,
     verifier,
     throttle,
     primary: createPrimaryPasswords({ now }),
@@ -266,6 +269,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       revocation[Symbol.dispose]()
       grants.close()
       await lastUse[Symbol.asyncDispose]()
+      await tombstoneTries[Symbol.asyncDispose]()
       await verifier.idle()
       await redis?.close()
       await store.close()

@@ -3,7 +3,7 @@
  */
 
 import type { Test } from 'tap'
-import type { AppPasswordRow, NewUser, Store, TombstoneRow } from '../../src/records/store/store.ts'
+import type { AppPasswordRow, NewTombstone, NewUser, Store } from '../../src/records/store/store.ts'
 import { StoreError } from '../../src/records/store/store.ts'
 import { searchWords } from '../../src/records/store/user-words.ts'
 
@@ -42,7 +42,7 @@ export function newAppPassword(id: string, userId: string, more: Partial<AppPass
   }
 }
 
-function newTombstone(userId: string, digest: string, deletedAt: Date): TombstoneRow {
+function newTombstone(userId: string, digest: string, deletedAt: Date): NewTombstone {
   return { userId, digest, keyId: 'k1', appPasswordId: `was-${digest}`, name: 'old phone', deletedAt }
 }
 
@@ -58,7 +58,7 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
       passwordKeyId: 'k1',
     })
     const row = await store.insertUser(user)
-    t.strictSame(row, { ...user, enabled: true, epoch: 1, enrolledAt: null, appPasswords: null })
+    t.strictSame(row, { ...user, enabled: true, epoch: 1, enrolledAt: null, appPasswords: null, language: null })
     t.strictSame(await store.userById('ann'), row)
     t.strictSame(await store.userByAddress('ann@example.org'), row)
     t.equal(await store.userById('bob'), null)
@@ -263,13 +263,46 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     t.strictSame((await store.appPasswordById('p3'))?.lastUsed, use(60), 'a batch of any size')
   })
 
+  t.test('M5: what is still tried with a deleted app password adds up in its tombstone', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    await store.insertUser(newUser('bob'))
+    for (let i = 1; i <= 3; i++) await store.putTombstone(newTombstone('ann', `d${i}`, later(i)))
+    await store.putTombstone(newTombstone('bob', 'd1', T0))
+    const note = (userId: string, digest: string, tries: number, at: number) =>
+      ({ userId, digest, tries, at: later(at), ip: `192.0.2.${at}`, protocol: 'imap' }) as const
+    await store.noteTombstoneTries([note('ann', 'd1', 3, 10), note('ann', 'd2', 1, 11), note('ann', 'gone', 1, 12)])
+    await store.noteTombstoneTries([note('ann', 'd1', 4, 20)])
+    const listed = await store.listTombstones('ann')
+    t.strictSame(
+      listed.map(({ digest, lastTried }) => [digest, lastTried?.tries ?? 0, lastTried?.ip ?? null]),
+      [
+        ['d3', 0, null],
+        ['d2', 1, '192.0.2.11'],
+        ['d1', 7, '192.0.2.20'],
+      ],
+    )
+    t.strictSame(listed[2]?.lastTried, { at: later(20), ip: '192.0.2.20', protocol: 'imap', tries: 7 })
+    t.equal((await store.tombstone('bob', 'd1'))?.lastTried, null)
+  })
+
+  t.test("R39: a user's language is kept, and changing it takes no access away", async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    t.equal(await store.setUserLanguage('ann', 'nl'), true)
+    t.match(await store.userById('ann'), { language: 'nl', epoch: 1 })
+    await store.setUserLanguage('ann', null)
+    t.match(await store.userById('ann'), { language: null })
+    t.equal(await store.setUserLanguage('bob', 'nl'), false)
+  })
+
   t.test('tombstones', async (t) => {
     const store = await open(t)
     await store.insertUser(newUser('ann'))
     await store.insertUser(newUser('bob'))
     for (let i = 1; i <= 6; i++) await store.putTombstone(newTombstone('ann', `d${i}`, later(i)))
     await store.putTombstone(newTombstone('bob', 'd1', later(1)))
-    t.strictSame(await store.tombstone('ann', 'd3'), newTombstone('ann', 'd3', later(3)))
+    t.strictSame(await store.tombstone('ann', 'd3'), { ...newTombstone('ann', 'd3', later(3)), lastTried: null })
     t.equal(await store.tombstone('bob', 'd3'), null)
     await store.trimTombstones('ann', 4)
     t.equal(await store.tombstone('ann', 'd2'), null, 'the oldest go')

@@ -30,6 +30,7 @@ const user = (patch: Partial<UserRow> = {}): UserRow => ({
   passwordKeyId: null,
   createdAt: NOW,
   appPasswords: null,
+  language: null,
   ...patch,
 })
 const row = (patch: Partial<AppPasswordRow> = {}): AppPasswordRow => ({

@@ -105,3 +105,19 @@ t.test('throttled attempts are counted by lane, never by user or address', async
   t.match(text, /sallyport_throttled_total\{lane="user-address"\} 1/)
   t.notMatch(text, /ann|192\.0\.2/)
 })
+
+t.test('M5: what the old phone still tries is noted for its owner, off the path of the login', async (t) => {
+  const { h, e, time, issued } = await setUp(t)
+  const user = await h.call('user.show', { address: 'ann@a.test' })
+  await h.call('app-password.delete', { id: issued.id })
+  for (const ip of ['10.0.0.1', '10.0.0.2', '2001:db8::7']) {
+    time.now += 15_000
+    t.equal(await e.result('ann@a.test', issued.password, { ip, protocol: 'pop3' }), 'app-password-deleted')
+  }
+  t.equal((await h.store.listTombstones(user.id))[0]?.lastTried, null, 'not yet')
+  const file = h.directory
+  await h.close()
+  const again = await house(t, { directory: file })
+  const [tombstone] = await again.store.listTombstones(user.id)
+  t.match(tombstone, { name: 'phone', lastTried: { tries: 3, ip: '2001:db8::7', protocol: 'pop3' } })
+})

@@ -96,6 +96,7 @@ const user = (address = 'ann@a.test'): UserRow => ({
   passwordKeyId: null,
   createdAt: new Date(0),
   appPasswords: null,
+  language: null,
 })
 const route = (identity: Route['identity']): Route => ({
   name: 'main',

@@ -9,6 +9,7 @@
 import type { CreateTableBuilder, Kysely } from 'kysely'
 import { sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import { helpfulRefusals } from './migrations/0002-refusals.ts'
 import { policyAndAuditChain } from './migrations/0003-policy.ts'
 import { userWords } from './migrations/0008-user-words.ts'
 
@@ -20,6 +21,7 @@ export type Migrations = Readonly<Record<string, Migration>>
 export function migrationsFor(dialect: DialectName): Migrations {
   return {
     '0001': { up: (db) => first(db, dialect) },
+    '0002': { up: (db) => helpfulRefusals(db, dialect) },
     '0003': { up: (db) => policyAndAuditChain(db, dialect) },
     '0008': { up: (db) => userWords(db, dialect) },
   }

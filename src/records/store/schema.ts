@@ -5,6 +5,7 @@
 
 import type { Generated, Insertable, Selectable } from 'kysely'
 import type { ProtocolName } from '../../contract/admission.ts'
+import { LANGUAGES } from '../../contract/languages.ts'
 import type { AppPasswordRow, AuditRow, StoredSecretRow, TombstoneRow, UserRow } from './store.ts'
 
 export interface UsersTable {
@@ -20,6 +21,7 @@ export interface UsersTable {
   password_key_id: string | null
   created_at: number
   app_passwords: number | null
+  language: string | null
 }
 
 export interface AppPasswordsTable {
@@ -47,6 +49,10 @@ export interface TombstonesTable {
   app_password_id: string
   name: string
   deleted_at: number
+  last_tried_at: number | null
+  last_tried_ip: string | null
+  last_tried_protocol: string | null
+  tries: Generated<number>
 }
 
 export interface StoredSecretsTable {
@@ -105,6 +111,7 @@ export function userRow(row: Selectable<UsersTable>): UserRow {
     passwordKeyId: row.password_key_id,
     createdAt: new Date(row.created_at),
     appPasswords: row.app_passwords === null ? null : row.app_passwords === 1,
+    language: LANGUAGES.find((language) => language === row.language) ?? null,
   }
 }
 
@@ -161,6 +168,15 @@ export function tombstoneRow(row: Selectable<TombstonesTable>): TombstoneRow {
     appPasswordId: row.app_password_id,
     name: row.name,
     deletedAt: new Date(row.deleted_at),
+    lastTried:
+      row.last_tried_at === null
+        ? null
+        : {
+            at: new Date(row.last_tried_at),
+            ip: row.last_tried_ip ?? '',
+            protocol: row.last_tried_protocol as ProtocolName,
+            tries: row.tries,
+          },
   }
 }
 

@@ -5,6 +5,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { CompiledQuery, Kysely, RawBuilder } from 'kysely'
 import { sql } from 'kysely'
+import type { Language } from '../../contract/languages.ts'
 import type { DialectName } from './migrations.ts'
 import type { PolicyRows } from './policies.ts'
 import { sqlPolicies } from './policies.ts'
@@ -25,6 +26,7 @@ import type {
   AppPasswordRow,
   AuditRow,
   LastUse,
+  NewTombstone,
   NewUser,
   Page,
   StoredSecretRow,
@@ -33,6 +35,8 @@ import type {
   UserPatch,
   UserRow,
 } from './store.ts'
+import type { TombstoneNote } from './tombstones.ts'
+import { listTombstones, noteTombstoneTries } from './tombstones.ts'
 import { noteUserWords, searchUsers } from './user-words.ts'
 
 export type Db = Kysely<Tables>
@@ -164,6 +168,11 @@ export class SqlTransaction implements StoreTransaction {
     return true
   }
 
+  async setUserLanguage(id: string, language: Language | null): Promise<boolean> {
+    const result = await this.#db().updateTable('users').set({ language }).where('id', '=', id).executeTakeFirst()
+    return result.numUpdatedRows > 0n
+  }
+
   async raiseUserEpoch(id: string): Promise<number | null> {
     const row = await this.#db()
       .updateTable('users')
@@ -278,7 +287,15 @@ export class SqlTransaction implements StoreTransaction {
     }
   }
 
-  async putTombstone(row: TombstoneRow): Promise<void> {
+  listTombstones(userId: string): Promise<readonly TombstoneRow[]> {
+    return listTombstones(this.#db(), userId)
+  }
+
+  noteTombstoneTries(notes: readonly TombstoneNote[]): Promise<void> {
+    return noteTombstoneTries(this.#db(), notes)
+  }
+
+  async putTombstone(row: NewTombstone): Promise<void> {
     const content = {
       key_id: row.keyId,
       app_password_id: row.appPasswordId,

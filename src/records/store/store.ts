@@ -9,7 +9,9 @@
  */
 
 import type { ProtocolName } from '../../contract/admission.ts'
+import type { Language } from '../../contract/languages.ts'
 import type { PolicyRows } from './policies.ts'
+import type { TombstoneHistory, TombstoneTries } from './tombstones.ts'
 import type { UserSearch } from './user-words.ts'
 
 export type StoreErrorCode = 'ERR_STORE_UNAVAILABLE' | 'ERR_STORE_LOCKED' | 'ERR_STORE_SCHEMA' | 'ERR_STORE_CORRUPT'
@@ -43,6 +45,8 @@ export interface UserRow {
   readonly createdAt: Date
   /** Whether this user may have app passwords, if that was set for this one user; null: as the groups and the rest say. */
   readonly appPasswords: boolean | null
+  /** What refusals are worded in for this user; null: never said. */
+  readonly language: Language | null
 }
 
 export interface LastUse {
@@ -81,7 +85,11 @@ export interface TombstoneRow {
   readonly appPasswordId: string
   readonly name: string
   readonly deletedAt: Date
+  /** null: nobody has tried it since. */
+  readonly lastTried: TombstoneTries | null
 }
+
+export type NewTombstone = Omit<TombstoneRow, 'lastTried'>
 
 export interface StoredSecretRow {
   readonly userId: string
@@ -146,7 +154,7 @@ export interface Page {
 }
 
 /** Everything inside one transaction sees one state; a rejection rolls all of it back. */
-export interface StoreTransaction extends UserSearch {
+export interface StoreTransaction extends UserSearch, TombstoneHistory {
   readonly policies: PolicyRows
 
   /** null when the address is taken or reserved. */
@@ -159,6 +167,8 @@ export interface StoreTransaction extends UserSearch {
   updateUser(id: string, patch: UserPatch): Promise<UserRow | null>
   /** Removes the user with its app passwords, tombstones and secrets, and reserves the address. */
   deleteUser(id: string, at: Date): Promise<boolean>
+  /** Does not raise the epoch: nobody gains or loses access. false: there is no such user. */
+  setUserLanguage(id: string, language: Language | null): Promise<boolean>
   /** Returns the new epoch; null when there is no such user. */
   raiseUserEpoch(id: string): Promise<number | null>
   /** Raises every user's epoch (after a restore, after a policy change). */
@@ -183,7 +193,7 @@ export interface StoreTransaction extends UserSearch {
   noteLastUsed(uses: ReadonlyMap<string, LastUse>): Promise<void>
 
   /** Replaces one with the same digest: nothing may stand in the way of a revocation. */
-  putTombstone(row: TombstoneRow): Promise<void>
+  putTombstone(row: NewTombstone): Promise<void>
   tombstone(userId: string, digest: string): Promise<TombstoneRow | null>
   deleteTombstonesBefore(before: Date): Promise<number>
   /** Keeps the newest `keep` of a user, so that making and deleting app passwords all day fills nothing. */
