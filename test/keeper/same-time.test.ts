@@ -1,5 +1,5 @@
 /**
- * Invariant 6: an unknown user, a wrong secret, a disabled user and a wrong network can't be told apart by text or time.
+ * Invariant 6, threat B1: an unknown user, a wrong secret, a disabled user and a wrong network can't be told apart by text or time.
  */
 
 import t from 'tap'
