@@ -1,0 +1,94 @@
+/**
+ * /users: who may have app passwords.
+ */
+
+import { z } from 'zod'
+import { SERVICE_METHODS } from '../../contract/services.ts'
+import { PAGE, page, pageOf } from './paging.ts'
+import { route, USER } from './route.ts'
+import { Ended, User, UserAndEnded } from './views.ts'
+
+const tag = 'Users'
+
+export const USER_ROUTES = [
+  route({
+    verb: 'GET',
+    path: '/users',
+    id: 'listUsers',
+    tag,
+    summary: 'List users, or search for some',
+    description: 'Ordered by address.',
+    service: 'user.list',
+    query: PAGE.extend({
+      q: z
+        .string()
+        .max(254)
+        .optional()
+        .describe('Only users whose address, or a word of whose name, begins with this; several words: all of them.'),
+    }),
+    answer: pageOf(User),
+    ask: ({ query: { q, cursor, limit } }) => ({
+      ...(q === undefined ? {} : { search: q }),
+      after: cursor ?? null,
+      limit,
+    }),
+    tell: ({ users, next }) => page(users, next),
+  }),
+  route({
+    verb: 'POST',
+    path: '/users',
+    id: 'createUser',
+    tag,
+    summary: 'Add a user',
+    description: 'Without a password the user can be given app passwords, and has no other.',
+    service: 'user.add',
+    creates: true,
+    body: SERVICE_METHODS['user.add'].request,
+    answer: User,
+    problems: ['exists'],
+    ask: ({ body }) => body,
+    tell: (user) => ({ body: user, location: `/users/${user.id}` }),
+  }),
+  route({
+    verb: 'GET',
+    path: '/users/{user}',
+    id: 'getUser',
+    tag,
+    summary: 'Show a user',
+    service: 'user.show',
+    params: USER,
+    answer: User,
+    problems: ['not-found'],
+    ask: ({ params: { user } }) => ({ address: user }),
+    tell: (user) => ({ body: user }),
+  }),
+  route({
+    verb: 'DELETE',
+    path: '/users/{user}',
+    id: 'deleteUser',
+    tag,
+    summary: 'Delete a user with all app passwords',
+    description: 'Open sessions end. The address stays reserved. This can not be undone.',
+    service: 'user.delete',
+    params: USER,
+    answer: Ended,
+    problems: ['not-found'],
+    ask: ({ params: { user } }) => ({ address: user }),
+    tell: (ended) => ({ body: ended }),
+  }),
+  route({
+    verb: 'POST',
+    path: '/users/{user}/set-password',
+    id: 'setUserPassword',
+    tag,
+    summary: 'Set the password a user signs in to the portal with',
+    description: 'No mail client can use it. App passwords are kept or deleted as `onPasswordReset` says.',
+    service: 'user.set-password',
+    params: USER,
+    body: SERVICE_METHODS['user.set-password'].request.omit({ address: true }),
+    answer: UserAndEnded,
+    problems: ['not-found'],
+    ask: ({ params: { user }, body: { password } }) => ({ address: user, password }),
+    tell: (user) => ({ body: user }),
+  }),
+]
