@@ -5,6 +5,7 @@
 import type { SessionsEnded, UserView } from '../contract/services.ts'
 import type { Context } from './context.ts'
 import { oneWay } from './context.ts'
+import { CliError } from './failure.ts'
 import type { Define } from './index.ts'
 import { confirm, readSecret } from './io.ts'
 import { collect } from './options.ts'
@@ -135,6 +136,25 @@ Lines that are refused are reported with their number and the reason; the others
       run<[string], { yes?: boolean }>((context, [address], options) =>
         deleteUser(context, address, options.yes === true),
       ),
+    )
+
+  command
+    .command('update')
+    .argument('<address>')
+    .description('Change the name a user is shown with, or who is an administrator.')
+    .option('--name <name>', "name to show; '' for none")
+    .option('--admin', 'make an administrator')
+    .option('--no-admin', 'an administrator no longer')
+    .action(
+      run<[string], { name?: string; admin?: boolean }>(async (context, [address], { name, admin }) => {
+        if (name === undefined && admin === undefined) {
+          throw new CliError('usage', 'say what is to change: --name, --admin or --no-admin')
+        }
+        const wanted = { ...(name === undefined ? {} : { name }), ...(admin === undefined ? {} : { admin }) }
+        const done = await context.withServices((services) => services.call('user.update', { address, ...wanted }))
+        await context.print(done, `changed ${done.address}\n`)
+        return undefined
+      }),
     )
 
   command

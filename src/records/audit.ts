@@ -16,6 +16,8 @@ export const AUDIT_EVENTS = {
   user_deleted: ['appPasswords'],
   user_password_set: ['appPasswordsDeleted'],
   user_groups_set: ['groups'],
+  user_renamed: ['name', 'before'],
+  user_admin_set: ['admin'],
   app_password_created: ['appPassword', 'name', 'protocols', 'networks', 'expiresAt'],
   app_password_renamed: ['appPassword', 'name', 'before'],
   app_password_updated: ['appPassword', 'name', 'protocols', 'networks', 'expiresAt'],

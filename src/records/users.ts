@@ -21,7 +21,7 @@ import type { Keys } from './keys.ts'
 import { nameOfNewUser, noSuchUser, userAt } from './lookup.ts'
 import { settingName } from './policies.ts'
 import { preparePassword } from './primary-password.ts'
-import type { Page, Store, UserPatch, UserRow } from './store/store.ts'
+import type { Page, Store, StoreTransaction, UserPatch, UserRow } from './store/store.ts'
 import { searchWords } from './store/user-words.ts'
 
 /** NIST SP 800-63B §3.1.1.2, with a second factor beside it. */
@@ -51,6 +51,18 @@ export interface NewUserRequest {
   readonly password: Secret | null
 }
 
+export interface UserUpdate {
+  readonly name?: string | null | undefined
+  readonly groups?: readonly string[] | undefined
+  readonly admin?: boolean | undefined
+  readonly enabled?: boolean | undefined
+}
+
+/** Empty: all was like that already, and nothing was written. */
+export interface Changed {
+  readonly changed: readonly (keyof UserUpdate)[]
+}
+
 export interface ImportEntry {
   readonly line: number
   readonly address: string
@@ -69,17 +81,8 @@ export interface Users {
   /** Ordered by address; `after` is the last address of the page before. With `search` only those whom it finds. */
   list(page: Page, search?: string): Promise<readonly UserRow[]>
   show(address: string): Promise<UserRow>
-  /** `changed` false: it was like that already, and nothing was written. */
-  setEnabled(
-    address: string,
-    enabled: boolean,
-    actor: Actor,
-  ): Promise<{ readonly user: UserRow; readonly changed: boolean }>
-  setGroups(
-    address: string,
-    groups: readonly string[],
-    actor: Actor,
-  ): Promise<{ readonly user: UserRow; readonly changed: boolean }>
+  /** What is left out stays. One transaction, with an audit entry for each thing that is not as it was. */
+  update(address: string, wanted: UserUpdate, actor: Actor): Promise<{ readonly user: UserRow } & Changed>
   /** Whether this user may have app passwords, before what groups and the rest say; null takes the setting away. */
   setAppPasswords(
     address: string,
@@ -206,20 +209,27 @@ export function createUsers(options: UsersOptions): Users {
       search === undefined ? store.listUsers(page) : store.searchUsers(searchWords(search), page),
     show: (address) => userAt(store, address, names()),
 
-    setEnabled: (address, enabled, actor) =>
-      change(address, actor, (user) =>
-        user.enabled === enabled
-          ? 'unchanged'
-          : { patch: { enabled }, event: enabled ? 'user_enabled' : 'user_disabled', detail: {} },
-      ),
-
-    async setGroups(address, wanted, actor) {
-      const groups = groupNames(wanted)
-      return await change(address, actor, (before) =>
-        before.groups.join('\n') === groups.join('\n')
-          ? 'unchanged'
-          : { patch: { groups }, event: 'user_groups_set', detail: { groups: groups.join(',') || null } },
-      )
+    async update(address, { name, groups, admin, enabled }, actor) {
+      const wanted = {
+        ...(name !== undefined && { name: displayName(name) }),
+        ...(groups !== undefined && { groups: groupNames(groups) }),
+        ...(admin !== undefined && { admin }),
+        ...(enabled !== undefined && { enabled }),
+      }
+      const result = await store.transaction(async (tx) => {
+        const before = await userAt(tx, address, names())
+        const changed = differences(before, wanted)
+        if (changed.length === 0) return { user: before, changed }
+        if (wanted.admin === false || wanted.enabled === false) await keepAnAdministrator(tx, before, actor)
+        const user = await tx.updateUser(before.id, wanted)
+        if (!user) throw noSuchUser(before.address)
+        const entries = changed.map((field) => auditOf(field, before, user))
+        for (const entry of entries) await appendAudit(tx, { ...entry, actor, user, at: now() })
+        return { user, changed }
+      })
+      const { user, changed } = result
+      if (changed.length > 0) bus.publish({ kind: 'user-changed', userId: user.id, epoch: user.epoch })
+      return result
     },
 
     setAppPasswords: (address, allowed, actor) =>
@@ -255,6 +265,7 @@ export function createUsers(options: UsersOptions): Users {
     async delete(address, actor) {
       const user = await store.transaction(async (tx) => {
         const user = await userAt(tx, address, names())
+        await keepAnAdministrator(tx, user, actor)
         const appPasswords = (await tx.appPasswordsOf(user.id)).length
         if (!(await tx.deleteUser(user.id, now()))) throw noSuchUser(user.address)
         await appendAudit(tx, { event: 'user_deleted', actor, user, at: now(), detail: { appPasswords } })
@@ -279,6 +290,36 @@ export function createUsers(options: UsersOptions): Users {
       }
     },
   }
+}
+
+function differences(before: UserRow, wanted: UserUpdate): readonly (keyof UserUpdate)[] {
+  return FIELDS.filter(
+    (field) => wanted[field] !== undefined && JSON.stringify(wanted[field]) !== JSON.stringify(before[field]),
+  )
+}
+
+const FIELDS = ['name', 'groups', 'admin', 'enabled'] as const satisfies readonly (keyof UserUpdate)[]
+
+function auditOf(field: keyof UserUpdate, before: UserRow, after: UserRow) {
+  switch (field) {
+    case 'name':
+      return { event: 'user_renamed', detail: { name: after.name, before: before.name } } as const
+    case 'groups':
+      return { event: 'user_groups_set', detail: { groups: after.groups.join(',') || null } } as const
+    case 'admin':
+      return { event: 'user_admin_set', detail: { admin: after.admin } } as const
+    case 'enabled':
+      return { event: after.enabled ? 'user_enabled' : 'user_disabled', detail: {} } as const
+  }
+}
+
+/**
+ * The last administrator can't be taken away over the network, by accident or otherwise (threats H8). Whoever may run the
+ * command line can: that person can also make another.
+ */
+async function keepAnAdministrator(tx: StoreTransaction, user: UserRow, actor: Actor): Promise<void> {
+  if (!user.admin || !user.enabled || actor.startsWith('cli:') || (await tx.administratorBesides(user.id))) return
+  throw new ServiceError('forbidden', `${user.address} is the last administrator: make another one first`)
 }
 
 /** Trimmed, NFC; nothing left is null. */

@@ -54,6 +54,12 @@ t.test('users, with no server running', async (t) => {
   t.match((await run(['user', 'list'])).stdout, /^ADDRESS .*\nann@example\.org +Ann +enabled, admin +office staff +0 /)
   t.match((await run(['user', 'show', 'ann'])).stdout, /^portal password: none$/m)
 
+  const update = await run(['user', 'update', 'ann', '--name', 'Ann Lee', '--no-admin', '--json'])
+  t.match(update.json(), { name: 'Ann Lee', admin: false, groups: ['office', 'staff'] })
+  t.equal((await run(['user', 'update', 'ann', '--admin'])).stdout, 'changed ann@example.org\n')
+  t.match((await run(['user', 'show', 'ann', '--json'])).json(), { name: 'Ann Lee', admin: true })
+  t.equal((await run(['user', 'update', 'ann'])).status, 2)
+
   t.match((await run(['user', 'disable', 'ann'])).stdout, 'disabled ann@example.org; 0 sessions ended\n')
   t.equal((await run(['user', 'show', 'ann', '--json'])).json<UserView>().enabled, false)
   t.match((await run(['user', 'enable', 'ann', '--json'])).json(), { enabled: true })

@@ -139,6 +139,18 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     t.strictSame(await found('berg'), [])
   })
 
+  t.test('users: whether there is another administrator', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann', { admin: true }))
+    await store.insertUser(newUser('bob'))
+    t.equal(await store.administratorBesides('ann'), false)
+    t.equal(await store.administratorBesides('bob'), true)
+    await store.updateUser('bob', { admin: true })
+    t.equal(await store.administratorBesides('ann'), true)
+    await store.updateUser('bob', { enabled: false })
+    t.equal(await store.administratorBesides('ann'), false)
+  })
+
   t.test('users: a deleted one takes everything along, and its name stays reserved', async (t) => {
     const store = await open(t)
     await store.insertUser(newUser('ann'))

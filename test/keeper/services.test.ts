@@ -61,6 +61,24 @@ t.test('users: added, listed page by page, shown, disabled, enabled, deleted; al
   )
 })
 
+t.test('users: several things changed at once; whoever is disabled by it loses every session', async (t) => {
+  const h = await house(t)
+  await h.addUser('ann@a.test')
+  const { password } = await h.issue('ann@a.test')
+  await edge(h.keeper).login('ann@a.test', password)
+  t.match(await h.call('user.update', { address: 'ann@a.test', name: 'Ann', groups: ['b', 'a'] }), {
+    name: 'Ann',
+    groups: ['a', 'b'],
+    sessionsEnded: 0,
+  })
+  t.match(await h.call('user.update', { address: 'ann@a.test', name: null, enabled: false }), {
+    name: null,
+    enabled: false,
+    sessionsEnded: 1,
+  })
+  t.equal(h.capture.of('user_disabled').length, 1)
+})
+
 t.test('users: searched, and meant by id as well as by address', async (t) => {
   const h = await house(t)
   const ann = await h.call('user.add', { address: 'ann.lee@a.test', name: 'Ann Lee' })

@@ -114,23 +114,70 @@ t.test('disable and enable: at once, once', async (t) => {
   const house = await openHouse(t)
   const ann = await house.addUser('ann@example.org')
   house.told()
-  t.match(await house.users.setEnabled('ann', false, ROOT), { changed: true, user: { enabled: false, epoch: 2 } })
+  t.match(await house.users.update('ann', { enabled: false }, ROOT), {
+    changed: ['enabled'],
+    user: { enabled: false, epoch: 2 },
+  })
   t.strictSame(house.told(), [{ kind: 'user-changed', userId: ann.id, epoch: 2 }])
-  t.match(await house.users.setEnabled('ann', false, ROOT), { changed: false, user: { enabled: false, epoch: 2 } })
+  t.match(await house.users.update('ann', { enabled: false }, ROOT), {
+    changed: [],
+    user: { enabled: false, epoch: 2 },
+  })
   t.strictSame(house.told(), [])
-  t.match(await house.users.setEnabled('ann', true, ROOT), { changed: true, user: { enabled: true, epoch: 3 } })
+  t.match(await house.users.update('ann', { enabled: true }, ROOT), {
+    changed: ['enabled'],
+    user: { enabled: true, epoch: 3 },
+  })
   t.strictSame(
     (await house.audit()).map(({ event }) => event),
     ['user_added', 'user_disabled', 'user_enabled'],
   )
-  await t.rejects(house.users.setEnabled('bob', true, ROOT), { code: 'not-found' })
+  await t.rejects(house.users.update('bob', { enabled: true }, ROOT), { code: 'not-found' })
 
-  t.match(await house.users.setGroups('ann', ['z', 'a'], ROOT), {
+  t.match(await house.users.update('ann', { groups: ['z', 'a'] }, ROOT), {
     user: { groups: ['a', 'z'], epoch: 4 },
-    changed: true,
+    changed: ['groups'],
   })
-  t.match(await house.users.setGroups('ann', ['a', 'z'], ROOT), { user: { epoch: 4 }, changed: false })
+  t.match(await house.users.update('ann', { groups: ['a', 'z'] }, ROOT), { user: { epoch: 4 }, changed: [] })
   t.match((await house.audit()).at(-1), { event: 'user_groups_set', detail: { groups: 'a,z' } })
+})
+
+t.test('several changes are one, and each is in the audit trail', async (t) => {
+  const house = await openHouse(t)
+  const ann = await house.addUser('ann@example.org')
+  const wanted = { name: ' Ann ', groups: ['staff'], admin: true, enabled: true }
+  t.match(await house.users.update('ann', wanted, ROOT), {
+    changed: ['name', 'groups', 'admin'],
+    user: { name: 'Ann', groups: ['staff'], admin: true, enabled: true, epoch: 2 },
+  })
+  t.match((await house.audit()).slice(1), [
+    { event: 'user_renamed', actor: ROOT, userId: ann.id, detail: { name: 'Ann', before: null } },
+    { event: 'user_groups_set', detail: { groups: 'staff' } },
+    { event: 'user_admin_set', detail: { admin: true } },
+  ])
+  t.match(await house.users.update('ann', { ...wanted, name: 'Ann' }, ROOT), { changed: [], user: { epoch: 2 } })
+  t.match(await house.users.update('ann', { name: null }, ROOT), { changed: ['name'], user: { name: null } })
+  t.match(await house.users.update('ann', { name: 'null' }, ROOT), { changed: ['name'], user: { name: 'null' } })
+  await t.rejects(house.users.update('ann', { name: 'Ann', groups: ['a,b'] }, ROOT), { code: 'invalid' })
+  t.match(await house.users.show('ann'), { name: 'null', groups: ['staff'] }, 'all of it, or nothing')
+})
+
+t.test('H8: the last administrator stays, unless the command line says so', async (t) => {
+  const house = await openHouse(t)
+  for (const address of ['ann', 'bob']) await house.users.add({ ...plain, address, admin: true }, ROOT)
+  await house.users.update('bob', { enabled: false }, 'user:ann')
+  const last = { code: 'forbidden', message: /last administrator/ }
+  for (const actor of ['user:ann', 'token:t1']) {
+    await t.rejects(house.users.update('ann', { admin: false }, actor), last)
+    await t.rejects(house.users.update('ann', { enabled: false, name: 'x' }, actor), last)
+    await t.rejects(house.users.delete('ann', actor), last)
+  }
+  t.match(await house.users.show('ann'), { admin: true, enabled: true, name: null })
+  await house.users.update('bob', { enabled: true }, 'user:ann')
+  await house.users.update('ann', { admin: false }, 'user:ann')
+  await house.users.delete('ann', 'user:bob')
+  await house.users.update('bob', { admin: false }, ROOT)
+  t.match(await house.users.show('bob'), { admin: false })
 })
 
 t.test('R4: a password set anew leaves app passwords alone, unless they are to go with it', async (t) => {

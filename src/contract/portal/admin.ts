@@ -39,6 +39,7 @@ export const ADMIN_METHODS = {
   'user.show': 'users:read',
   'user.add': 'users:write',
   'user.import': 'users:write',
+  'user.update': 'users:write',
   'user.enable': 'users:write',
   'user.disable': 'users:write',
   'user.delete': 'users:write',

@@ -61,6 +61,16 @@ export const USER_METHODS = {
   'user.show': method<UserView>()(z.strictObject({ address })),
   'user.disable': method<UserView & SessionsEnded>()(z.strictObject({ address })),
   'user.enable': method<UserView>()(z.strictObject({ address })),
+  /** What is left out stays. Sessions that it does not allow any more end. */
+  'user.update': method<UserView & SessionsEnded>()(
+    z.strictObject({
+      address,
+      name: z.string().max(128).nullable().optional(),
+      groups: z.array(text64).max(32).optional(),
+      admin: z.boolean().optional(),
+      enabled: z.boolean().optional(),
+    }),
+  ),
   /** Instead of those of before. Sessions that the new ones don't allow end. */
   'user.set-groups': method<UserView & SessionsEnded>()(z.strictObject({ address, groups: z.array(text64).max(32) })),
   'user.delete': method<SessionsEnded>()(z.strictObject({ address })),

@@ -2,7 +2,8 @@
  * Services about users.
  */
 
-import type { ServiceHandlers } from '../../contract/services.ts'
+import type { Actor, ServiceHandlers, SessionsEnded, UserView } from '../../contract/services.ts'
+import type { UserUpdate } from '../../records/users.ts'
 import { Secret } from '../../secret.ts'
 import type { SessionInfo } from '../grants.ts'
 import { ending } from './ending.ts'
@@ -17,6 +18,7 @@ type UserServices = Pick<
   | 'user.show'
   | 'user.disable'
   | 'user.enable'
+  | 'user.update'
   | 'user.set-groups'
   | 'user.delete'
   | 'user.set-password'
@@ -24,6 +26,28 @@ type UserServices = Pick<
 
 export function userServices(deps: ServiceDeps): UserServices {
   const { config, users, revocation, log } = deps
+
+  /** Somebody who is disabled loses every session; otherwise those end that the policy of new groups does not allow. */
+  async function update(address: string, wanted: UserUpdate, actor: Actor): Promise<UserView & SessionsEnded> {
+    const isDisabling = wanted.enabled === false
+    const cause = isDisabling ? 'user-disabled' : 'groups-changed'
+    const { value: user, ended } = await ending(deps, { actor, cause }, async () => {
+      const { user, changed } = await users.update(address, wanted, actor)
+      if (changed.includes('enabled')) {
+        const [event, text] = user.enabled
+          ? (['user_enabled', 'user enabled'] as const)
+          : (['user_disabled', 'user disabled'] as const)
+        log.event('info', event, text, { user: user.address, detail: `by ${actor}` })
+      }
+      return {
+        value: user,
+        user,
+        isMeant: isOf(user),
+        ...(!isDisabling && { review: () => revocation.review(user.id) }),
+      }
+    })
+    return { ...(await users.view(user)), ...ended }
+  }
 
   return {
     async 'user.add'({ address, name, groups, admin, password }, actor) {
@@ -47,27 +71,13 @@ export function userServices(deps: ServiceDeps): UserServices {
       return await users.view(await users.show(address))
     },
 
-    async 'user.disable'({ address }, actor) {
-      const { value: user, ended } = await ending(deps, { actor, cause: 'user-disabled' }, async () => {
-        const { user, changed } = await users.setEnabled(address, false, actor)
-        if (changed) log.event('info', 'user_disabled', 'user disabled', { user: user.address, detail: `by ${actor}` })
-        return { value: user, user, isMeant: isOf(user) }
-      })
-      return { ...(await users.view(user)), ...ended }
-    },
+    'user.update': ({ address, ...wanted }, actor) => update(address, wanted, actor),
+    'user.disable': ({ address }, actor) => update(address, { enabled: false }, actor),
+    'user.set-groups': ({ address, groups }, actor) => update(address, { groups }, actor),
 
     async 'user.enable'({ address }, actor) {
-      const { user, changed } = await users.setEnabled(address, true, actor)
-      if (changed) log.event('info', 'user_enabled', 'user enabled', { user: user.address, detail: `by ${actor}` })
-      return await users.view(user)
-    },
-
-    async 'user.set-groups'({ address, groups }, actor) {
-      const { value: user, ended } = await ending(deps, { actor, cause: 'groups-changed' }, async () => {
-        const { user } = await users.setGroups(address, groups, actor)
-        return { value: user, user, isMeant: isOf(user), review: () => revocation.review(user.id) }
-      })
-      return { ...(await users.view(user)), ...ended }
+      const { sessionsEnded: _, unanswered: __, ...view } = await update(address, { enabled: true }, actor)
+      return view
     },
 
     async 'user.delete'({ address }, actor) {

@@ -37,7 +37,7 @@ import type {
 } from './store.ts'
 import type { TombstoneNote } from './tombstones.ts'
 import { listTombstones, noteTombstoneTries } from './tombstones.ts'
-import { noteUserWords, searchUsers } from './user-words.ts'
+import { administratorBesides, noteUserWords, searchUsers } from './user-words.ts'
 
 export type Db = Kysely<Tables>
 
@@ -155,6 +155,10 @@ export class SqlTransaction implements StoreTransaction {
 
   searchUsers(words: readonly string[], page: Page): Promise<readonly UserRow[]> {
     return searchUsers(this.#db(), words, page)
+  }
+
+  administratorBesides(userId: string): Promise<boolean> {
+    return administratorBesides(this.#db(), userId)
   }
 
   async deleteUser(id: string, at: Date): Promise<boolean> {

@@ -21,6 +21,8 @@ const LAST = '\u{10ffff}'
 export interface UserSearch {
   /** Users for whom each of the words is the beginning of one of theirs, ordered by address. No word: nobody. */
   searchUsers(words: readonly string[], page: Page): Promise<readonly UserRow[]>
+  /** Whether anybody else is an administrator who can sign in. */
+  administratorBesides(userId: string): Promise<boolean>
 }
 
 /** What a user is found by: the address whole, the parts before its @, and the words of the name. */
@@ -71,6 +73,18 @@ export async function searchUsers(db: Db, words: readonly string[], page: Page):
     .orderBy('address')
     .execute()
   return rows.map(userRow)
+}
+
+export async function administratorBesides(db: Db, userId: string): Promise<boolean> {
+  const other = await db
+    .selectFrom('users')
+    .select('id')
+    .where(sql<boolean>`admin = 1`) // as the partial index that serves it says
+    .where('enabled', '=', 1)
+    .where('id', '!=', userId)
+    .limit(1)
+    .executeTakeFirst()
+  return other !== undefined
 }
 
 /** Keeps the words of a user as they should be; a deleted user's go with the row. */

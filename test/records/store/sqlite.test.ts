@@ -270,6 +270,7 @@ t.test('with 10,000 users and 100,000 app passwords nothing scans', async (t) =>
     await tx.listAudit({ userId: null, since: T0, afterSeq: 0, limit: 9 })
     await tx.listUsers({ after: null, limit: 9 })
     await tx.searchUsers(['ann'], { after: null, limit: 9 })
+    await tx.administratorBesides('ann')
     await tx.searchUsers(['ann', 'lee'], { after: 'a', limit: 9 })
     await tx.userById('ann')
     await tx.userByAddress('ann@example.org')

@@ -1,5 +1,5 @@
 /**
- * 0008: the words that a user is found by (user-words.ts), of all users that are there already.
+ * 0008: the words that a user is found by (user-words.ts), of all users that are there already; who is an administrator.
  */
 
 import type { Kysely } from 'kysely'
@@ -22,6 +22,7 @@ export async function userWords(db: Kysely<Tables>, dialect: DialectName): Promi
     .addPrimaryKeyConstraint('user_words_pk', ['word', 'address'])
   await (lite ? table.modifyEnd(sql`strict, without rowid`) : table).execute()
   await db.schema.createIndex('user_words_user').on('user_words').column('address').execute()
+  await sql`create index users_admin on users (enabled) where admin = 1`.execute(db)
 
   const users = await db.selectFrom('users').select(['address', 'name']).execute()
   const rows = users.flatMap(({ address, name }) => wordsOf(address, name).map((word) => ({ word, address })))
