@@ -45,6 +45,11 @@ const NOUNS: readonly Noun[] = [
     load: async () => (await import('./config.ts')).config,
   },
   {
+    name: 'dns',
+    summary: 'DNS records that lead mail clients here, and whether they are set',
+    load: async () => (await import('./dns.ts')).dns,
+  },
+  {
     name: 'user',
     summary: 'users: add, import, list, show, disable, enable, delete, set-groups, set-password',
     load: async () => (await import('./user.ts')).user,

@@ -1,0 +1,77 @@
+/**
+ * Asks a resolver whether the records are there.
+ */
+
+import type { Resolver } from 'node:dns/promises'
+import { CliError } from '../failure.ts'
+import type { CnameRecord, DnsRecord, SrvRecord } from './records.ts'
+
+/** 'different': there is something, and it does not lead to where we are, or not only. */
+export type RecordState = 'right' | 'missing' | 'different'
+
+export interface LookedUp {
+  readonly state: RecordState
+  /** What is there, as in a zone file. */
+  readonly found: readonly string[]
+}
+
+/** @throws CliError 'unavailable' when the resolver does not answer, which says nothing about the record */
+export async function lookUp(resolver: Resolver, record: DnsRecord): Promise<LookedUp> {
+  return record.type === 'SRV' ? await lookUpSrv(resolver, record) : await lookUpCname(resolver, record)
+}
+
+/** Priority and weight are the administrator's to choose. */
+async function lookUpSrv(resolver: Resolver, { name, port, target }: SrvRecord): Promise<LookedUp> {
+  const records = await answers(name, () => resolver.resolveSrv(name))
+  const found = records.map((each) => `${each.priority} ${each.weight} ${each.port} ${each.name}.`)
+  const isRight = records.every((each) => each.port === port && same(each.name, target))
+  return { found, state: stateOf(found, isRight) }
+}
+
+/** An address record that leads to the same machine does as well. */
+async function lookUpCname(resolver: Resolver, { name, target }: CnameRecord): Promise<LookedUp> {
+  const names = await answers(name, () => resolver.resolveCname(name))
+  if (names.some((each) => same(each, target))) return { found: names.map((each) => `${each}.`), state: 'right' }
+  const addresses = await addressesOf(resolver, name)
+  const found = names.length > 0 ? names.map((each) => `${each}.`) : addresses
+  if (addresses.length === 0) return { found, state: stateOf(found, false) }
+  const wanted = await addressesOf(resolver, target)
+  return {
+    found,
+    state: stateOf(
+      found,
+      addresses.every((address) => wanted.includes(address)),
+    ),
+  }
+}
+
+async function addressesOf(resolver: Resolver, name: string): Promise<readonly string[]> {
+  const [v4, v6] = await Promise.all([
+    answers(name, () => resolver.resolve4(name)),
+    answers(name, () => resolver.resolve6(name)),
+  ])
+  return [...v4, ...v6]
+}
+
+function stateOf(found: readonly string[], isRight: boolean): RecordState {
+  return found.length === 0 ? 'missing' : isRight ? 'right' : 'different'
+}
+
+/** What the resolver says; nothing when it says that there is nothing. */
+async function answers<T>(name: string, ask: () => Promise<readonly T[]>): Promise<readonly T[]> {
+  try {
+    return await ask()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    if (code === 'ENOTFOUND' || code === 'ENODATA') return []
+    throw new CliError(
+      'unavailable',
+      `the resolver did not answer for ${name} (${code}): try again, or name another with --server`,
+      { cause: error },
+    )
+  }
+}
+
+function same(one: string, other: string): boolean {
+  return one.replace(/\.$/, '').toLowerCase() === other.toLowerCase()
+}
