@@ -136,6 +136,8 @@ class Server {
   #certificates: readonly CertificatePair[] = []
   #keeper: KeeperRole | null = null
   #edges: readonly EdgeRole[] = []
+  /** Name → id of each edge that is ready. */
+  readonly #runningEdges = new Map<string, string>()
   #operators: readonly OperatorServer[] = []
   #draining = false
   #timers: NodeJS.Timeout[] = []
@@ -265,6 +267,7 @@ class Server {
         logLevel: this.#config.log.level,
         compileCache: join(this.#config.runtimeDirectory, 'compile-cache'),
         edgeSecret: this.#edgeSecret.reveal(),
+        edges: [...this.#runningEdges.values()],
       }),
       log,
       ...(tuning?.child && { tuning: tuning.child }),
@@ -301,10 +304,16 @@ class Server {
     }
     const children = Array.from({ length: this.#workers }, (_, i) => {
       const name = `edge-${i + 1}`
+      let edgeId = ''
       return new Child({
         name,
         launch: launchOf('edge', process.env, tuning?.edgeFlags),
-        init: () => initOf(name),
+        init() {
+          const init = initOf(name)
+          edgeId = init.edgeId
+          return init
+        },
+        onReady: (isReady) => this.#edgeRuns(name, isReady ? edgeId : null),
         log,
         ...(tuning?.child && { tuning: tuning.child }),
       })
@@ -312,6 +321,12 @@ class Server {
     this.#edges = children.map(edgeChild)
     await Promise.all(children.map((child) => child.start()))
     return listeners
+  }
+
+  #edgeRuns(name: string, edgeId: string | null): void {
+    if (edgeId === null) this.#runningEdges.delete(name)
+    else this.#runningEdges.set(name, edgeId)
+    this.#keeper?.expectEdges([...this.#runningEdges.values()])
   }
 
   async #serveOperators(listener: OperatorListener): Promise<number> {

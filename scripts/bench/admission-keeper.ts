@@ -17,6 +17,7 @@ await startKeeper({
   metrics: createMetrics(),
   version: 'bench',
   edgeSecret: new Secret(process.env.BENCH_EDGE_SECRET ?? ''),
+  edges: [],
 })
 process.send?.({ ready: true })
 process.once('disconnect', () => process.exit())

@@ -13,11 +13,12 @@ export function inProcessRoles(): InProcessRoles {
   const keepers = new Map<KeeperRole, RunningKeeper>()
   return {
     async keeper(options) {
-      const keeper = await startKeeper({ ...options, edgeSecret: null })
+      const keeper = await startKeeper({ ...options, edgeSecret: null, edges: [] })
       const role: KeeperRole = {
         isReady: true,
         reload: ({ config }) => keeper.reload(config),
         health: () => keeper.health(),
+        expectEdges: () => {}, // the edge comes and goes with this process
         metrics: async () => [],
         stop: () => keeper.close(),
         kill() {}, // it goes with the process

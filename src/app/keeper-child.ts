@@ -15,7 +15,14 @@ import { startKeeper } from './keeper-role.ts'
 export async function keeperRole(init: KeeperInit, log: Log, metrics: Metrics): Promise<Role> {
   const { version } = init
   const config = await accept(init.config)
-  const keeper = await startKeeper({ config, log, metrics, version, edgeSecret: new Secret(init.edgeSecret) })
+  const keeper = await startKeeper({
+    config,
+    log,
+    metrics,
+    version,
+    edgeSecret: new Secret(init.edgeSecret),
+    edges: init.edges,
+  })
   return {
     async answer(name, params) {
       switch (name) {
@@ -23,6 +30,9 @@ export async function keeperRole(init: KeeperInit, log: Log, metrics: Metrics): 
           return metrics.snapshot()
         case 'health':
           return keeper.health()
+        case 'edges':
+          keeper.expectEdges(params as readonly string[])
+          return null
         case 'reload': {
           const next = await accept(params as AcceptedConfig)
           await keeper.reload(next)

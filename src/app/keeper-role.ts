@@ -20,11 +20,14 @@ export interface KeeperRoleOptions {
   readonly version: string
   /** What the keys of edges in other processes are made from; null: the edges are in this process. */
   readonly edgeSecret: Secret | null
+  /** Ids of the edges that run already. */
+  readonly edges: readonly string[]
 }
 
 export interface RunningKeeper {
   readonly gateHouse: GateHouse
   reload(config: Config): Promise<void>
+  expectEdges(edgeIds: readonly string[]): void
   health(): Promise<RoleHealth>
   close(): Promise<void>
 }
@@ -35,6 +38,7 @@ export async function startKeeper(options: KeeperRoleOptions): Promise<RunningKe
   const { runtimeDirectory } = config
   // The store's lock first: whoever holds it is the only keeper, and may take over sockets and key.
   const keeper = await openKeeper({ config, log, metrics, version })
+  keeper.expectEdges(options.edges)
   const open: { close(): Promise<void> }[] = [keeper]
   const close = async () => {
     for (const part of open.splice(0).reverse()) await part.close()
@@ -53,6 +57,7 @@ export async function startKeeper(options: KeeperRoleOptions): Promise<RunningKe
     gateHouse: keeper.gateHouse,
     reload: (next) => keeper.reload(next),
     health: () => keeper.health(),
+    expectEdges: (edgeIds) => keeper.expectEdges(edgeIds),
     close,
   }
 }

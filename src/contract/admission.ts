@@ -162,6 +162,6 @@ export interface EdgePort extends Gate {
 
 /** What the keeper offers to whoever carries its channels. */
 export interface GateHouse {
-  /** A new edge; `ender` is how its sessions are ended. */
-  attach(ender: SessionEnder): EdgePort
+  /** A new edge; `ender` is how its sessions are ended, `edgeId` the id by which the supervisor speaks of it. */
+  attach(ender: SessionEnder, edgeId?: string): EdgePort
 }

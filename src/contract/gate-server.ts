@@ -148,10 +148,11 @@ export async function serveGate(options: GateServerOptions): Promise<IpcServer> 
       if (!part.last) return null
       const all = sessions
       sessions = null
-      const attached = house.attach({
+      const ender = {
         // Not before the grant that it is for: the answer to an admit is sent in the turn in which it is decided.
-        end: (id) => void setImmediate(() => peer.notify('end', id)),
-      })
+        end: (id: string) => void setImmediate(() => peer.notify('end', id)),
+      }
+      const attached = house.attach(ender, edge)
       try {
         for (const id of await attached.resume(all)) peer.notify('end', id)
       } catch (error) {

@@ -15,6 +15,8 @@ import type { LiveSession, Outcome, ProtocolName, SessionEnd, SessionEnder } fro
 import type { SessionsEnded } from '../contract/services.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Edges } from './edges.ts'
+import { edgeName } from './edges.ts'
 import type { Ending } from './ending.ts'
 import { beginEnding, countEnded } from './ending.ts'
 
@@ -61,6 +63,8 @@ export interface GrantPort {
   hold(request: HoldRequest): Hold
   settle(grantId: string, outcome: Outcome): void
   ended(grantId: string, end: SessionEnd): void
+  /** It has told all its sessions. */
+  isBack(): void
   /** Takes over a session that began on another channel, or before this process did. */
   adopt(session: LiveSession): void
   /** The grants of this edge whose sessions are to end. */
@@ -70,12 +74,18 @@ export interface GrantPort {
 
 /** Counts what is ended while it is watched. */
 export interface EndWatch extends Disposable {
-  /** Waits until all ends begun so far that match are confirmed, at most as long as the table waits for an edge. */
+  /** Waits for edges whose sessions are not known here, at most until the time is over that an edge has for its answer. */
+  complete(): Promise<void>
+  /**
+   * Waits until all ends begun so far that match are confirmed, at most until that time; edges whose sessions are not known
+   * by then have not answered.
+   */
   result(match: (session: SessionInfo) => boolean): Promise<SessionsEnded>
 }
 
 export interface Grants {
-  attach(ender: SessionEnder): GrantPort
+  /** `edgeId`: as the supervisor calls it; left out: an edge that comes and goes with this process. */
+  attach(ender: SessionEnder, edgeId?: string): GrantPort
   /** Ordered by id. */
   list(): readonly SessionInfo[]
   of(userId: string): readonly SessionInfo[]
@@ -100,6 +110,7 @@ export interface GrantsOptions {
   /** Monotonic, milliseconds. */
   readonly now: () => number
   readonly clock: () => Date
+  readonly edges: Edges
   /** How long an edge has to confirm an end (M2: one second). */
   readonly answerWithinMs?: number
 }
@@ -129,7 +140,7 @@ interface Port {
 }
 
 export function createGrants(options: GrantsOptions): Grants {
-  const { log, metrics, now, clock } = options
+  const { log, metrics, now, clock, edges } = options
   const answerWithinMs = options.answerWithinMs ?? ANSWER_WITHIN_MS
   const byUser = new Map<string, Set<Place>>()
   const byId = new Map<string, Place>()
@@ -207,9 +218,11 @@ export function createGrants(options: GrantsOptions): Grants {
     return null
   }
 
-  function attach(ender: SessionEnder): GrantPort {
+  function attach(ender: SessionEnder, edgeId?: string): GrantPort {
     ports += 1
-    const port: Port = { name: `edge ${ports}`, ender, places: new Set(), closed: false }
+    const name = edgeId === undefined ? `edge ${ports}` : edgeName(edgeId)
+    const port: Port = { name, ender, places: new Set(), closed: false }
+    let presence: Disposable | null = null
 
     return {
       hold({ userId, appPasswordId }) {
@@ -276,6 +289,10 @@ export function createGrants(options: GrantsOptions): Grants {
         finish(place, true)
       },
 
+      isBack() {
+        if (edgeId !== undefined) presence ??= edges.arrived(edgeId)
+      },
+
       adopt(session) {
         const known = byId.get(session.grantId)
         if (known?.port === port) return
@@ -321,6 +338,7 @@ export function createGrants(options: GrantsOptions): Grants {
       close() {
         if (port.closed) return
         port.closed = true
+        presence?.[Symbol.dispose]()
         for (const place of [...port.places]) {
           if (place.info === null) continue // its admit is still running and disposes of it
           settled(place, 'client-gone')
@@ -365,10 +383,18 @@ export function createGrants(options: GrantsOptions): Grants {
     watch() {
       const endings = new Map<Place, Ending>()
       watches.add(endings)
+      const until = now() + answerWithinMs
       return {
-        result(match) {
+        complete: () => edges.complete(until - now()),
+        async result(match) {
+          await edges.complete(until - now())
+          const missing = edges.missing()
           const matching = [...endings].filter(([{ info }]) => info !== null && match(info))
-          return countEnded(matching.map(([{ port }, ending]) => ({ edge: port.name, ending })))
+          const { sessionsEnded, unanswered } = await countEnded(
+            matching.map(([{ port }, ending]) => ({ edge: port.name, ending })),
+            until - now(),
+          )
+          return { sessionsEnded, unanswered: [...new Set([...unanswered, ...missing])].sort() }
         },
         [Symbol.dispose]() {
           watches.delete(endings)

@@ -32,6 +32,7 @@ import { createUsers } from '../records/users.ts'
 import { createVault } from '../records/vault.ts'
 import { createAuditLoss } from './audit-loss.ts'
 import { createSeenLogins, createVerifiedLogins } from './cache.ts'
+import { createEdges } from './edges.ts'
 import { createGate } from './gate.ts'
 import { createGrants } from './grants.ts'
 import type { LivePolicy } from './live-policy.ts'
@@ -52,6 +53,8 @@ import { createVerifier } from './verifier.ts'
 export interface Keeper {
   readonly gateHouse: GateHouse
   readonly services: ServiceHandlers
+  /** The edges that run, by id: whoever counts ended sessions waits for those that have not told theirs. */
+  expectEdges(edgeIds: readonly string[]): void
   /** Takes over what can change while running; the rest is named in the log and waits for a restart. */
   reload(config: Config): Promise<void>
   health(): Promise<ServiceAnswer<'health'>>
@@ -157,7 +160,9 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   })
   const knownGood = createKnownGood()
   const throttle = createThrottle({ ...throttleSettings(options.config), knownGood, metrics, now })
+  const edges = createEdges()
   const grants = createGrants({
+    edges,
     log,
     metrics,
     now,
@@ -242,6 +247,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   return {
     gateHouse: createGateHouse({ admit, grants, revocation }),
     services,
+    expectEdges: (edgeIds) => edges.expect(edgeIds),
     hasher,
     bus,
     health: () => services.health({}, 'system'),

@@ -160,8 +160,8 @@ export function createGateHouse(options: {
 }): GateHouse {
   const { admit, grants, revocation } = options
   return {
-    attach(ender) {
-      const port = grants.attach(ender)
+    attach(ender, edgeId) {
+      const port = grants.attach(ender, edgeId)
       return {
         admit: (attempt) => admit(attempt, port),
         settle: port.settle,
@@ -170,6 +170,7 @@ export function createGateHouse(options: {
         async resume(sessions) {
           for (const session of sessions) port.adopt(session)
           for (const userId of new Set(sessions.map((session) => session.userId))) await revocation.review(userId)
+          port.isBack()
           return port.ending()
         },
       }

@@ -21,6 +21,8 @@ export interface ChildOptions {
   readonly init: () => KeeperInit | EdgeInit
   readonly log: Log
   readonly tuning?: Partial<ChildTuning>
+  /** Hears when it has become ready, and when a ready one has died. */
+  readonly onReady?: (isReady: boolean) => void
 }
 
 export interface ChildTuning {
@@ -137,6 +139,7 @@ export class Child {
     await ask('start', init(), this.#tuning.startMs)
     if (this.#life.is !== 'running' || this.#life.process !== process) return
     this.#ready = true
+    this.#options.onReady?.(true)
     log.event('info', 'worker_started', `${this.name} is ready`, {
       process: this.name,
       pid: process.pid,
@@ -151,6 +154,7 @@ export class Child {
     const livedMs = performance.now() - since
     const wasReady = this.#ready
     this.#ready = false
+    if (wasReady) this.#options.onReady?.(false)
     this.#deaths = livedMs >= this.#tuning.wellAfterMs ? 1 : this.#deaths + 1
     const waitMs = Math.min(this.#tuning.restartMs * 2 ** (this.#deaths - 1), this.#tuning.maxRestartMs)
     log.event('error', 'worker_died', `${this.name} died`, {

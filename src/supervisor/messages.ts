@@ -87,6 +87,8 @@ export interface KeeperInit {
   readonly compileCache: string
   /** What the keys of the edges are made from. */
   readonly edgeSecret: string
+  /** Ids of the edges that run already: their sessions are not lost with a keeper that died. */
+  readonly edges: readonly string[]
 }
 
 export interface DrainOptions {
@@ -105,6 +107,8 @@ export interface Asks {
   stop: { params: null; answer: null }
   metrics: { params: null; answer: MetricsSnapshot }
   health: { params: null; answer: { readonly ok: boolean; readonly store: string; readonly redis: string } }
+  /** The keeper is told which edges run, by id. */
+  edges: { params: readonly string[]; answer: null }
   ping: { params: null; answer: null }
   'heap-snapshot': { params: null; answer: string }
   sessions: { params: null; answer: readonly LiveSession[] }

@@ -15,6 +15,8 @@ export interface KeeperRole {
   /** @throws when the new configuration is refused; the old one is kept */
   reload(loaded: LoadedConfig): Promise<void>
   health(): Promise<RoleHealth>
+  /** Says which edges run, by id. */
+  expectEdges(edgeIds: readonly string[]): void
   /** What it has measured; nothing when that is counted elsewhere. */
   metrics(): Promise<readonly MetricsSnapshot[]>
   stop(): Promise<void>
@@ -69,6 +71,10 @@ export function keeperChild(child: Child): KeeperRole {
       if (child.pid !== null) await child.ask('reload', { file, text: text.reveal() }, RELOAD_MS)
     },
     health: () => child.ask('health', null, HEALTH_MS),
+    expectEdges(edgeIds) {
+      // One that is down is told with its first message.
+      child.ask('edges', edgeIds, HEALTH_MS).catch(() => {})
+    },
     metrics: () => snapshotOf(child),
     stop: () => child.stop(async () => {}),
     kill: () => child.kill(),

@@ -1,6 +1,7 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import type { SessionEnd } from '../../src/contract/admission.ts'
+import { createEdges } from '../../src/keeper/edges.ts'
 import type { GrantDetails, GrantPort } from '../../src/keeper/grants.ts'
 import { createGrants } from '../../src/keeper/grants.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -13,6 +14,7 @@ function setUp(options: { readonly answerWithinMs?: number } = {}) {
   const metrics = createMetrics()
   const time = { wall: Date.parse('2026-01-02T03:04:05Z') }
   const grants = createGrants({
+    edges: createEdges(),
     log: capture.log,
     metrics,
     now: () => performance.now(),

@@ -156,20 +156,23 @@ export function attempt(user: string, secret: string, options: AttemptOptions = 
 }
 
 /** An edge: keeps sessions, and ends those it is told to. */
-export function edge(keeper: Keeper, behaviour: { readonly deaf?: boolean } = {}) {
+export function edge(keeper: Keeper, behaviour: { readonly deaf?: boolean; readonly id?: string } = {}) {
   /** Grant id → whether it has been accepted. */
   const sessions = new Map<string, boolean>()
   const told: string[] = []
-  const port: EdgePort = keeper.gateHouse.attach({
-    end(id) {
-      told.push(id)
-      const accepted = sessions.get(id)
-      if (behaviour.deaf || accepted === undefined) return
-      sessions.delete(id)
-      if (accepted) port.ended(id, { reason: 'revoked', netInBytes: 1, netOutBytes: 2, durationMs: 3 })
-      else port.settle(id, 'client-gone')
+  const port: EdgePort = keeper.gateHouse.attach(
+    {
+      end(id) {
+        told.push(id)
+        const accepted = sessions.get(id)
+        if (behaviour.deaf || accepted === undefined) return
+        sessions.delete(id)
+        if (accepted) port.ended(id, { reason: 'revoked', netInBytes: 1, netOutBytes: 2, durationMs: 3 })
+        else port.settle(id, 'client-gone')
+      },
     },
-  })
+    behaviour.id,
+  )
 
   async function admit(login: LoginAttempt): Promise<Grant> {
     const grant = await port.admit(login)

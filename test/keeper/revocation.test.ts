@@ -83,6 +83,50 @@ t.test('M2: an edge that does not answer is named, after a second', async (t) =>
   t.match(await h.call('app-password.delete', { id }), { sessionsEnded: 1, unanswered: ['edge 2'] })
 })
 
+t.test('M2: right after a restart, edges that are not back are waited for, and named if they stay away', async (t) => {
+  const first = await house(t)
+  const { id: userId } = await first.addUser('ann@a.test')
+  const [phone, laptop] = [await first.issue('ann@a.test'), await first.issue('ann@a.test', { name: 'laptop' })]
+  const before = edge(first.keeper)
+  const grant = await before.login('ann@a.test', phone.password)
+  const live: LiveSession = {
+    grantId: grant.id,
+    userId,
+    logName: 'ann@a.test',
+    appPassword: grant.appPassword,
+    protocol: 'imap',
+    ip: '192.0.2.1',
+    port: 1,
+    startedAt: 0,
+    settled: true,
+  }
+  await first.close()
+
+  const h = await house(t, { directory: first.directory, endWithinMs: 300 })
+  h.keeper.expectEdges(['edge-1.aaaa', 'edge-2.bbbb'])
+  const [e1, e2] = [edge(h.keeper, { id: 'edge-1.aaaa' }), edge(h.keeper, { id: 'edge-2.bbbb' })]
+  t.strictSame(await e2.port.resume([]), [])
+  const deleting = h.call('app-password.delete', { id: phone.id })
+  await delay(20)
+  e1.sessions.set(grant.id, true)
+  t.strictSame(await e1.port.resume([live]), [grant.id], 'it is told at once')
+  e1.sessions.delete(grant.id)
+  e1.port.ended(grant.id, { reason: 'revoked', netInBytes: 0, netOutBytes: 0, durationMs: 0 })
+  t.match(await deleting, { sessionsEnded: 1, unanswered: [] }, 'it came back in time')
+  t.match((await h.call('audit.list', {})).entries.at(-1), { event: 'sessions_ended', detail: { count: 1 } })
+
+  e1.port.close()
+  t.match(await h.call('app-password.delete', { id: laptop.id }), { sessionsEnded: 0, unanswered: ['edge-1'] })
+  t.match((await h.call('audit.list', {})).entries.at(-1), { detail: { count: 0, unanswered: 'edge-1' } })
+  h.keeper.expectEdges(['edge-1.cccc', 'edge-2.bbbb'])
+  const asked = h.call('session.end', { user: 'ann@a.test' })
+  await delay(20)
+  const again = edge(h.keeper, { id: 'edge-1.cccc' })
+  again.sessions.set('g2', true)
+  await again.port.resume([{ ...live, grantId: 'g2', appPassword: null }])
+  t.match(await asked, { unanswered: [] }, 'a new one has taken its place')
+})
+
 t.test('an app password that runs out ends its open sessions', async (t) => {
   const time = { aheadMs: 0 }
   const h = await house(t, { clock: () => new Date(Date.now() + time.aheadMs) })

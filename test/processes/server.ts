@@ -141,7 +141,7 @@ export function launch(t: Test, configFile: string, args: readonly string[] = []
 export async function startServer(t: Test, config: ServerConfig): Promise<TestServer> {
   const { directory, configFile } = prepare(t, configText(config), config.files)
   const program = launch(t, configFile)
-  const wait = async (event: string, wanted?: (line: LogLine) => boolean, timeoutMs = 15_000) => {
+  const wait = async (event: string, wanted?: (line: LogLine) => boolean, timeoutMs = 30_000) => {
     try {
       return await Promise.race([
         waitForLine(() => program.output, event, wanted, timeoutMs),
@@ -156,7 +156,8 @@ export async function startServer(t: Test, config: ServerConfig): Promise<TestSe
       throw new Error(`${String(error)}\n${program.output}`)
     }
   }
-  const started = await wait('started')
+  // On a busy machine a start takes many times what it takes on one with time to spare.
+  const started = await wait('started', undefined, 90_000)
   const urls = String(started.detail).split(' ')
   t.teardown(() => {
     const bugs = parseLogLines(program.output).filter(({ event }) => event === 'bug')

@@ -51,6 +51,9 @@ export async function ending<T>(
   const { value, user, isMeant, detail, review } = await change()
   if (review) await review()
   else deps.grants.end(isMeant)
+  await watch.complete()
+  // Those of an edge that has come back meanwhile.
+  if (!review) deps.grants.end(isMeant)
   const ended = await watch.result(isMeant)
   await noteEnded(deps, by, user, ended, detail)
   return { value, ended }
