@@ -4,9 +4,9 @@
 
 import { z } from 'zod'
 import { SERVICE_METHODS } from '../../contract/services.ts'
-import { pageOf } from './paging.ts'
+import { page, pageOf } from './paging.ts'
 import { integer, route, USER } from './route.ts'
-import { AppPassword, NewAppPassword, Revoked } from './views.ts'
+import { AppPassword, AppPasswordAndEnded, NewAppPassword, Revoked } from './views.ts'
 
 const tag = 'App passwords'
 const ID = z.strictObject({ id: z.string().min(1).max(64).describe('Id of an app password.') })
@@ -26,7 +26,7 @@ export const APP_PASSWORD_ROUTES = [
     answer: pageOf(AppPassword),
     problems: ['not-found'],
     ask: ({ params: { user } }) => ({ user }),
-    tell: (items) => ({ body: { items, next: null } }),
+    tell: (items) => page(items, null),
   }),
   route({
     verb: 'POST',
@@ -41,7 +41,7 @@ export const APP_PASSWORD_ROUTES = [
     body: SERVICE_METHODS['app-password.create'].request.omit({ user: true }),
     answer: NewAppPassword,
     problems: ['not-found', 'cap-reached'],
-    ask: ({ params: { user }, body }) => ({ user, ...body }),
+    ask: ({ params: { user }, body }) => ({ ...body, user }),
     tell: (made) => ({ body: made, location: `/app-passwords/${made.id}` }),
   }),
   route({
@@ -57,6 +57,21 @@ export const APP_PASSWORD_ROUTES = [
     problems: ['not-found'],
     ask: ({ params: { user } }) => ({ user }),
     tell: (revoked) => ({ body: revoked }),
+  }),
+  route({
+    verb: 'PATCH',
+    path: '/app-passwords/{id}',
+    id: 'updateAppPassword',
+    tag,
+    summary: 'Change where, for what and how long an app password works',
+    description: 'What is left out stays. Open sessions that it does not allow any more end within a second.',
+    service: 'app-password.update',
+    params: ID,
+    body: SERVICE_METHODS['app-password.update'].request.omit({ id: true }),
+    answer: AppPasswordAndEnded,
+    problems: ['not-found'],
+    ask: ({ params: { id }, body }) => ({ ...body, id }),
+    tell: (changed) => ({ body: changed }),
   }),
   route({
     verb: 'DELETE',

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { SERVICE_METHODS } from '../../contract/services.ts'
 import { PAGE, page, pageOf } from './paging.ts'
 import { route, USER } from './route.ts'
-import { Ended, User, UserAndEnded } from './views.ts'
+import { Ended, Import, User, UserAndEnded } from './views.ts'
 
 const tag = 'Users'
 
@@ -50,6 +50,19 @@ export const USER_ROUTES = [
     tell: (user) => ({ body: user, location: `/users/${user.id}` }),
   }),
   route({
+    verb: 'POST',
+    path: '/users/import',
+    id: 'importUsers',
+    tag,
+    summary: 'Add many users, at most 200 at once',
+    description: 'Users who are there already are left as they are. `line` is yours: it names what was refused.',
+    service: 'user.import',
+    body: SERVICE_METHODS['user.import'].request,
+    answer: Import,
+    ask: ({ body }) => body,
+    tell: (report) => ({ body: report }),
+  }),
+  route({
     verb: 'GET',
     path: '/users/{user}',
     id: 'getUser',
@@ -60,6 +73,22 @@ export const USER_ROUTES = [
     answer: User,
     problems: ['not-found'],
     ask: ({ params: { user } }) => ({ address: user }),
+    tell: (user) => ({ body: user }),
+  }),
+  route({
+    verb: 'PATCH',
+    path: '/users/{user}',
+    id: 'updateUser',
+    tag,
+    summary: 'Change a user',
+    description:
+      'What is left out stays; all of it happens, or none. A user who is disabled loses every open session, and new groups end those that their policy does not allow.',
+    service: 'user.update',
+    params: USER,
+    body: SERVICE_METHODS['user.update'].request.omit({ address: true }),
+    answer: UserAndEnded,
+    problems: ['not-found'],
+    ask: ({ params: { user }, body }) => ({ ...body, address: user }),
     tell: (user) => ({ body: user }),
   }),
   route({

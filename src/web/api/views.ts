@@ -7,10 +7,13 @@ import { PROTOCOL_NAMES } from '../../contract/admission.ts'
 import type {
   AppPasswordView,
   AuditView,
+  ImportReport,
   IssuedAppPassword,
+  PolicyView,
   RevokedAppPasswords,
   SessionsEnded,
   SessionView,
+  UserPolicyView,
   UserView,
 } from '../../contract/services.ts'
 
@@ -41,6 +44,12 @@ export const Ended = z.strictObject({
 
 export const UserAndEnded = User.extend(Ended.shape)
 
+export const Import = z.strictObject({
+  added: z.number().int(),
+  unchanged: z.number().int().describe('Users who were there already.'),
+  refused: z.array(z.strictObject({ line: z.number().int(), address: z.string(), why: z.string() })),
+}) satisfies z.ZodType<ImportReport>
+
 export const AppPassword = z.strictObject({
   id,
   user: address,
@@ -54,6 +63,8 @@ export const AppPassword = z.strictObject({
     .nullable()
     .describe('null: never used.'),
 }) satisfies z.ZodType<AppPasswordView>
+
+export const AppPasswordAndEnded = AppPassword.extend(Ended.shape)
 
 export const NewAppPassword = z.strictObject({
   id,
@@ -71,6 +82,33 @@ export const Revoked = z.strictObject({
   deleted: z.array(z.strictObject({ id, user: address, name: z.string() })),
   ...Ended.shape,
 }) satisfies z.ZodType<RevokedAppPasswords>
+
+const setting = z.enum(['allowed', 'forbidden'])
+const scope = z.enum(['all', 'group', 'user'])
+const subject = z.string().nullable().describe('The name of the group or the address of the user; null: everybody.')
+const source = z.enum(['set', 'configured']).describe('Set while running, or from the configuration.')
+
+export const Policy = z.strictObject({
+  scope,
+  subject,
+  appPasswords: setting.nullable().describe('Whether app passwords are allowed; null: what is wider says.'),
+  source,
+  configured: setting.nullable().describe('What the configuration says about the same; null: nothing.'),
+}) satisfies z.ZodType<PolicyView>
+
+export const PolicyAndEnded = Policy.extend({
+  changed: z.boolean().describe('false: it was set like that already.'),
+  ...Ended.shape,
+})
+
+export const UserPolicy = z.strictObject({
+  user: address,
+  appPasswords: setting,
+  decidedBy: z.strictObject({ scope, subject, source }),
+  perUser: z.number().int().describe('How many app passwords this user may have.'),
+  expiryMs: z.number().int().nullable().describe('The longest life of one, in milliseconds; null: for ever.'),
+  protocols: z.array(z.string()),
+}) satisfies z.ZodType<UserPolicyView>
 
 export const Session = z.strictObject({
   id,
