@@ -1,0 +1,41 @@
+/**
+ * What the portal's pages know of the configuration.
+ */
+
+import type { Language } from '../../contract/languages.ts'
+
+/** Pages from which people reach their security info, each of which can be turned off (R30). */
+export const ENTRY_POINTS = ['/security-info', '/', '/app-passwords', '/profile'] as const
+export type EntryPoint = (typeof ENTRY_POINTS)[number]
+
+export interface MailPort {
+  readonly port: number
+  readonly tls: 'implicit' | 'starttls'
+}
+
+/** Where mail programs find us. The best port first; an empty list: not offered. */
+export interface MailServers {
+  readonly host: string
+  readonly imap: readonly MailPort[]
+  readonly pop3: readonly MailPort[]
+  readonly smtp: readonly MailPort[]
+  /** Host name for ActiveSync; null: not offered. */
+  readonly activeSync: string | null
+}
+
+export interface PortalSettings {
+  /** Address as people see it; its origin is the only one whose forms are taken (threats H1). */
+  readonly url: string
+  /** Whose portal it is, in the head of each page. */
+  readonly name: string
+  readonly languages: readonly Language[]
+  readonly entryPoints: readonly EntryPoint[]
+  readonly mail: MailServers
+  /** What the policy for everybody says; a user's own comes with the session. */
+  readonly appPasswordsAllowed: boolean
+}
+
+/** Where "home" is: the first entry point that is on. */
+export function homeOf({ entryPoints }: PortalSettings): EntryPoint {
+  return ENTRY_POINTS.find((path) => entryPoints.includes(path)) ?? '/security-info'
+}

@@ -1,0 +1,317 @@
+/** Every page there is, each with what the keeper must say for it to be shown. */
+
+import { ServiceError } from '../../../src/contract/services.ts'
+import type { Answers } from './stand-in.ts'
+import { ago, appPassword, methodList, sessionView } from './stand-in.ts'
+
+export interface Shot {
+  readonly name: string
+  readonly path: string
+  /** A form that is sent to `path`; its token is added. */
+  readonly form?: Readonly<Record<string, string>>
+  readonly signedIn?: boolean
+  /** What the browser still holds. */
+  readonly cookie?: string
+  readonly answers?: Answers
+  readonly status?: number
+}
+
+const flow = (methods: readonly string[]): string =>
+  `__Host-sallyport-flow=${Buffer.from(JSON.stringify({ token: 'f'.repeat(22), methods, next: null })).toString('base64url')}`
+const note = (value: unknown): string =>
+  `__Host-sallyport-note=${Buffer.from(JSON.stringify(value)).toString('base64url')}`
+
+const options = {
+  password: true,
+  passkey: true,
+  providers: [{ id: 'contoso', name: 'Contoso' }],
+  enrolment: 'invitation',
+} as const
+const enrolling = (...enrolment: readonly ('second-step' | 'recovery-codes' | 'app-password')[]): Answers => ({
+  'session.show': sessionView({ stage: 'enrolling', enrolment }),
+})
+const codes = Array.from({ length: 10 }, (_, index) => `k7fq-${index}m2x-tz9p-4hde`)
+const issued = {
+  id: 'a9',
+  user: 'ann@example.org',
+  name: 'iPad',
+  password: 'abcd efgh ijkl mnop',
+  protocols: ['imap'],
+  createdAt: ago(0),
+}
+const fresh = { token: 'b'.repeat(24), expiresAt: ago(-12) }
+const totp = {
+  id: 't9',
+  secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP',
+  uri: 'otpauth://totp/example.org:ann%40example.org?issuer=example.org&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&period=30&digits=6&algorithm=SHA1',
+}
+const totpForm = { ...totp, code: '123456', name: 'Authenticator app' }
+const signedIn: Answers = { 'session.show': sessionView(), 'methods.list': methodList() }
+const forty = Array.from({ length: 40 }, (_, index) =>
+  appPassword(`c${index}`, `Device ${index + 1}`, {
+    createdAt: ago(24 * (200 - index)),
+    lastUsed: index % 3 === 0 ? null : { at: ago(24 * index), protocol: 'imap', ip: '192.0.2.7', agent: null },
+  }),
+)
+const notices = methodList({
+  notices: [
+    ...methodList().notices,
+    { kind: 'set-up-used', id: 'n2', name: 'New iPhone', appPassword: 'a1', at: ago(1), ip: '198.51.100.4' },
+    { kind: 'done-for-you', id: 'n3', what: 'app-password-created', name: 'Scanner', at: ago(5) },
+    { kind: 'recovery-codes-low', id: 'n4', left: 2 },
+    { kind: 'password-was-reset', id: 'n5', at: ago(50), appPasswords: 3 },
+  ],
+})
+
+const sessions: Answers = {
+  'session.show': sessionView(),
+  'mail-session.list': [
+    mailSession('s1', 'iPad', 'imap', 2),
+    mailSession('s2', 'iPad', 'imap', 0.4),
+    mailSession('s3', 'Outlook at home', 'imap', 30),
+  ],
+  'session.others': [
+    {
+      id: 'o1',
+      beganAt: ago(0.2),
+      seenAt: ago(0),
+      ip: '192.0.2.7',
+      agent: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36',
+      current: true,
+    },
+    {
+      id: 'o2',
+      beganAt: ago(9),
+      seenAt: ago(6),
+      ip: '198.51.100.4',
+      agent: 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Mobile/15E148 Safari/604.1',
+      current: false,
+    },
+  ],
+}
+
+function mailSession(id: string, name: string, protocol: string, hours: number) {
+  return {
+    id,
+    user: 'ann@example.org',
+    protocol,
+    appPassword: { id: name, name },
+    ip: '192.0.2.7',
+    startedAt: ago(hours),
+    upstream: 'main',
+    state: 'open',
+  } as const
+}
+
+export const SHOTS: readonly Shot[] = [
+  { name: 'sign-in', path: '/sign-in', answers: { 'sign-in.options': options } },
+  {
+    name: 'sign-in-refused',
+    path: '/sign-in',
+    form: { user: 'ann@example.org', password: 'wrong' },
+    answers: { 'sign-in.options': options, 'sign-in.password': { next: 'refused', why: 'bad-credentials' } },
+    status: 401,
+  },
+  {
+    name: 'sign-in-nobody',
+    path: '/sign-in',
+    answers: { 'sign-in.options': { ...options, password: false, passkey: false, providers: [] } },
+  },
+  { name: 'second-step', path: '/sign-in/second-step', cookie: flow(['totp', 'passkey', 'recovery-code']) },
+  { name: 'second-step-passkey', path: '/sign-in/second-step?by=passkey', cookie: flow(['totp', 'passkey']) },
+  {
+    name: 'second-step-recovery-code',
+    path: '/sign-in/second-step?by=recovery-code',
+    cookie: flow(['totp', 'recovery-code']),
+  },
+  {
+    name: 'forwarding',
+    path: '/sign-in/provider/contoso',
+    form: {},
+    answers: {
+      'sign-in.options': options,
+      'sign-in.provider-begin': { flow: 'f'.repeat(22), url: 'https://login.example.com/authorize?state=a&nonce=b' },
+    },
+  },
+  {
+    name: 'invitation',
+    path: `/invitation/${'i'.repeat(22)}`,
+    answers: {
+      'invitation.show': { user: 'ann@example.org', name: 'Ann', expiresAt: ago(-70), why: 'new-user' },
+    },
+  },
+  {
+    name: 'invitation-reset',
+    path: `/invitation/${'i'.repeat(22)}`,
+    answers: { 'invitation.show': { user: 'ann@example.org', name: null, expiresAt: ago(-70), why: 'reset' } },
+  },
+  {
+    name: 'invitation-gone',
+    path: `/invitation/${'i'.repeat(22)}`,
+    answers: { 'invitation.show': () => null },
+    status: 404,
+  },
+  {
+    name: 'enrol-choose',
+    path: '/enrol',
+    signedIn: true,
+    answers: enrolling('second-step', 'recovery-codes', 'app-password'),
+  },
+  {
+    name: 'enrol-authenticator',
+    path: '/add/authenticator',
+    signedIn: true,
+    answers: { ...enrolling('second-step'), 'totp.begin': totp },
+  },
+  {
+    name: 'enrol-codes',
+    path: '/add/authenticator',
+    form: totpForm,
+    signedIn: true,
+    answers: { ...enrolling('second-step'), 'totp.confirm': { session: fresh, recoveryCodes: codes } },
+  },
+  { name: 'enrol-codes-missing', path: '/enrol', signedIn: true, answers: enrolling('recovery-codes', 'app-password') },
+  { name: 'enrol-app-password', path: '/app-passwords/new', signedIn: true, answers: enrolling('app-password') },
+  {
+    name: 'enrol-issued',
+    path: '/app-passwords/new',
+    form: { name: 'iPad', expiry: '', networks: '' },
+    signedIn: true,
+    answers: { ...enrolling('app-password'), 'app-password.issue': issued },
+  },
+  { name: 'security-info', path: '/security-info', signedIn: true, answers: signedIn },
+  {
+    name: 'security-info-deleted',
+    path: '/security-info',
+    signedIn: true,
+    cookie: note({ kind: 'app-password-deleted', name: 'Old laptop', sessions: 2, partly: false }),
+    answers: signedIn,
+  },
+  {
+    name: 'security-info-notices',
+    path: '/security-info',
+    signedIn: true,
+    answers: { 'session.show': sessionView(), 'methods.list': notices },
+  },
+  {
+    name: 'security-info-new',
+    path: '/security-info',
+    signedIn: true,
+    answers: {
+      'session.show': sessionView({ appPasswords: { ...sessionView().appPasswords, live: 0 } }),
+      'methods.list': methodList({ passkeys: [], appPasswords: [], notices: [] }),
+    },
+  },
+  {
+    name: 'security-info-forbidden',
+    path: '/security-info',
+    signedIn: true,
+    answers: {
+      'session.show': sessionView({ appPasswords: { ...sessionView().appPasswords, allowed: false } }),
+      'methods.list': methodList({ notices: [] }),
+    },
+  },
+  { name: 'app-passwords', path: '/app-passwords', signedIn: true, answers: signedIn },
+  { name: 'profile', path: '/profile', signedIn: true, answers: signedIn },
+  { name: 'sessions', path: '/sessions', signedIn: true, answers: sessions },
+  {
+    name: 'sessions-none',
+    path: '/sessions',
+    signedIn: true,
+    answers: { ...sessions, 'mail-session.list': [] },
+  },
+  { name: 'add', path: '/add', signedIn: true, answers: signedIn },
+  {
+    name: 'add-authenticator',
+    path: '/add/authenticator',
+    signedIn: true,
+    answers: { ...signedIn, 'totp.begin': totp },
+  },
+  {
+    name: 'add-authenticator-wrong',
+    path: '/add/authenticator',
+    form: totpForm,
+    signedIn: true,
+    answers: { ...signedIn, 'totp.confirm': () => null },
+    status: 422,
+  },
+  { name: 'add-passkey', path: '/add/passkey', signedIn: true, answers: signedIn },
+  { name: 'recovery-codes', path: '/recovery-codes', signedIn: true, answers: signedIn },
+  {
+    name: 'recovery-codes-new',
+    path: '/recovery-codes',
+    form: {},
+    signedIn: true,
+    answers: { ...signedIn, 'recovery-codes.renew': { codes } },
+  },
+  { name: 'delete-method', path: '/methods/passkey/p1/delete', signedIn: true, answers: signedIn },
+  { name: 'new-app-password', path: '/app-passwords/new', signedIn: true, answers: signedIn },
+  {
+    name: 'new-app-password-invalid',
+    path: '/app-passwords/new',
+    form: { name: 'iPad', protocols: 'imap', expiry: '30', networks: 'home' },
+    signedIn: true,
+    answers: { ...signedIn, 'app-password.issue': new ServiceError('invalid', 'no network') },
+    status: 422,
+  },
+  {
+    name: 'issued',
+    path: '/app-passwords/new',
+    form: { name: 'iPad', expiry: '', networks: '' },
+    signedIn: true,
+    answers: { ...signedIn, 'app-password.issue': issued },
+  },
+  {
+    name: 'at-the-cap',
+    path: '/app-passwords/new',
+    form: { name: 'iPad', expiry: '', networks: '' },
+    signedIn: true,
+    answers: {
+      'session.show': sessionView({ appPasswords: { ...sessionView().appPasswords, live: 40 } }),
+      'methods.list': methodList({ appPasswords: forty }),
+      'app-password.issue': new ServiceError('cap-reached', 'at the cap'),
+    },
+    status: 409,
+  },
+  { name: 'delete-app-password', path: '/app-passwords/a1/delete', signedIn: true, answers: signedIn },
+  { name: 'delete-all', path: '/app-passwords/delete-all', signedIn: true, answers: signedIn },
+  { name: 'rename', path: '/app-passwords/a1/rename', signedIn: true, answers: signedIn },
+  {
+    name: 'step-up',
+    path: '/step-up?next=/app-passwords/new?name=iPad',
+    signedIn: true,
+    answers: {
+      'session.show': sessionView({ freshUntil: null, stepUp: ['totp', 'passkey', 'recovery-code', 'provider'] }),
+      'sign-in.options': options,
+    },
+  },
+  { name: 'help', path: '/help' },
+  { name: 'help-outlook-2010', path: '/help/outlook-2010' },
+  { name: 'help-apple-mail', path: '/help/apple-mail' },
+  { name: 'help-iphone', path: '/help/iphone', signedIn: true, answers: signedIn },
+  { name: 'help-android', path: '/help/android' },
+  { name: 'help-thunderbird', path: '/help/thunderbird' },
+  { name: 'help-scanner', path: '/help/scanner' },
+  { name: 'not-found', path: '/nothing-here', status: 404 },
+  {
+    name: 'unavailable',
+    path: '/security-info',
+    signedIn: true,
+    answers: { 'session.show': new ServiceError('unavailable', 'the keeper is away') },
+    status: 503,
+  },
+  {
+    name: 'stale',
+    path: '/app-passwords/done',
+    form: { csrf: 'another' },
+    signedIn: true,
+    answers: signedIn,
+    status: 403,
+  },
+  {
+    name: 'session-over',
+    path: '/sign-in',
+    cookie: note({ kind: 'session-over' }),
+    answers: { 'sign-in.options': options },
+  },
+]
