@@ -248,7 +248,7 @@ export const en = {
     label: 'App password',
     once: 'You won’t see it again. If you lose it, delete it and make a new one.',
     spaces: 'Spaces and capitals don’t matter.',
-    how: 'How do I set up my program?',
+    how: 'How do I set up my program? (new window)',
     capTitle: (cap: number) => `You have ${cap} app passwords, which is the most`,
     capIntro: (name: string) =>
       `Delete one that you no longer use, and you can make the one for ${name} straight away. Those unused the longest come first.`,

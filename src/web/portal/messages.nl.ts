@@ -248,7 +248,7 @@ export const nl = {
     label: 'App-wachtwoord',
     once: 'Je krijgt het niet nog een keer te zien. Kwijt? Verwijder het dan en maak een nieuw.',
     spaces: 'Spaties en hoofdletters maken niet uit.',
-    how: 'Hoe stel ik mijn programma in?',
+    how: 'Hoe stel ik mijn programma in? (nieuw venster)',
     capTitle: (cap: number) => `Je hebt ${cap} app-wachtwoorden; meer kan niet`,
     capIntro: (name: string) =>
       `Verwijder er een die je niet meer gebruikt, dan kun je meteen dat voor ${name} maken. Wat het langst niet is gebruikt, staat bovenaan.`,

@@ -137,7 +137,7 @@ export function appPasswordFacts(visit: Visit, each: Omit<PortalAppPassword, 'se
     each.expiresAt !== null &&
       (new Date(each.expiresAt) < new Date() ? t.expired(when(each.expiresAt)) : t.expires(until(each.expiresAt))),
   ].filter((limit) => limit !== false)
-  return [`${t.created(when(each.createdAt))} · ${use}`, ...(limits.length > 0 ? [limits.join(' · ')] : [])]
+  return [use, [t.created(when(each.createdAt)), ...limits].join(' · ')]
 }
 
 function notices(visit: Visit, list: readonly Notice[]): Html | null {

@@ -1,0 +1,214 @@
+/**
+ * Every page in every language (R39): it renders, holds what a safe page holds, and nothing that a browser would have to be
+ * trusted with. What the pages do is tested in a browser, on the whole product.
+ */
+
+import t from 'tap'
+import { LANGUAGES } from '../../../src/contract/languages.ts'
+import { ServiceError } from '../../../src/contract/services.ts'
+import { messagesOf } from '../../../src/web/portal/messages.ts'
+import type { Shot } from './gallery.ts'
+import { SHOTS } from './gallery.ts'
+import type { Answers } from './stand-in.ts'
+import { appPassword, methodList, SETTINGS, SIGNED_IN, sessionView, standIn } from './stand-in.ts'
+
+let answers: Answers = {}
+let settings = SETTINGS
+const app = await standIn(
+  () => answers,
+  () => settings,
+)
+t.teardown(() => app.close())
+t.beforeEach(() => {
+  answers = {}
+  settings = SETTINGS
+})
+
+/** The cookie and token of forms before the sign-in. */
+const anonymous = await (async () => {
+  const response = await app.inject({ url: '/help' })
+  const cookie = String(response.headers['set-cookie']).split(';')[0] ?? ''
+  return { cookie, csrf: /name="csrf" value="([^"]+)"/.exec(response.body)?.[1] ?? '' }
+})()
+
+async function show(shot: Shot, language: string) {
+  answers = shot.answers ?? {}
+  const cookie = [shot.signedIn && SIGNED_IN, shot.cookie, anonymous.cookie].filter(Boolean).join('; ')
+  const headers = { cookie, 'accept-language': language }
+  if (shot.form === undefined) return await app.inject({ url: shot.path, headers })
+  const csrf = shot.signedIn ? sessionView().csrf : anonymous.csrf
+  return await app.inject({
+    method: 'POST' as const,
+    url: shot.path,
+    headers: { ...headers, origin: SETTINGS.url, 'content-type': 'application/x-www-form-urlencoded' },
+    payload: new URLSearchParams({ csrf, ...shot.form }).toString(),
+  })
+}
+
+/** The places of a table of texts, and what kind of thing is there. */
+function places(table: unknown, at = ''): readonly string[] {
+  if (typeof table !== 'object' || table === null) return [`${at}: ${typeof table}`]
+  return Object.entries(table).flatMap(([key, value]) => places(value, `${at}.${key}`))
+}
+
+function texts(table: unknown, at = ''): readonly (readonly [string, string])[] {
+  if (typeof table === 'string') return [[at, table]]
+  if (typeof table !== 'object' || table === null) return []
+  return Object.entries(table).flatMap(([key, value]) => texts(value, `${at}.${key}`))
+}
+
+t.test('both languages say the same things (R39)', async (t) => {
+  t.strictSame(places(messagesOf('nl')), places(messagesOf('en')))
+  const nl = new Map(texts(messagesOf('nl')))
+  const alike = texts(messagesOf('en')).filter(([place, text]) => nl.get(place) === text && text.length > 8)
+  t.strictSame(
+    alike.map(([, text]) => text),
+    ['Exchange ActiveSync', 'Thunderbird', 'Exchange (ActiveSync)'],
+    'and are translated',
+  )
+})
+
+for (const language of LANGUAGES) {
+  t.test(`every page in ${messagesOf(language).languageName} (R39)`, async (t) => {
+    for (const shot of SHOTS) {
+      const response = await show(shot, language)
+      const { body } = response
+      t.equal(response.statusCode, shot.status ?? 200, `${shot.name}: status`)
+      t.match(response.headers['content-type'], 'text/html; charset=utf-8', `${shot.name}: type`)
+      t.ok(body.includes(`<html lang="${language}">`), `${shot.name}: says its language`)
+      t.equal(body.match(/<h1[ >]/g)?.length, 1, `${shot.name}: one heading`)
+      t.notMatch(body, /undefined|\[object|NaN|=> /, `${shot.name}: no value is missing`)
+      t.notMatch(
+        body,
+        /<script(?![^>]*\ssrc="\/assets\/)|<style|\sstyle=|\son[a-z]+=|javascript:/i,
+        `${shot.name}: nothing inline (threats H3)`,
+      )
+      t.notMatch(body, /(?:src|href)="(?:https?:)?\/\/(?!login\.example\.com)/, `${shot.name}: nothing from elsewhere`)
+      t.equal(
+        /<form[^>]*method="post"[^>]*>(?!<input type="hidden" name="csrf" value="[\w-]{16,}">)/.test(
+          body.replace(/>\s+</g, '><'),
+        ),
+        false,
+        `${shot.name}: each form has its token (threats H1)`,
+      )
+      t.ok(body.length < 64 * 1024, `${shot.name}: ${body.length} bytes`)
+    }
+  })
+}
+
+t.test('the style sheet is small, and kept for good', async (t) => {
+  const { body } = await app.inject({ url: '/help' })
+  const address = /href="(\/assets\/portal\.[^"]+\.css)"/.exec(body)?.[1] ?? ''
+  const style = await app.inject({ url: address })
+  t.equal(style.statusCode, 200)
+  t.ok(style.rawPayload.length < 20 * 1024, `${style.rawPayload.length} bytes`)
+  t.match(style.headers['cache-control'], /immutable/)
+  t.notMatch(style.body, /url\(|@import|@font-face/, 'loads nothing')
+})
+
+t.test('names are text wherever they stand (threats H6, XSS)', async (t) => {
+  const nasty = `<img src=x onerror=alert(1)>"'><script>alert(1)</script>\u202e`
+  const name = nasty.slice(0, 64)
+  const list = methodList({
+    totp: [{ id: 't1', name, createdAt: new Date().toISOString(), lastUsedAt: null }],
+    appPasswords: [
+      appPassword('a1', name, {
+        lastUsed: { at: new Date().toISOString(), protocol: nasty, ip: nasty, agent: nasty },
+        networks: [nasty],
+      }),
+    ],
+    notices: [{ kind: 'set-up-used', id: nasty, name, appPassword: nasty, at: new Date().toISOString(), ip: nasty }],
+  })
+  const session = sessionView({ user: { ...sessionView().user, name: nasty, address: nasty } })
+  const note = Buffer.from(JSON.stringify({ kind: 'app-password-deleted', name, sessions: 1, partly: false }))
+  for (const path of [
+    '/security-info',
+    '/app-passwords',
+    '/profile',
+    '/app-passwords/a1/delete',
+    '/app-passwords/a1/rename',
+    '/help/iphone',
+    `/app-passwords/new?name=${encodeURIComponent(name)}`,
+  ]) {
+    answers = { 'session.show': session, 'methods.list': list }
+    const { body, statusCode } = await app.inject({
+      url: path,
+      headers: { cookie: `${SIGNED_IN}; __Host-sallyport-note=${note.toString('base64url')}` },
+    })
+    t.equal(statusCode, 200, path)
+    t.notOk(body.includes('<img src=x'), `${path}: no element`)
+    t.notOk(body.includes('<script>alert'), `${path}: no script`)
+    t.notMatch(body, /[^&]"'>/, `${path}: no way out of an attribute`)
+  }
+})
+
+t.test('R29: where app passwords are forbidden, no page says a word of them', async (t) => {
+  settings = { ...SETTINGS, appPasswordsAllowed: false }
+  const allowed = { ...sessionView().appPasswords, allowed: false, live: 0 }
+  const session = (stage: 'full' | 'enrolling') =>
+    sessionView({ stage, enrolment: ['second-step', 'recovery-codes'], appPasswords: allowed })
+  const words = /app password|app-wachtwoord|(href|action)="\/app-passwords/i
+  const full: Answers = {
+    'session.show': session('full'),
+    'methods.list': methodList({ appPasswords: [], notices: [] }),
+  }
+  for (const [path, given] of [
+    ['/security-info', full],
+    ['/app-passwords', full],
+    ['/profile', full],
+    ['/add', full],
+    ['/enrol', { 'session.show': session('enrolling') }],
+    ['/help', full],
+    ['/help/outlook-2010', full],
+    ['/help/scanner', {}],
+  ] as const) {
+    for (const language of LANGUAGES) {
+      const response = await show({ name: path, path, signedIn: 'session.show' in given, answers: given }, language)
+      t.equal(response.statusCode, 200, `${path} ${language}`)
+      t.notMatch(response.body, words, `${path} ${language}`)
+    }
+  }
+  answers = full
+  const made = await show({ name: 'new', path: '/app-passwords/new', signedIn: true, answers: full }, 'en')
+  t.equal(made.statusCode, 404, 'not an error after a click: there is no such page')
+  const old = { ...full, 'methods.list': methodList() }
+  const kept = await show({ name: 'list', path: '/security-info', signedIn: true, answers: old }, 'en')
+  t.match(kept.body, /Delete iPad/, 'old ones can still be deleted')
+  t.notMatch(kept.body, /New app password|Rename/, 'and nothing else')
+})
+
+t.test('R30, R31: each entry point can be turned off', async (t) => {
+  answers = { 'session.show': sessionView(), 'methods.list': methodList() }
+  const get = (url: string) => app.inject({ url, headers: { cookie: SIGNED_IN } })
+  for (const path of SETTINGS.entryPoints) {
+    settings = { ...SETTINGS, entryPoints: [path] }
+    const { statusCode, body } = await get(path)
+    t.equal(statusCode, 200, `${path} alone`)
+    t.match(body, 'Scanner, second floor', `${path} leads to the list`)
+    for (const other of SETTINGS.entryPoints.filter((each) => each !== path)) {
+      const off = await get(other)
+      if (other === '/') t.equal(off.headers.location, path, 'the bare address leads to the one that is on')
+      else t.equal(off.statusCode, 404, `${other} is off`)
+    }
+  }
+})
+
+t.test('the language: setting before cookie before browser', async (t) => {
+  const of = async (headers: Record<string, string>) =>
+    /<html lang="(..)">/.exec((await app.inject({ url: '/help', headers })).body)?.[1]
+  t.equal(await of({ 'accept-language': 'fr, nl-BE;q=0.8, en;q=0.7' }), 'nl')
+  t.equal(await of({ 'accept-language': 'nl;q=0.1, en-US' }), 'en')
+  t.equal(await of({ 'accept-language': 'de' }), 'en', 'the first one offered')
+  t.equal(await of({ 'accept-language': 'en', cookie: '__Host-sallyport-language=nl' }), 'nl')
+  t.equal(await of({ 'accept-language': 'nl', cookie: '__Host-sallyport-language=xx' }), 'nl')
+  answers = { 'session.show': sessionView({ user: { ...sessionView().user, language: 'nl' } }) }
+  t.equal(await of({ 'accept-language': 'en', cookie: `__Host-sallyport-language=en; ${SIGNED_IN}` }), 'nl')
+})
+
+t.test('while the keeper is away a page says that mail keeps working', async (t) => {
+  answers = { 'session.show': new ServiceError('unavailable', 'the keeper is away') }
+  const { statusCode, body, headers } = await app.inject({ url: '/security-info', headers: { cookie: SIGNED_IN } })
+  t.equal(statusCode, 503)
+  t.match(body, 'Your mail keeps working')
+  t.ok(headers['retry-after'])
+})
