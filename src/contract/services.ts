@@ -11,6 +11,8 @@ import { APP_PASSWORD_METHODS } from './services/app-passwords.ts'
 import { OPERATION_METHODS } from './services/operations.ts'
 import { POLICY_METHODS } from './services/policies.ts'
 import { SESSION_METHODS } from './services/sessions.ts'
+import { TOKEN_METHODS } from './services/tokens.ts'
+import { TWO_STEP_METHODS } from './services/two-step.ts'
 import { USER_METHODS } from './services/users.ts'
 
 export type { AppPasswordView, IssuedAppPassword, RevokedAppPasswords } from './services/app-passwords.ts'
@@ -18,7 +20,9 @@ export type { ServiceMethod, SessionsEnded } from './services/method.ts'
 export type { AuditView, KeyView } from './services/operations.ts'
 export type { PolicySetting, PolicyView, UserPolicyView } from './services/policies.ts'
 export type { SessionView } from './services/sessions.ts'
-export type { ImportReport, UserView } from './services/users.ts'
+export type { ApiTokenView, IssuedApiToken } from './services/tokens.ts'
+export type { IssuedInvitation, MethodView } from './services/two-step.ts'
+export type { ImportReport, UserDetail, UserView } from './services/users.ts'
 
 export type ServiceErrorCode =
   | 'not-found'
@@ -52,6 +56,8 @@ export class ServiceError extends Error {
 
 export const SERVICE_METHODS = {
   ...USER_METHODS,
+  ...TWO_STEP_METHODS,
+  ...TOKEN_METHODS,
   ...APP_PASSWORD_METHODS,
   ...SESSION_METHODS,
   ...POLICY_METHODS,

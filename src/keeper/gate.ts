@@ -28,6 +28,7 @@ import type { AppPasswordRow, Store, TombstoneRow, UserRow } from '../records/st
 import { StoreError } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
 import type { GrantPort, Hold } from './grants.ts'
+import { nameForLog } from './log-names.ts'
 import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
 import type { PrimaryAttempt, PrimaryPasswords } from './primary.ts'
 import type { StoreWatch } from './store-watch.ts'
@@ -73,13 +74,7 @@ export function createGate(options: GateOptions): Admit {
   const { config, store, keys, secrets, lastUse, verifier, throttle, primary, watch, log, now, clock } = options
   const { typedPrimary, tombstoneTries } = options
 
-  /** The name to log: an account's own, or a keyed hash of an unknown one with its domain. */
-  function logNameOf(name: string, user: UserRow | null): string {
-    if (user !== null) return user.address
-    const hash = keys.active.hmac('log-names', name).toString('hex', 0, 6)
-    const at = name.lastIndexOf('@')
-    return at < 0 ? `unknown:${hash}` : `unknown:${hash}${name.slice(at)}`
-  }
+  const logNameOf = (name: string, user: UserRow | null) => nameForLog(keys, name, user)
 
   async function guessed(
     name: string,

@@ -11,9 +11,11 @@ import { performance } from 'node:perf_hooks'
 import type { Config } from '../config.ts'
 import type { GateHouse } from '../contract/admission.ts'
 import { nameRulesOf } from '../contract/names.ts'
+import type { PortalHandlers } from '../contract/portal.ts'
 import type { ServiceAnswer, ServiceHandlers } from '../contract/services.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { createApiTokens, IDEMPOTENCY_MS } from '../records/api-tokens.ts'
 import { createAppPasswords } from '../records/app-passwords.ts'
 import type { Bus } from '../records/bus.ts'
 import { createLocalBus } from '../records/bus.ts'
@@ -23,11 +25,14 @@ import { createHasher } from '../records/hash.ts'
 import { openKeys } from '../records/key-file.ts'
 import type { Keys } from '../records/keys.ts'
 import { createLastUseBatch, createTombstoneTriesBatch } from '../records/last-use.ts'
+import { createOneTimeLinks, LINK_MEMORY_MS } from '../records/one-time-links.ts'
 import { createPolicies } from '../records/policies.ts'
+import { createPortalSessions, SESSION_IDLE_MS } from '../records/portal-sessions.ts'
 import { createStoredSecrets } from '../records/secrets.ts'
 import { openStore } from '../records/store/open.ts'
 import type { Store } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
+import { createTwoStep } from '../records/two-step.ts'
 import { createUsers } from '../records/users.ts'
 import { createVault } from '../records/vault.ts'
 import { createAuditLoss } from './audit-loss.ts'
@@ -37,7 +42,9 @@ import { createGate } from './gate.ts'
 import { createGrants } from './grants.ts'
 import type { LivePolicy } from './live-policy.ts'
 import { createLivePolicy } from './live-policy.ts'
+import { createNotifier } from './notifier.ts'
 import { isUsable } from './policy.ts'
+import { createPortal } from './portal.ts'
 import { createPrimaryPasswords } from './primary.ts'
 import type { RedisLink } from './redis.ts'
 import { createRedisLogins, openRedis } from './redis.ts'
@@ -55,6 +62,7 @@ export interface Keeper {
   readonly services: ServiceHandlers
   /** The edges that run, by id: whoever counts ended sessions waits for those that have not told theirs. */
   expectEdges(edgeIds: readonly string[]): void
+  readonly portal: PortalHandlers
   /** Takes over what can change while running; the rest is named in the log and waits for a restart. */
   reload(config: Config): Promise<void>
   health(): Promise<ServiceAnswer<'health'>>
@@ -88,6 +96,8 @@ export interface KeeperOptions {
 
 const MAX_SEEN_LOGINS = 100_000
 const LAST_USE_FLUSH_MS = 10_000
+/** What a person has not dismissed by then is old news. */
+const NOTICE_MS = 180 * 24 * 60 * 60_000
 const HOUSEKEEPING_MS = 60 * 60_000
 /** For the metric; some milliseconds with 100,000 app passwords. */
 const COUNT_MS = 60_000
@@ -196,23 +206,50 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     clock,
     refreshPolicy: () => livePolicy.refresh(),
   })
+  const appPasswords = createAppPasswords(records)
+  const apiTokens = createApiTokens(records)
+  const twoStep = createTwoStep({ ...records, vault: createVault(keys, 'seal') })
+  const links = createOneTimeLinks(records)
   const services = createServices({
     config,
     names: () => names,
     store,
     keys,
     users: createUsers(records),
-    appPasswords: createAppPasswords(records),
+    appPasswords,
     secrets,
     grants,
     policies,
     livePolicy,
     revocation,
     loss: createAuditLoss({ log, metrics }),
+    twoStep,
+    links,
+    apiTokens,
+    notifier: createNotifier({ store, clock }),
     log,
     clock,
     version,
     redisState: () => (redis === null ? 'none' : redis.up ? 'up' : 'down'),
+  })
+
+  const portal = createPortal({
+    config,
+    names: () => names,
+    store,
+    keys,
+    hasher,
+    twoStep,
+    sessions: createPortalSessions(records),
+    links,
+    appPasswords,
+    apiTokens,
+    grants,
+    throttle,
+    services,
+    log,
+    clock,
+    now,
   })
 
   function storeFailed(error: unknown, what: string): void {
@@ -224,8 +261,18 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     try {
       await store.deleteExpiredCachedLogins(clock())
       await store.transaction((tx) => tx.deleteTombstonesBefore(new Date(clock().getTime() - TOMBSTONE_MS)))
+      const before = (ms: number) => new Date(clock().getTime() - ms)
+      await store.transaction((tx) =>
+        tx.people.deleteStale({
+          sessions: before(0),
+          seen: before(SESSION_IDLE_MS),
+          links: before(LINK_MEMORY_MS),
+          idempotencyKeys: before(IDEMPOTENCY_MS),
+          notices: before(NOTICE_MS),
+        }),
+      )
     } catch (error) {
-      storeFailed(error, 'old tombstones and cached logins could not be deleted')
+      storeFailed(error, 'what has run out could not be deleted')
     }
   }
   const housekeeping = setInterval(keepHouse, HOUSEKEEPING_MS)
@@ -248,6 +295,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     gateHouse: createGateHouse({ admit, grants, revocation }),
     services,
     expectEdges: (edgeIds) => edges.expect(edgeIds),
+    portal,
     hasher,
     bus,
     health: () => services.health({}, 'system'),

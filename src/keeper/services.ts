@@ -9,12 +9,16 @@ import { policyServices } from './services/policies.ts'
 import { sessionServices } from './services/sessions.ts'
 import type { ServiceDeps } from './services/shared.ts'
 import { asServiceError } from './services/shared.ts'
+import { tokenServices } from './services/tokens.ts'
+import { twoStepServices } from './services/two-step.ts'
 import { userServices } from './services/users.ts'
 
 /** All reject with ServiceError; anything else is a bug. */
 export function createServices(deps: ServiceDeps): ServiceHandlers {
   const handlers: ServiceHandlers = {
     ...userServices(deps),
+    ...twoStepServices(deps),
+    ...tokenServices(deps),
     ...appPasswordServices(deps),
     ...sessionServices(deps),
     ...policyServices(deps),

@@ -23,6 +23,23 @@ export const AUDIT_EVENTS = {
   app_password_updated: ['appPassword', 'name', 'protocols', 'networks', 'expiresAt'],
   /** `why`: 'asked', 'all', 'unused', 'password-reset', 'expired-long-ago'. */
   app_password_deleted: ['appPassword', 'name', 'why'],
+  two_step_enrolled: [],
+  /** `kind`: 'totp', 'passkey', 'provider'. */
+  method_added: ['kind', 'method', 'name'],
+  method_deleted: ['kind', 'method', 'name'],
+  two_step_reset: ['methods'],
+  recovery_code_used: ['left'],
+  recovery_codes_renewed: [],
+  /** `why`: 'new-user', 'reset'. */
+  invitation_made: ['link', 'why', 'mailed'],
+  invitation_used: ['link', 'ip'],
+  set_up_made: ['link', 'name', 'kind'],
+  set_up_used: ['link', 'name', 'appPassword', 'ip'],
+  portal_sessions_ended: ['count'],
+  token_created: ['token', 'name', 'scopes', 'expiresAt'],
+  token_deleted: ['token', 'name'],
+  /** A call that changes something, over HTTP. `result`: 'done', or why it was refused. */
+  admin_called: ['method', 'ip', 'result'],
   secret_set: ['upstream'],
   secret_deleted: ['upstream'],
   /** `why`: what ended them (keeper/services/ending.ts); `unanswered`: edges that did not confirm, with commas. */

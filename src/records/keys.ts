@@ -23,6 +23,10 @@ export const DIGEST_PURPOSES = [
   'bus',
   /** Recognises the same wrong secret again, in the throttle. Never stored. */
   'repeat',
+  /** Sessions of the portal, one-time links and tokens of the API are stored as this. */
+  'token',
+  /** So are recovery codes. */
+  'recovery-code',
   /** Proves that a store was made under this key. */
   'check',
 ] as const

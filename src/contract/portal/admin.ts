@@ -7,28 +7,13 @@
  */
 
 import { z } from 'zod'
+import type { ApiScope } from '../services/api-scopes.ts'
 import { method } from '../services/method.ts'
 import type { ServiceName } from '../services.ts'
 import { client, token } from './client.ts'
 
-export const API_SCOPES = [
-  'users:read',
-  'users:write',
-  'app-passwords:read',
-  'app-passwords:write',
-  'policies:read',
-  'policies:write',
-  'sessions:read',
-  'sessions:write',
-  'throttle:read',
-  'throttle:write',
-  'audit:read',
-  'tokens:read',
-  'tokens:write',
-  'devices:read',
-  'devices:write',
-] as const
-export type ApiScope = (typeof API_SCOPES)[number]
+export type { ApiScope } from '../services/api-scopes.ts'
+export { API_SCOPES } from '../services/api-scopes.ts'
 
 /**
  * Service → the scope that it takes over HTTP. What is not listed can't be called from web at all: backup, keys, health,
@@ -45,6 +30,8 @@ export const ADMIN_METHODS = {
   'user.delete': 'users:write',
   'user.set-groups': 'users:write',
   'user.set-password': 'users:write',
+  'user.invite': 'users:write',
+  'user.reset-two-step': 'users:write',
   'app-password.list': 'app-passwords:read',
   'app-password.create': 'app-passwords:write',
   'app-password.update': 'app-passwords:write',
@@ -57,6 +44,9 @@ export const ADMIN_METHODS = {
   'session.list': 'sessions:read',
   'session.end': 'sessions:write',
   'audit.list': 'audit:read',
+  'token.list': 'tokens:read',
+  'token.create': 'tokens:write',
+  'token.delete': 'tokens:write',
 } as const satisfies { readonly [N in ServiceName]?: ApiScope }
 export type AdminMethod = keyof typeof ADMIN_METHODS
 

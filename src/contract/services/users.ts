@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import type { SessionsEnded } from './method.ts'
 import { address, method, secret, text64 } from './method.ts'
+import type { MethodView } from './two-step.ts'
 
 export interface UserView {
   readonly id: string
@@ -17,6 +18,13 @@ export interface UserView {
   readonly enrolledAt: string | null
   readonly createdAt: string
   readonly appPasswords: number
+}
+
+/** One user, with what it proves itself with. */
+export interface UserDetail extends UserView {
+  readonly methods: readonly MethodView[]
+  /** Recovery codes left; null: none were ever made. */
+  readonly recoveryCodes: number | null
 }
 
 export interface ImportReport {
@@ -58,7 +66,7 @@ export const USER_METHODS = {
       limit: z.number().int().min(1).max(200).default(100),
     }),
   ),
-  'user.show': method<UserView>()(z.strictObject({ address })),
+  'user.show': method<UserDetail>()(z.strictObject({ address })),
   'user.disable': method<UserView & SessionsEnded>()(z.strictObject({ address })),
   'user.enable': method<UserView>()(z.strictObject({ address })),
   /** What is left out stays. Sessions that it does not allow any more end. */

@@ -25,7 +25,7 @@ export function sessionServices(deps: ServiceDeps): SessionServices {
       const matching = grants
         .list()
         .filter((session) => (address === null || session.user === address) && (after === null || session.id > after))
-      const page = fitting(matching.slice(0, limit).map(view))
+      const page = fitting(matching.slice(0, limit).map(sessionView))
       return { sessions: page, next: page.length < matching.length ? (page.at(-1)?.id ?? null) : null }
     },
 
@@ -52,6 +52,16 @@ export function sessionServices(deps: ServiceDeps): SessionServices {
   }
 }
 
-function view({ id, user, protocol, appPassword, ip, startedAt, upstream, state }: SessionInfo): SessionView {
+/** How the services show a mail session. */
+export function sessionView({
+  id,
+  user,
+  protocol,
+  appPassword,
+  ip,
+  startedAt,
+  upstream,
+  state,
+}: SessionInfo): SessionView {
   return { id, user, protocol, appPassword, ip, startedAt: startedAt.toISOString(), upstream, state }
 }

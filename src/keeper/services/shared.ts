@@ -7,17 +7,21 @@ import type { NameRules } from '../../contract/names.ts'
 import { canonicalName } from '../../contract/names.ts'
 import { ServiceError } from '../../contract/services.ts'
 import type { Log } from '../../log.ts'
+import type { ApiTokens } from '../../records/api-tokens.ts'
 import type { AppPasswords } from '../../records/app-passwords.ts'
 import { HasherError } from '../../records/hash.ts'
 import type { Keys } from '../../records/keys.ts'
+import type { OneTimeLinks } from '../../records/one-time-links.ts'
 import type { Policies } from '../../records/policies.ts'
 import type { StoredSecrets } from '../../records/secrets.ts'
 import type { Store } from '../../records/store/store.ts'
 import { StoreError } from '../../records/store/store.ts'
+import type { TwoStep } from '../../records/two-step.ts'
 import type { Users } from '../../records/users.ts'
 import type { AuditLoss } from '../audit-loss.ts'
 import type { Grants } from '../grants.ts'
 import type { LivePolicy } from '../live-policy.ts'
+import type { Notifier } from '../notifier.ts'
 import type { Revocation } from '../revocation.ts'
 
 export interface ServiceDeps {
@@ -34,6 +38,10 @@ export interface ServiceDeps {
   readonly livePolicy: LivePolicy
   readonly revocation: Revocation
   readonly loss: AuditLoss
+  readonly twoStep: TwoStep
+  readonly links: OneTimeLinks
+  readonly apiTokens: ApiTokens
+  readonly notifier: Notifier
   readonly log: Log
   readonly clock: () => Date
   readonly version: string

@@ -9,6 +9,7 @@ import type { SessionInfo } from '../grants.ts'
 import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
 import { fitting, MAX_WHOLE_LIST_BYTES } from './shared.ts'
+import { methodViews } from './two-step.ts'
 
 type UserServices = Pick<
   ServiceHandlers,
@@ -25,7 +26,7 @@ type UserServices = Pick<
 >
 
 export function userServices(deps: ServiceDeps): UserServices {
-  const { config, users, revocation, log } = deps
+  const { config, users, revocation, twoStep, log } = deps
 
   /** Somebody who is disabled loses every session; otherwise those end that the policy of new groups does not allow. */
   async function update(address: string, wanted: UserUpdate, actor: Actor): Promise<UserView & SessionsEnded> {
@@ -68,7 +69,13 @@ export function userServices(deps: ServiceDeps): UserServices {
     },
 
     async 'user.show'({ address }) {
-      return await users.view(await users.show(address))
+      const user = await users.show(address)
+      const methods = await twoStep.methodsOf(user.id)
+      return {
+        ...(await users.view(user)),
+        methods: methodViews(methods, config()),
+        recoveryCodes: methods.recoveryCodes?.left ?? null,
+      }
     },
 
     'user.update': ({ address, ...wanted }, actor) => update(address, wanted, actor),

@@ -12,7 +12,15 @@ import { resolve } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { migrationsFor } from './migrations.ts'
 import { storeErrorOf } from './sqlite-dialect.ts'
-import { appliedMigrations, openDatabase, prepareFile, removeDatabase, syncDirectory, syncFile } from './sqlite-file.ts'
+import {
+  appliedMigrations,
+  NOT_IN_A_BACKUP,
+  openDatabase,
+  prepareFile,
+  removeDatabase,
+  syncDirectory,
+  syncFile,
+} from './sqlite-file.ts'
 import { StoreError } from './store.ts'
 
 export interface RestoreOptions {
@@ -107,13 +115,20 @@ function changeCopy(database: DatabaseSync, file: string, now: Date, actor: stri
   // Seconds since 1970 are beyond what counting can have reached in the history that is given up, and beyond what an
   // earlier restore set.
   database.prepare('update users set epoch = max(epoch + 1, ?)').run(Math.floor(now.getTime() / 1000))
-  database.exec('delete from cached_logins')
+  for (const table of NOT_IN_A_BACKUP) if (hasTable(database, table)) database.exec(`delete from ${table}`)
+  // A link that is unused in the backup may have been used since.
+  if (hasTable(database, 'one_time_links')) database.exec('delete from one_time_links where used_at is null')
   database
     .prepare(
       "insert into audit (at, event, actor, user_id, address, detail) values (?, 'store_restored', ?, null, null, ?)",
     )
     .run(now.getTime(), actor, JSON.stringify({ file }))
   database.exec('commit')
+}
+
+/** A backup of an earlier version has fewer. */
+function hasTable(database: DatabaseSync, name: string): boolean {
+  return database.prepare('select 1 from sqlite_master where type = ? and name = ?').get('table', name) !== undefined
 }
 
 /** Puts the copy in place of the target, which stays aside. */

@@ -6,6 +6,7 @@
 import type { Generated, Insertable, Selectable } from 'kysely'
 import type { ProtocolName } from '../../contract/admission.ts'
 import { LANGUAGES } from '../../contract/languages.ts'
+import type { PeopleTables } from './people-schema.ts'
 import type { AppPasswordRow, AuditRow, StoredSecretRow, TombstoneRow, UserRow } from './store.ts'
 
 export interface UsersTable {
@@ -75,7 +76,7 @@ export interface AuditTable {
   code: string | null
 }
 
-export interface Tables {
+export interface Tables extends PeopleTables {
   users: UsersTable
   /** Addresses of deleted users: nobody gets them again. */
   reserved_names: { address: string; deleted_at: number }

@@ -7,6 +7,7 @@ import type { CompiledQuery, Kysely, RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { Language } from '../../contract/languages.ts'
 import type { DialectName } from './migrations.ts'
+import type { PeopleRecords } from './people.ts'
 import type { PolicyRows } from './policies.ts'
 import { sqlPolicies } from './policies.ts'
 import type { Tables } from './schema.ts'
@@ -20,6 +21,7 @@ import {
   truthOf,
   userRow,
 } from './schema.ts'
+import { sqlPeople } from './sql-people.ts'
 import type { Queries } from './sql-prepared.ts'
 import type {
   AppPasswordPatch,
@@ -63,12 +65,14 @@ export class SqlTransaction implements StoreTransaction {
   readonly #dialect: SqlDialect
   readonly #queries: Queries
   readonly policies: PolicyRows
+  readonly people: PeopleRecords
 
   constructor(db: () => Db, dialect: SqlDialect, queries: Queries) {
     this.#db = db
     this.policies = sqlPolicies(db)
     this.#dialect = dialect
     this.#queries = queries
+    this.people = sqlPeople(db)
   }
 
   async #first<R>(query: CompiledQuery<R>): Promise<R | undefined> {
@@ -421,6 +425,11 @@ export class SqlTransaction implements StoreTransaction {
         select key_id, count(*) as n from app_passwords group by key_id
         union all select key_id, count(*) from tombstones group by key_id
         union all select key_id, count(*) from stored_secrets group by key_id
+        union all select key_id, count(*) from authenticator_apps group by key_id
+        union all select key_id, count(*) from recovery_codes group by key_id
+        union all select key_id, count(*) from one_time_links group by key_id
+        union all select key_id, count(*) from portal_sessions group by key_id
+        union all select key_id, count(*) from api_tokens group by key_id
         union all select password_key_id, count(*) from users where password_key_id is not null group by password_key_id
       ) as used group by key_id`.execute(this.#db())
     return new Map(rows.map((row) => [row.key_id, Number(row.count)]))

@@ -112,8 +112,11 @@ export function latestMigration(migrations: Migrations): string {
   return Object.keys(migrations).sort().at(-1) ?? 'none'
 }
 
+/** What opens something and is not worth keeping: a copy that is lost must open nothing. */
+export const NOT_IN_A_BACKUP = ['cached_logins', 'portal_sessions', 'idempotency_keys'] as const
+
 /**
- * Writes a consistent copy of an open database without its cached logins, mode 0600. The file appears whole or not at all.
+ * Writes a consistent copy of an open database without cached logins and sessions of the portal, mode 0600. The file appears whole or not at all.
  *
  * @param replace whether `to` may be there already
  */
@@ -123,8 +126,10 @@ export async function copyDatabase(from: DatabaseSync, to: string, replace: bool
     await copyPages(from, partial)
     const copy = openDatabase(partial, 0)
     try {
-      const cached = copy.prepare("select 1 from sqlite_master where name = 'cached_logins'").get()
-      if (cached) copy.exec('delete from cached_logins')
+      for (const table of NOT_IN_A_BACKUP) {
+        const there = copy.prepare('select 1 from sqlite_master where type = ? and name = ?').get('table', table)
+        if (there) copy.exec(`delete from ${table}`)
+      }
       // A copy is one file: no log beside it that could be forgotten.
       copy.exec('pragma journal_mode = delete')
     } finally {

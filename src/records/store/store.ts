@@ -10,6 +10,7 @@
 
 import type { ProtocolName } from '../../contract/admission.ts'
 import type { Language } from '../../contract/languages.ts'
+import type { PeopleRecords } from './people.ts'
 import type { PolicyRows } from './policies.ts'
 import type { TombstoneHistory, TombstoneTries } from './tombstones.ts'
 import type { UserSearch } from './user-words.ts'
@@ -217,6 +218,9 @@ export interface StoreTransaction extends UserSearch, TombstoneHistory {
   putKeyCheck(keyId: string, check: string): Promise<void>
   /** How many rows carry each key id. */
   keyUse(): Promise<ReadonlyMap<string, number>>
+
+  /** Two-step, links, sessions of the portal, tokens of the API. */
+  readonly people: PeopleRecords
 }
 
 /** What a login needs to know of a user and a credential, in one indexed read. */

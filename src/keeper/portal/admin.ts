@@ -1,0 +1,128 @@
+/**
+ * The services for administrators, over HTTP: proof, scope, step-up, idempotency, audit; then the very service that the
+ * command line calls, with the caller as its actor (threats H8).
+ */
+
+import { createHash } from 'node:crypto'
+import type { AdminMethod, ApiScope } from '../../contract/portal/admin.ts'
+import { ADMIN_METHODS } from '../../contract/portal/admin.ts'
+import type { PortalClient } from '../../contract/portal/client.ts'
+import type { PortalHandlers, PortalParams } from '../../contract/portal.ts'
+import type { ServiceErrorCode } from '../../contract/services.ts'
+import { SERVICE_METHODS, ServiceError } from '../../contract/services.ts'
+import { printable } from '../../log.ts'
+import type { ApiTokens } from '../../records/api-tokens.ts'
+import { IDEMPOTENCY_MS } from '../../records/api-tokens.ts'
+import { appendAudit } from '../../records/audit.ts'
+import type { PortalDeps } from './deps.ts'
+import type { Presence } from './presence.ts'
+
+type Proof = PortalParams<'admin.call'>['as']
+type Answer = { readonly answer: unknown; readonly replayed: boolean }
+
+export interface AdminParts {
+  readonly presence: Presence
+  readonly apiTokens: ApiTokens
+}
+
+export function adminHandlers(
+  deps: PortalDeps,
+  { presence, apiTokens }: AdminParts,
+): Pick<PortalHandlers, 'admin.call'> {
+  const { store, services, clock } = deps
+
+  /** Who calls, for the audit trail; may it? */
+  async function callerOf(as: Proof, scope: ApiScope): Promise<string> {
+    if ('bearer' in as) {
+      const token = await apiTokens.find(as.bearer)
+      if (token === null) throw new ServiceError('unauthorised', 'this token is unknown or over')
+      if (!token.scopes.includes(scope)) {
+        throw new ServiceError('forbidden', `this token lacks the scope ${scope}`)
+      }
+      return `token:${token.id}`
+    }
+    const { user } = isWrite(scope) ? await presence.demandFresh(as.session) : await presence.demand(as.session)
+    if (!user.admin) throw new ServiceError('forbidden', 'this takes the administrator role')
+    return `user:${user.id}`
+  }
+
+  async function run(method: AdminMethod, params: unknown, actor: string): Promise<unknown> {
+    const parsed = SERVICE_METHODS[method].request.safeParse(params)
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues
+      const where = issue?.path.join('.') || 'the request'
+      throw new ServiceError('invalid', `${where}: ${issue?.message ?? 'is not what is asked for'}`)
+    }
+    const handler = services[method] as (params: unknown, actor: string) => Promise<unknown>
+    return await handler(parsed.data, actor)
+  }
+
+  /** Each writing call leaves its own mark, done or refused, beside that of the change itself. */
+  async function noteCall(
+    method: AdminMethod,
+    actor: string,
+    client: PortalClient,
+    result: 'done' | ServiceErrorCode,
+  ): Promise<void> {
+    const detail = { method, ip: client.ip, result }
+    await store.transaction((tx) => appendAudit(tx, { event: 'admin_called', actor, user: null, at: clock(), detail }))
+  }
+
+  /** What an earlier call with this key has answered; null: there was none, and the key is this call's. */
+  async function earlier(actor: string, key: string, request: string): Promise<Answer | null> {
+    const at = clock()
+    const claim = { caller: actor, key, request, answer: null, createdAt: at }
+    let known = await store.people.claimIdempotencyKey(claim)
+    if (known !== null && at.getTime() - known.createdAt.getTime() >= IDEMPOTENCY_MS) {
+      await store.people.dropIdempotencyKey(actor, key)
+      known = await store.people.claimIdempotencyKey(claim)
+    }
+    if (known === null) return null
+    if (known.request !== request) {
+      throw new ServiceError('invalid', 'this Idempotency-Key was used for another request')
+    }
+    if (known.answer === null) {
+      throw new ServiceError('unavailable', 'the first request with this Idempotency-Key is still under way')
+    }
+    return { answer: JSON.parse(known.answer) as unknown, replayed: true }
+  }
+
+  return {
+    async 'admin.call'({ client, as, method: name, params, idempotencyKey }) {
+      if (!Object.hasOwn(ADMIN_METHODS, name)) {
+        throw new ServiceError('not-found', `there is no method ${printable(name, 64)}`)
+      }
+      const method = name as AdminMethod
+      const scope = ADMIN_METHODS[method]
+      const actor = await callerOf(as, scope)
+      if (!isWrite(scope)) return { answer: await run(method, params, actor), replayed: false }
+
+      const request = createHash('sha256')
+        .update(JSON.stringify([method, params]))
+        .digest('base64url')
+      const replay = idempotencyKey === null ? null : await earlier(actor, idempotencyKey, request)
+      if (replay !== null) return replay
+      const answer = await run(method, params, actor).catch(async (error: unknown) => {
+        if (idempotencyKey !== null) await store.people.dropIdempotencyKey(actor, idempotencyKey)
+        if (error instanceof ServiceError) await noteCall(method, actor, client, error.code)
+        throw error
+      })
+      if (idempotencyKey !== null) {
+        await store.people.keepAnswer(actor, idempotencyKey, JSON.stringify(withoutSecrets(answer)))
+      }
+      await noteCall(method, actor, client, 'done')
+      return { answer, replayed: false }
+    },
+  }
+}
+
+function isWrite(scope: ApiScope): boolean {
+  return scope.endsWith(':write')
+}
+
+/** Shown once means once: what is kept for a replay has null in the place of a password, a token, a link. */
+function withoutSecrets(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) return answer
+  const hidden = new Set(['password', 'token', 'url'])
+  return Object.fromEntries(Object.entries(answer).map(([key, value]) => [key, hidden.has(key) ? null : value]))
+}

@@ -1,0 +1,70 @@
+/**
+ * What a person should know: kept as rows when it happened, or seen in the records when the list is shown.
+ *
+ * One that is dismissed stays away until it has something new to say: what it said is part of its id.
+ */
+
+import type { Notice } from '../../contract/portal/methods.ts'
+import type { NoticeRow } from '../../records/store/people.ts'
+import type { UserRow } from '../../records/store/store.ts'
+import type { PortalDeps } from './deps.ts'
+
+/** Fewer recovery codes than this are few. */
+const FEW_CODES = 3
+
+export interface Notices {
+  of(user: UserRow): Promise<readonly Notice[]>
+  dismiss(user: UserRow, id: string): Promise<void>
+}
+
+export function createNotices({ store, clock }: PortalDeps): Notices {
+  /** What stands in the records themselves. */
+  async function seen(user: UserRow): Promise<readonly Notice[]> {
+    const codes = await store.people.recoveryCodesOf(user.id)
+    if (codes === null || codes.left >= FEW_CODES) return []
+    return [{ kind: 'recovery-codes-low', id: `codes-${codes.madeAt.getTime()}-${codes.left}`, left: codes.left }]
+  }
+
+  return {
+    async of(user) {
+      const rows = await store.people.noticesOf(user.id)
+      const dismissed = new Set(rows.filter(({ kind }) => kind === 'dismissed').map(({ detail }) => detail.notice))
+      const derived = (await seen(user)).filter(({ id }) => !dismissed.has(id))
+      return [...derived, ...rows.flatMap((row) => noticeOf(row) ?? [])]
+    },
+
+    async dismiss(user, id) {
+      if (await store.people.deleteNotice(id, user.id)) return
+      if (!(await seen(user)).some((notice) => notice.id === id)) return
+      const detail = { notice: id }
+      await store.people.putNotice({ id: `${user.id}-${id}`, userId: user.id, kind: 'dismissed', detail, at: clock() })
+    },
+  }
+}
+
+function noticeOf({ id, kind, detail, at }: NoticeRow): Notice | null {
+  const text = (field: string) => String(detail[field] ?? '')
+  switch (kind) {
+    case 'done-for-you':
+      return {
+        kind,
+        id,
+        what: text('what'),
+        name: detail.name === null ? null : text('name'),
+        at: at.toISOString(),
+      }
+    case 'set-up-used':
+      return {
+        kind,
+        id,
+        name: text('name'),
+        appPassword: text('appPassword'),
+        at: at.toISOString(),
+        ip: text('ip'),
+      }
+    case 'password-was-reset':
+      return { kind, id, at: at.toISOString(), appPasswords: Number(detail.appPasswords ?? 0) }
+    default:
+      return null
+  }
+}
