@@ -10,6 +10,8 @@ import type { Config } from '../../src/config.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { EdgePort, Grant, LoginAttempt, Outcome, ProtocolName } from '../../src/contract/admission.ts'
 import { LoginFailure } from '../../src/contract/failure.ts'
+import type { PortalAnswer, PortalMethodName, PortalRequest } from '../../src/contract/portal.ts'
+import { PORTAL_METHODS } from '../../src/contract/portal.ts'
 import type { IssuedAppPassword, ServiceAnswer, ServiceName, ServiceRequest } from '../../src/contract/services.ts'
 import { SERVICE_METHODS } from '../../src/contract/services.ts'
 import type { Keeper, KeeperOptions } from '../../src/keeper/keeper.ts'
@@ -70,6 +72,12 @@ export async function house(t: Test, options: HouseOptions = {}) {
     return (await keeper.services[name](params, 'cli:test')) as ServiceAnswer<N>
   }
 
+  /** A call of web, as the channel would make it. */
+  async function ask<N extends PortalMethodName>(name: N, request: PortalRequest<N>): Promise<PortalAnswer<N>> {
+    const params = PORTAL_METHODS[name].request.parse(request) as never
+    return (await keeper.portal[name](params)) as PortalAnswer<N>
+  }
+
   if (opened === null) throw new Error('the keeper opened no store')
   const store: Store = opened
 
@@ -83,6 +91,7 @@ export async function house(t: Test, options: HouseOptions = {}) {
     metrics,
     close,
     call,
+    ask,
 
     async addUser(address: string, groups: readonly string[] = []) {
       return await call('user.add', { address, groups: [...groups] })

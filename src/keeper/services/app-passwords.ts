@@ -22,7 +22,7 @@ type AppPasswordServices = Pick<
 >
 
 export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
-  const { config, users, appPasswords, revocation, log } = deps
+  const { config, users, appPasswords, notifier, revocation, store, log } = deps
 
   /** Deletes by `revoke` and waits until the sessions that this ended are gone. */
   async function revoking(
@@ -48,8 +48,18 @@ export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
         detail: `by ${actor}`,
       })
     }
+    await tellOwners(value, actor)
     const views = value.map(({ id, name, address }) => ({ id, user: address, name }))
     return { deleted: fitting(views, MAX_WHOLE_LIST_BYTES), ...ended }
+  }
+
+  /** One notice for each owner, however many there were. */
+  async function tellOwners(deleted: readonly RevokedAppPassword[], actor: string): Promise<void> {
+    for (const [userId, own] of Map.groupBy(deleted, (each) => each.userId)) {
+      const owner = actor === `user:${userId}` ? null : await store.userById(userId)
+      const name = own.length === 1 ? (own[0]?.name ?? null) : null
+      if (owner) await notifier.doneForYou(owner, 'app-password-deleted', name, actor)
+    }
   }
 
   return {
@@ -68,6 +78,7 @@ export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
         app_password_name: row.name,
         detail: `by ${actor}`,
       })
+      await notifier.doneForYou(user, 'app-password-created', row.name, actor)
       return {
         id: row.id,
         user: user.address,
