@@ -53,6 +53,7 @@ import { createEmbeddedLogins } from './sealed-embedded.ts'
 import { createServices } from './services.ts'
 import { createStoreWatch } from './store-watch.ts'
 import { createKnownGood } from './throttle/known-good.ts'
+import { createSharedCounters } from './throttle/shared.ts'
 import { createThrottle } from './throttle.ts'
 import { createTypedPrimary } from './typed-primary.ts'
 import { createVerifier } from './verifier.ts'
@@ -169,7 +170,13 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     trustedNetworks: throttle.trustedNetworks,
   })
   const knownGood = createKnownGood()
-  const throttle = createThrottle({ ...throttleSettings(options.config), knownGood, metrics, now })
+  const throttle = createThrottle({
+    ...throttleSettings(options.config),
+    knownGood,
+    shared: redis && createSharedCounters(redis, keys),
+    metrics,
+    now,
+  })
   const edges = createEdges()
   const grants = createGrants({
     edges,

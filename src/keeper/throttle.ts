@@ -21,7 +21,7 @@ import { addressBlocks } from './networks.ts'
 import { createChecks } from './throttle/checks.ts'
 import type { KnownGood, LoginOwner } from './throttle/known-good.ts'
 import type { CountingLane, LaneKey, ThrottleLane, TriedStep, Wait } from './throttle/lanes.ts'
-import { delayOf, isTrusted, lanesOf } from './throttle/lanes.ts'
+import { delayOf, isTrusted, lanesOf, lanesOfAddress, lanesOfUser } from './throttle/lanes.ts'
 import { createRepeats } from './throttle/repeats.ts'
 import type { SharedCounters } from './throttle/shared.ts'
 import type { Entry } from './throttle/table.ts'
@@ -99,7 +99,7 @@ export interface Throttle {
   /** What is counted now, in no order. */
   list(): Iterable<LaneState>
   /** Forgets what was counted of a user and of an address; both null: of everybody. Answers how many entries went. */
-  clear(user: string | null, ip: string | null): number
+  clear(user: string | null, ip: string | null): Promise<number>
   configure(settings: ThrottleSettings): void
 }
 
@@ -208,15 +208,16 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
       entry.underWay -= 1
       entry.failures += 1
       entry.failedAt = at
-      // Counted there and not here: by other nodes. A Redis that was flushed takes nothing away.
-      entry.elsewhere = Math.max(0, (counted?.[i] ?? 0) - entry.failures)
+      // Counted there and not here: by other nodes. A Redis that is empty or away takes nothing back.
+      entry.elsewhere = Math.max(entry.elsewhere, (counted?.[i] ?? 0) - entry.failures)
       return { entry, ms: delayOf(entry.lane, failuresOf(entry), settings.delaysMs) }
     })
     if (served !== null) return throttled(served)
     for (const { entry, ms } of costs) if (ms > 0) entry.until = Math.max(entry.until, at + ms - TIMER_SLACK_MS)
     const delayMs = Math.max(0, ...costs.map(({ ms }) => ms))
-    const there =
-      delayMs === 0 ? null : await elsewhere?.serve(costs.map(({ entry, ms }) => [entry, ms - 2 * TIMER_SLACK_MS]))
+    if (delayMs === 0) return NOTHING
+    const delays = costs.map(({ entry, ms }) => [entry, ms - 2 * TIMER_SLACK_MS] as const)
+    const there = await elsewhere?.serve(delays, settings.delaysMs)
     return there ? throttled(there) : { delayMs, throttled: false }
   }
 
@@ -276,7 +277,7 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
 
   async function turnIn(entries: readonly Entry[]) {
     if (settings.delaysMs.length === 0) return { ok: true as const, done: () => {} }
-    const elsewhere = await shared?.look(entries)
+    const elsewhere = await shared?.look(entries, settings.delaysMs)
     return elsewhere
       ? { ok: false as const, wait: elsewhere }
       : takeTurn(entries, now, settings.delaysMs.at(-1) ?? LINE_TOO_LONG_MS)
@@ -367,16 +368,22 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
       }
     },
 
-    clear(user, ip) {
+    async clear(user, ip) {
       const at = now()
       const blocks = ip === null ? null : addressBlocks(ip)
       const isMeant = (entry: Entry) =>
         (user === null && blocks === null) ||
         (user !== null && entry.user === user) ||
         (blocks !== null && entry.block !== null && (entry.block === blocks.host || entry.block === blocks.site))
-      let cleared = 0
-      for (const table of Object.values(tables)) cleared += table.clear(at, isMeant)
-      return cleared
+      const cleared = Object.values(tables).flatMap((table) => table.clear(at, isMeant))
+      // What this node never heard of may be counted there, too.
+      const named = [
+        ...(user === null ? [] : lanesOfUser(user)),
+        ...(ip === null ? [] : lanesOfAddress(ip)),
+        ...(user === null || ip === null ? [] : lanesOf(user, ip, 'password', [])),
+      ]
+      await shared?.clear([...cleared, ...named])
+      return cleared.length
     },
   }
 }

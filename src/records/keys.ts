@@ -21,12 +21,12 @@ export const DIGEST_PURPOSES = [
   'log-names',
   /** Authenticates messages between nodes. */
   'bus',
-  /** Recognises the same wrong secret again, in the throttle. Never stored. */
-  'repeat',
   /** Sessions of the portal, one-time links and tokens of the API are stored as this. */
   'token',
   /** So are recovery codes. */
   'recovery-code',
+  /** Names the throttle's counters in Redis. */
+  'throttle',
   /** Proves that a store was made under this key. */
   'check',
 ] as const

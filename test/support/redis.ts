@@ -17,6 +17,9 @@ export interface Redis extends AsyncDisposable {
   kill(): Promise<void>
   /** Starts it again on the same port, empty. */
   restart(): Promise<void>
+  /** Stopped (SIGSTOP): it accepts connections and answers nothing, until it goes on. */
+  hang(): void
+  goOn(): void
   stop(): Promise<void>
 }
 
@@ -49,6 +52,8 @@ export async function startRedis(options: { readonly password?: string } = {}): 
       await server.stop('SIGKILL')
       server = await launch()
     },
+    hang: () => server.signal('SIGSTOP'),
+    goOn: () => server.signal('SIGCONT'),
     stop,
     [Symbol.asyncDispose]: stop,
   }

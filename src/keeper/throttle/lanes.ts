@@ -56,6 +56,11 @@ export function delayOf(lane: CountingLane, failures: number, delaysMs: readonly
   return failures <= allowance || delaysMs.length === 0 ? 0 : delay(failures - allowance, delaysMs)
 }
 
+/** A lane makes nobody wait for longer. */
+export function longestDelay(lane: CountingLane, delaysMs: readonly number[]): number {
+  return Math.max(lane === 'factor' ? FACTOR_MAX_DELAY_MS : 0, ...delaysMs)
+}
+
 /** One lane that an attempt goes through. */
 export interface LaneKey {
   readonly lane: CountingLane
@@ -69,7 +74,7 @@ export type TriedStep = 'password' | 'factor'
 
 /** The lanes of an attempt. From a trusted network there is no address lane. */
 export function lanesOf(user: string, ip: string, step: TriedStep, trustedNetworks: readonly string[]): LaneKey[] {
-  const { host, site } = addressBlocks(ip)
+  const { host } = addressBlocks(ip)
   const lanes: LaneKey[] =
     step === 'factor'
       ? [{ lane: 'factor', user, block: null }]
@@ -77,10 +82,22 @@ export function lanesOf(user: string, ip: string, step: TriedStep, trustedNetwor
           { lane: 'user-address', user, block: host },
           { lane: 'user', user, block: null },
         ]
-  if (isTrusted(ip, trustedNetworks)) return lanes
-  lanes.push({ lane: 'address', user: null, block: host })
-  if (site !== null) lanes.push({ lane: 'site', user: null, block: site })
-  return lanes
+  return isTrusted(ip, trustedNetworks) ? lanes : [...lanes, ...lanesOfAddress(ip)]
+}
+
+/** The lanes of a user, from wherever. */
+export function lanesOfUser(user: string): LaneKey[] {
+  return [
+    { lane: 'user', user, block: null },
+    { lane: 'factor', user, block: null },
+  ]
+}
+
+/** The lanes of an address, whoever it is. */
+export function lanesOfAddress(ip: string): LaneKey[] {
+  const { host, site } = addressBlocks(ip)
+  const address: LaneKey = { lane: 'address', user: null, block: host }
+  return site === null ? [address] : [address, { lane: 'site', user: null, block: site }]
 }
 
 export function isTrusted(ip: string, trustedNetworks: readonly string[]): boolean {

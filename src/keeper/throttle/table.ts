@@ -73,12 +73,10 @@ export class LaneTable {
     }
   }
 
-  /** Forgets what the chosen entries have counted and answers how many there were. Attempts under way stay. */
-  clear(now: number, isMeant: (entry: Entry) => boolean): number {
-    let cleared = 0
-    for (const entry of [...this.live(now)]) {
-      if (!isMeant(entry)) continue
-      cleared += 1
+  /** Forgets what the chosen entries have counted, and answers them. Attempts under way stay. */
+  clear(now: number, isMeant: (entry: Entry) => boolean): readonly Entry[] {
+    const cleared = [...this.live(now)].filter(isMeant)
+    for (const entry of cleared) {
       reset(entry)
       entry.until = 0
       this.leave(entry, now)
