@@ -242,8 +242,12 @@ function checkClientSetup({ config, refuse }: Check): void {
   // A file that could not be read is null in spite of its type, and has been told of.
   if (!signing?.chain || !signing.privateKey) return
   try {
-    if (new X509Certificate(signing.chain).checkPrivateKey(createPrivateKey(signing.privateKey.reveal()))) return
-    refuse(['clientSetup', 'signing', 'privateKeyFile'], 'is not the key of the first certificate in chainFile')
+    const key = createPrivateKey(signing.privateKey.reveal())
+    const path = ['clientSetup', 'signing', 'privateKeyFile']
+    if (!new X509Certificate(signing.chain).checkPrivateKey(key))
+      refuse(path, 'is not the key of the first certificate in chainFile')
+    else if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'ec')
+      refuse(path, `holds a key of type ${key.asymmetricKeyType}, which Apple’s devices do not know: use RSA or EC`)
   } catch {
     // Without OpenSSL's words: an error about a key could quote it.
     refuse(
