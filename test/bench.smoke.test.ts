@@ -33,7 +33,7 @@ t.test(
     const env = { ...process.env, TMPDIR: directory }
     const { status, output } = await run(
       process.execPath,
-      [BENCH, '--smoke', '--only', 'login,fetch,admission', '--json', json],
+      [BENCH, '--smoke', '--only', 'login,fetch,send,admission', '--json', json],
       {
         env,
         timeoutMs: 170_000,
@@ -51,6 +51,12 @@ t.test(
         'login TLS, new',
         'fetch plain',
         'fetch TLS',
+        'send each plain',
+        'send each TLS',
+        'send kept plain',
+        'send kept TLS',
+        'send 20 MB plain',
+        'send 20 MB TLS',
       ],
     )
     for (const { test, figure, done, errors } of samples) {
@@ -67,7 +73,7 @@ t.test(
 t.test('a command line that makes no sense is refused in words', async (t) => {
   const { status, output } = await run(process.execPath, [BENCH, '--only', 'logins'])
   t.equal(status, 2)
-  t.match(output, /--only takes login, fetch, idle, admission, not logins/)
+  t.match(output, /--only takes login, fetch, send, idle, admission, not logins/)
 })
 
 t.test('a process name may hold brackets and blanks', async (t) => {

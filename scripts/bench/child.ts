@@ -79,9 +79,11 @@ export class Helper implements AsyncDisposable {
 
 export const startStub = (): Promise<Helper> => Helper.start('stub.ts')
 
-/** nginx's auth_http server. `password` is the one it takes. */
-export const startResponder = (upstreamPort: number, password: string): Promise<Helper> =>
-  Helper.start('responder.ts', [String(upstreamPort), password])
+export const startSink = (): Promise<Helper> => Helper.start('sink.ts')
+
+/** nginx's auth_http server. `password` is the one it takes; ports are the mail server's for reading and for sending. */
+export const startResponder = (imapPort: number, smtpPort: number, password: string): Promise<Helper> =>
+  Helper.start('responder.ts', [String(imapPort), String(smtpPort), password])
 
 export class Generator implements AsyncDisposable {
   readonly #helper: Helper

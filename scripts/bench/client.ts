@@ -1,6 +1,6 @@
 /**
  * The least that can pass for a mail client: connect, log in, fetch, leave. Light, because it shares two cores with what is
- * measured; no parsing beyond "a line that begins with my tag".
+ * measured; no parsing beyond "a line that begins with my tag", or with a code.
  */
 
 import type { Socket } from 'node:net'
@@ -14,6 +14,7 @@ import { isMessageAt, MESSAGE_BYTES, messagePattern } from './jobs.ts'
 const context: SecureContext = createSecureContext({ minVersion: 'TLSv1.3', ecdhCurve: 'X25519' })
 const pattern = messagePattern()
 const STALL_MS = 20_000
+const LAST_LINE = /(?<=^|\n)(\d{3})(?: [^\r\n]*)?\r\n/
 
 export interface Target {
   readonly port: number
@@ -77,6 +78,18 @@ export class Client implements Disposable {
     const line = this.#text.slice(start, end)
     this.#text = this.#text.slice(end + 2)
     if (!line.startsWith(`${prefix}OK`)) throw new Error(`answered: ${line.replace(/\d+/g, '#').slice(0, 80)}`)
+  }
+
+  /** Waits for the last line of an SMTP reply and drops everything up to it. @throws when it has another code */
+  async reply(code: number): Promise<void> {
+    let found: RegExpExecArray | null = null
+    await this.#until(() => {
+      found = LAST_LINE.exec(this.#text)
+      return found !== null
+    })
+    const [line = '', said] = (found as RegExpExecArray | null) ?? []
+    this.#text = this.#text.slice(this.#text.indexOf(line) + line.length)
+    if (said !== String(code)) throw new Error(`answered: ${line.trim().replace(/\d+/g, '#').slice(0, 80)}`)
   }
 
   async login([user, password]: Account): Promise<void> {

@@ -5,7 +5,8 @@
 import { once } from 'node:events'
 import { Client } from './client.ts'
 import type { Account, Job, JobResult } from './jobs.ts'
-import { MESSAGE_BYTES } from './jobs.ts'
+import { bigMessage, MESSAGE_BYTES } from './jobs.ts'
+import { Sender } from './sender.ts'
 
 /** Counts what a job does. */
 class Tally {
@@ -111,6 +112,36 @@ async function fetchMail(job: JobOf<'fetch'>): Promise<JobResult> {
   return tally.result()
 }
 
+const message = bigMessage()
+
+async function sendMail(job: JobOf<'send'>): Promise<JobResult> {
+  const { port, tls, connections, perConnection } = job
+  const content = message.subarray(0, job.octets)
+  const tally = new Tally()
+  let left = job.messages
+  await spread(connections, connections, async (n) => {
+    while (left > 0) {
+      const startedAt = performance.now()
+      using sender = new Sender(port, tls)
+      try {
+        await sender.login(accountAt(job.accounts, n))
+        tally.loggedIn(startedAt)
+        for (let here = perConnection; here > 0 && left > 0; here--) {
+          left -= 1
+          await sender.send(content)
+          tally.bytes += content.length
+          tally.done += 1
+        }
+        await sender.quit()
+      } catch (error) {
+        tally.failed(error)
+        return
+      }
+    }
+  })
+  return tally.result()
+}
+
 async function hold(job: JobOf<'hold'>): Promise<JobResult> {
   const { port, tls } = job
   const tally = new Tally()
@@ -156,6 +187,8 @@ function run(job: Job): Promise<JobResult> {
       return login(job)
     case 'fetch':
       return fetchMail(job)
+    case 'send':
+      return sendMail(job)
     case 'hold':
       return hold(job)
     case 'held':

@@ -27,6 +27,15 @@ export type Job =
       readonly connections: number
       readonly account: Account
     })
+  /** Send `messages` of so many octets in all, over `connections` at once; each sends so many before it is made anew. */
+  | (Door & {
+      readonly kind: 'send'
+      readonly messages: number
+      readonly octets: number
+      readonly connections: number
+      readonly perConnection: number
+      readonly accounts: readonly Account[]
+    })
   /** Log in `count` times and stay, until 'release'. */
   | (Door & {
       readonly kind: 'hold'
@@ -49,11 +58,12 @@ export interface JobResult {
   readonly p99Ms: number
   /** TLS handshakes that resumed a session. */
   readonly resumed: number
-  /** Octets of message content received, and compared with what the backend sends. */
+  /** Octets of message content that arrived, and were compared with what was sent. */
   readonly bytes: number
 }
 
 export const MESSAGE_BYTES = 20_000_000
+export const SMALL_MESSAGE_BYTES = 10_000
 /** A prime, so that a chunk that arrives twice or at the wrong place never looks right. */
 const PERIOD = 65_521
 const LONGEST_CHUNK = 1 << 20
@@ -80,7 +90,7 @@ export function isMessageAt(pattern: Buffer, offset: number, chunk: Buffer): boo
   return true
 }
 
-/** The message the backend sends. */
+/** The message that is fetched and sent; a small one is its beginning. No line of it is a dot alone. */
 export function bigMessage(): Buffer {
   const message = Buffer.alloc(MESSAGE_BYTES)
   const pattern = messagePattern()

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Generator } from './child.ts'
 import type { Account, Job, JobResult } from './jobs.ts'
+import { MESSAGE_BYTES, SMALL_MESSAGE_BYTES } from './jobs.ts'
 import type { Scale } from './options.ts'
 import type { CpuReading } from './process-tree.ts'
 import { cpuBetween, processTree, readCpu, readPssKb } from './process-tree.ts'
@@ -13,6 +14,8 @@ import type { Subject } from './subjects/subject.ts'
 
 /** As many logins at once as make no queue on two cores. */
 const CONCURRENCY = 16
+/** Clients that send small messages at the same time. */
+const SENDERS = 8
 /** What a login still costs after its connection is gone (a counter, a line of log) belongs to it. */
 const AFTERMATH_MS = 250
 
@@ -83,6 +86,18 @@ export class Lab {
     }
   }
 
+  async warmUpSend(subject: Subject): Promise<void> {
+    const { sentEach, sentKept } = this.#scale
+    for (const tls of [false, true]) {
+      for (const job of [
+        this.#sendSmall(subject, tls, sentEach, 1),
+        this.#sendSmall(subject, tls, sentKept, sentKept),
+      ]) {
+        refuseErrors(subject, await this.#generator.run(job))
+      }
+    }
+  }
+
   async login(subject: Subject, test: TestName, round: number): Promise<Sample> {
     const tls = test.includes('TLS')
     const fresh = test.endsWith('new')
@@ -100,6 +115,19 @@ export class Lab {
     const tls = test.endsWith('TLS')
     const fetches = tls && subject.name === 'dovecot' ? this.#scale.slowFetches : this.#scale.fetches
     return this.#measure(subject, test, round, this.#fetch(subject, tls, fetches), (result) => result.bytes / 1e9)
+  }
+
+  async send(subject: Subject, test: TestName, round: number): Promise<Sample> {
+    const { sentEach, sentKept, sentBig } = this.#scale
+    const tls = test.endsWith('TLS')
+    if (test.startsWith('send 20 MB')) {
+      const job = this.#send(subject, tls, sentBig, 4, sentBig, MESSAGE_BYTES)
+      return this.#measure(subject, test, round, job, (result) => result.bytes / 1e9)
+    }
+    const job = test.startsWith('send each')
+      ? this.#sendSmall(subject, tls, sentEach, 1)
+      : this.#sendSmall(subject, tls, sentKept, sentKept)
+    return this.#measure(subject, test, round, job, (result) => result.done / 1000)
   }
 
   /** Opens sessions on a subject that was just started and warmed up, and watches them do nothing. */
@@ -171,6 +199,24 @@ export class Lab {
 
   #login(subject: Subject, tls: boolean, count: number, accounts: readonly Account[], resume = false): Job {
     return { kind: 'login', ...door(subject, tls), count, concurrency: CONCURRENCY, accounts, resume }
+  }
+
+  #sendSmall(subject: Subject, tls: boolean, messages: number, perConnection: number): Job {
+    return this.#send(subject, tls, messages, SENDERS, perConnection, SMALL_MESSAGE_BYTES)
+  }
+
+  #send(
+    subject: Subject,
+    tls: boolean,
+    messages: number,
+    connections: number,
+    perConnection: number,
+    octets: number,
+  ): Job {
+    const { smtpPorts, accounts } = subject
+    if (smtpPorts === null) throw new Error(`${subject.name} takes no submissions`)
+    const port = tls ? smtpPorts.tls : smtpPorts.plain
+    return { kind: 'send', port, tls, messages, octets, connections, perConnection, accounts }
   }
 
   #fetch(subject: Subject, tls: boolean, fetches: number): Job {

@@ -4,7 +4,7 @@
 
 import { parseArgs } from 'node:util'
 
-export const PARTS = ['login', 'fetch', 'idle', 'admission'] as const
+export const PARTS = ['login', 'fetch', 'send', 'idle', 'admission'] as const
 export type Part = (typeof PARTS)[number]
 export const PEERS = ['nginx', 'dovecot'] as const
 export type Peer = (typeof PEERS)[number]
@@ -20,6 +20,12 @@ export interface Scale {
   readonly fetches: number
   /** Fetches for a subject that is known to need several CPU seconds for a GB. */
   readonly slowFetches: number
+  /** Messages of 10 KB, on a connection each. */
+  readonly sentEach: number
+  /** Messages of 10 KB, on connections that stay. */
+  readonly sentKept: number
+  /** Messages of 20 MB. */
+  readonly sentBig: number
   readonly held: number
   readonly idleSeconds: number
   /** Before memory is read: what a burst of logins leaves behind is given time to go. */
@@ -39,6 +45,9 @@ const FULL: Scale = {
   freshLogins: 100,
   fetches: 50,
   slowFetches: 10,
+  sentEach: 2000,
+  sentKept: 5000,
+  sentBig: 30,
   held: 5000,
   idleSeconds: 10,
   settleMs: 3000,
@@ -54,6 +63,9 @@ const QUICK: Scale = {
   freshLogins: 40,
   fetches: 20,
   slowFetches: 4,
+  sentEach: 800,
+  sentKept: 2000,
+  sentBig: 15,
   held: 2000,
   idleSeconds: 3,
   warmUpLogins: 4000,
@@ -68,6 +80,9 @@ const SMOKE: Scale = {
   freshLogins: 4,
   fetches: 2,
   slowFetches: 1,
+  sentEach: 20,
+  sentKept: 40,
+  sentBig: 2,
   held: 20,
   idleSeconds: 0.2,
   settleMs: 100,

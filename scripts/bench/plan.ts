@@ -9,7 +9,7 @@ import type { PemPair } from '../../test/support/certificates.ts'
 import { createCa } from '../../test/support/certificates.ts'
 import type { Admission } from './admission.ts'
 import { measureAdmission } from './admission.ts'
-import { Generator, startStub } from './child.ts'
+import { Generator, startSink, startStub } from './child.ts'
 import { Lab } from './lab.ts'
 import type { Options } from './options.ts'
 import type { Sample, TestName } from './sample.ts'
@@ -29,6 +29,14 @@ const LOGIN_TESTS: readonly TestName[] = [
   'login TLS, new',
 ]
 const FETCH_TESTS: readonly TestName[] = ['fetch plain', 'fetch TLS']
+const SEND_TESTS: readonly TestName[] = [
+  'send each plain',
+  'send each TLS',
+  'send kept plain',
+  'send kept TLS',
+  'send 20 MB plain',
+  'send 20 MB TLS',
+]
 const IDLE_TESTS: readonly TestName[] = ['idle plain', 'idle TLS']
 /** Before idle sessions are counted: enough to compile the code, few enough at once to leave memory as it was. */
 const IDLE_WARM_UP = 2000
@@ -71,6 +79,7 @@ class Run {
   #lab: Lab | null = null
   #tls: PemPair | null = null
   #upstreamPort = 0
+  #smtpUpstreamPort = 0
   #population: Population | null = null
   #directories = 0
 
@@ -87,6 +96,7 @@ class Run {
     this.#tls = await (await createCa('sallyport bench CA')).issue()
     const stub = this.#stack.use(await startStub())
     this.#upstreamPort = stub.port
+    if (parts.includes('send')) this.#smtpUpstreamPort = this.#stack.use(await startSink()).port
     this.#lab = new Lab(this.#stack.use(await Generator.start()), scale)
     if (!ours) return
     const fresh = parts.includes('login') ? 2 * scale.rounds * scale.freshLogins : 0
@@ -96,7 +106,7 @@ class Run {
 
   async measure(): Promise<Outcome> {
     const { parts } = this.#options
-    if (parts.includes('login') || parts.includes('fetch')) await this.#rounds()
+    if (parts.some((part) => part === 'login' || part === 'fetch' || part === 'send')) await this.#rounds()
     if (parts.includes('idle')) await this.#idle()
     if (parts.includes('admission') && this.#options.ours) await this.#measureAdmission()
     return {
@@ -113,8 +123,8 @@ class Run {
     this.#stack.defer(() => servers.disposeAsync())
     const subjects: Subject[] = []
     for (const workers of scale.workers) {
-      for (const name of this.#names(parts.includes('fetch'))) {
-        const subject = await this.#start(name, workers)
+      for (const name of this.#names(parts.includes('fetch') || parts.includes('send'))) {
+        const subject = await this.#start(name, workers, parts.includes('send'))
         if (subject) subjects.push(servers.use(subject))
       }
     }
@@ -124,8 +134,13 @@ class Run {
       this.#say(`warming up ${nameOf(subject)}`)
       await this.#needLab().warmUp(subject, logins)
       if (parts.includes('fetch')) await this.#needLab().warmUpFetch(subject)
+      if (parts.includes('send') && subject.smtpPorts) await this.#needLab().warmUpSend(subject)
     }
-    const tests = [...(parts.includes('login') ? LOGIN_TESTS : []), ...(parts.includes('fetch') ? FETCH_TESTS : [])]
+    const tests = [
+      ...(parts.includes('login') ? LOGIN_TESTS : []),
+      ...(parts.includes('fetch') ? FETCH_TESTS : []),
+      ...(parts.includes('send') ? SEND_TESTS : []),
+    ]
     let longestMs = 0
     for (let round = 1; round <= scale.rounds; round++) {
       if (round > 1 && this.#elapsedMs() + longestMs > scale.budgetSeconds * 1000) {
@@ -144,8 +159,10 @@ class Run {
   async #one(subject: Subject, test: TestName, round: number): Promise<void> {
     if (test.endsWith('new') && subject.freshAccounts === null) return
     if (test.startsWith('login') && subject.name === 'nginx~tuned') return
+    if (test.startsWith('send') && subject.smtpPorts === null) return
     const lab = this.#needLab()
-    this.#record(await (test.startsWith('login') ? lab.login(subject, test, round) : lab.fetch(subject, test, round)))
+    const measure = test.startsWith('login') ? lab.login : test.startsWith('send') ? lab.send : lab.fetch
+    this.#record(await measure.call(lab, subject, test, round))
   }
 
   /** Each on a server of its own that was just started: memory once used is not given back. */
@@ -158,7 +175,7 @@ class Run {
           this.#skipped.push(`${test} of ${name}: the time is used up`)
           continue
         }
-        const started = await this.#start(name, workers)
+        const started = await this.#start(name, workers, false)
         if (!started) continue
         await using server = new AsyncDisposableStack()
         this.#stack.defer(() => server.disposeAsync())
@@ -189,10 +206,10 @@ class Run {
   }
 
   /** null when it is not installed. */
-  async #start(name: SubjectName, workers: number): Promise<Subject | null> {
+  async #start(name: SubjectName, workers: number, sends: boolean): Promise<Subject | null> {
     if (this.#absent.has(name)) return null
     this.#say(`starting ${name}, ${workers} ${workers === 1 ? 'worker' : 'workers'}`)
-    const setting = this.#setting(name, workers)
+    const setting = this.#setting(name, workers, sends)
     try {
       const subject = await this.#launch(name, setting)
       this.#versions[name] = subject.version
@@ -219,11 +236,18 @@ class Run {
     }
   }
 
-  #setting(name: string, workers: number): Setting {
+  #setting(name: string, workers: number, sends = false): Setting {
     const directory = join(this.#directory, `${++this.#directories}-${name}`)
     mkdirSync(directory, { recursive: true })
     if (!this.#tls) throw new Error('no certificate yet')
-    return { directory, workers, upstreamPort: this.#upstreamPort, tls: this.#tls, sessions: this.#options.scale.held }
+    return {
+      directory,
+      workers,
+      upstreamPort: this.#upstreamPort,
+      smtpUpstreamPort: sends ? this.#smtpUpstreamPort : null,
+      tls: this.#tls,
+      sessions: this.#options.scale.held,
+    }
   }
 
   #record(sample: Sample): void {

@@ -84,13 +84,15 @@ function walls(samples: Samples, present: readonly SubjectName[], workers: reado
     ...present.map((name) => wallCell(samples, test, name, count)),
   ])
   if (rows.length === 0) return ''
-  return `### Time, indicative only\n\nGenerator, backend and proxy share the cores, 16 logins at once. Logins: sessions a second, p50 / p99 ms of a login; fetches: MB/s; idle: share of one core, MB before the first session.\n\n${table(['test', 'workers', ...present], rows)}`
+  return `### Time, indicative only\n\nGenerator, backend and proxy share the cores, 16 logins at once. Logins: sessions a second, p50 / p99 ms of a login; fetches and big messages: MB/s; small messages: messages a second, 8 clients at once; idle: share of one core, MB before the first session.\n\n${table(['test', 'workers', ...present], rows)}`
 }
 
 function wallCell(samples: Samples, test: TestName, name: SubjectName, workers: number): string {
   const value = (of: Parameters<Samples['value']>[3]): number => samples.value(test, name, workers, of) ?? Number.NaN
   if (samples.of(test, name, workers).length === 0) return '–'
-  if (test.startsWith('fetch')) return `${value(({ done, wall }) => (done * 20) / wall.seconds).toFixed(0)}`
+  if (test.startsWith('fetch') || test.startsWith('send 20 MB'))
+    return `${value(({ done, wall }) => (done * 20) / wall.seconds).toFixed(0)}`
+  if (test.startsWith('send')) return `${value(({ done, wall }) => done / wall.seconds).toFixed(0)}/s`
   if (test.startsWith('idle')) {
     return `${(value(({ idleCore }) => idleCore ?? 0) * 100).toFixed(2)} %, ${value(({ startMb }) => startMb ?? 0).toFixed(0)} MB`
   }

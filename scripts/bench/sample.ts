@@ -4,7 +4,10 @@
 
 import type { SubjectName } from './subjects/subject.ts'
 
-/** What was done. 'new': an app password that never logged in before; else logins seen before, where there is a difference. */
+/**
+ * What was done. 'send each': messages of 10 KB with a connection and a login each; 'send kept': on connections that stay. 'new': an app password that never logged in before; else
+ * logins seen before, where there is a difference.
+ */
 export const TESTS = [
   'login plain',
   'login TLS',
@@ -13,6 +16,12 @@ export const TESTS = [
   'login TLS, new',
   'fetch plain',
   'fetch TLS',
+  'send each plain',
+  'send each TLS',
+  'send kept plain',
+  'send kept TLS',
+  'send 20 MB plain',
+  'send 20 MB TLS',
   'idle plain',
   'idle TLS',
 ] as const
@@ -27,6 +36,12 @@ export const UNITS: Readonly<Record<TestName, string>> = {
   'login TLS, new': 's/1000',
   'fetch plain': 's/GB',
   'fetch TLS': 's/GB',
+  'send each plain': 's/1000',
+  'send each TLS': 's/1000',
+  'send kept plain': 's/1000',
+  'send kept TLS': 's/1000',
+  'send 20 MB plain': 's/GB',
+  'send 20 MB TLS': 's/GB',
   'idle plain': 'KB each',
   'idle TLS': 'KB each',
 }

@@ -47,6 +47,8 @@ const RATIOS: readonly RatioTarget[] = [
   { row: '8', test: 'idle plain', against: 'dovecot', workers: 'most', atMost: 0.4 },
   { row: '9', test: 'idle TLS', against: 'dovecot', workers: 'most', atMost: 0.85 },
   { row: '9', test: 'idle TLS', against: 'nginx', workers: 'most', atMost: 2.2 },
+  { row: '13', test: 'send kept plain', against: 'dovecot', workers: 'most', atMost: 1.3 },
+  { row: '13', test: 'send kept TLS', against: 'dovecot', workers: 'most', atMost: 1.3 },
 ]
 const IDLE_CORE = 0.001
 const ADMISSION_US = 100

@@ -11,7 +11,7 @@ import { freePort, waitForPort } from '../../../test/support/ports.ts'
 import { ordinaryAccount, Program, run } from '../../../test/support/program.ts'
 import { findProgram } from '../../../test/support/services.ts'
 import { commandLine } from '../process-tree.ts'
-import type { Setting, Subject } from './subject.ts'
+import type { Setting, SmtpPorts, Subject } from './subject.ts'
 import { PASSWORD, peerAccounts, Unavailable } from './subject.ts'
 
 export async function startDovecotProxy(setting: Setting): Promise<Subject> {
@@ -36,11 +36,20 @@ export async function startDovecotProxy(setting: Setting): Promise<Subject> {
     own(join(directory, name))
   }
   const [plainPort, tlsPort] = [await freePort(), await freePort()]
+  const smtpPorts =
+    setting.smtpUpstreamPort === null || findProgram('submission-login') === null
+      ? null
+      : { plain: await freePort(), tls: await freePort() }
   put('cert.pem', setting.tls.cert)
   put('key.pem', setting.tls.key)
-  const extra = `proxy=y host=127.0.0.1 port=${setting.upstreamPort} proxy_timeout=10`
   const accounts = peerAccounts()
-  put('users', accounts.map(([user]) => `${user}:{PLAIN}${PASSWORD}::::::${extra}\n`).join(''))
+  for (const [service, port] of [
+    ['imap', setting.upstreamPort],
+    ['submission', setting.smtpUpstreamPort],
+  ] as const) {
+    const extra = `proxy=y host=127.0.0.1 port=${port} proxy_timeout=10`
+    put(`users.${service}`, accounts.map(([user]) => `${user}:{PLAIN}${PASSWORD}::::::${extra}\n`).join(''))
+  }
   const clients = 2 * setting.sessions + 256
   const conf = put(
     'dovecot.conf',
@@ -53,7 +62,7 @@ default_login_user = ${account.user}
 default_client_limit = ${2 * clients}
 default_vsz_limit = 1G
 first_valid_uid = 1
-protocols = imap
+protocols = imap${smtpPorts === null ? '' : ' submission'}
 listen = 127.0.0.1
 disable_plaintext_auth = no
 auth_mechanisms = plain login
@@ -67,7 +76,7 @@ ssl_min_protocol = TLSv1.2
 mail_max_userip_connections = 0
 passdb {
   driver = passwd-file
-  args = scheme=PLAIN username_format=%u ${directory}/users
+  args = scheme=PLAIN username_format=%u ${directory}/users.%s
 }
 service anvil {
   chroot =
@@ -94,7 +103,7 @@ service imap-login {
     ssl = yes
   }
 }
-`,
+${smtpPorts === null ? '' : submissionLogin(smtpPorts, workers, clients)}`,
   )
   const program = new Program(binary, ['-F', '-c', conf], { account, group: true })
   try {
@@ -109,6 +118,7 @@ service imap-login {
     version,
     plainPort,
     tlsPort,
+    smtpPorts,
     pid: program.child.pid ?? 0,
     helperPid: null,
     accounts,
@@ -118,4 +128,27 @@ service imap-login {
     // The whole group at once: by SIGTERM the master would wait for sessions that are still open.
     [Symbol.asyncDispose]: async () => void (await program.stop('SIGKILL')),
   }
+}
+
+/** Its submission service as a proxy. The relay it would have without one is never asked. */
+function submissionLogin({ plain, tls }: SmtpPorts, workers: number, clients: number): string {
+  return `hostname = localhost
+submission_relay_host = 127.0.0.1
+service submission-login {
+  chroot =
+  service_count = 0
+  process_min_avail = ${workers}
+  process_limit = ${workers}
+  client_limit = ${clients}
+  inet_listener submission {
+    address = 127.0.0.1
+    port = ${plain}
+  }
+  inet_listener submissions {
+    address = 127.0.0.1
+    port = ${tls}
+    ssl = yes
+  }
+}
+`
 }

@@ -34,8 +34,9 @@ export async function startNginx(setting: Setting, proxyBuffer: '4k' | '64k'): P
   const module = findModule()
   const version = /nginx\/([\d.]+)/.exec((await run(binary, ['-v'])).output)?.[1] ?? '?'
   await using stack = new AsyncDisposableStack()
-  const responder = stack.use(await startResponder(setting.upstreamPort, PASSWORD))
+  const responder = stack.use(await startResponder(setting.upstreamPort, setting.smtpUpstreamPort ?? 0, PASSWORD))
   const [plainPort, tlsPort] = [await freePort(), await freePort()]
+  const smtpPorts = { plain: await freePort(), tls: await freePort() }
   const { directory } = setting
   writeFileSync(join(directory, 'cert.pem'), setting.tls.cert)
   writeFileSync(join(directory, 'key.pem'), setting.tls.key, { mode: 0o600 })
@@ -66,6 +67,18 @@ mail {
     ssl_certificate_key ${directory}/key.pem;
     ssl_protocols TLSv1.2 TLSv1.3;
   }
+  smtp_auth login plain;
+  smtp_capabilities PIPELINING "SIZE 100000000" 8BITMIME ENHANCEDSTATUSCODES;
+  xclient off;
+  proxy_smtp_auth on;
+  server { listen 127.0.0.1:${smtpPorts.plain} backlog=4096; protocol smtp; }
+  server {
+    listen 127.0.0.1:${smtpPorts.tls} ssl backlog=4096;
+    protocol smtp;
+    ssl_certificate ${directory}/cert.pem;
+    ssl_certificate_key ${directory}/key.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;
+  }
 }
 `,
   )
@@ -78,6 +91,7 @@ mail {
     version,
     plainPort,
     tlsPort,
+    smtpPorts,
     pid: program.child.pid ?? 0,
     helperPid: responder.pid,
     accounts: peerAccounts(),

@@ -23,6 +23,8 @@ const CREATE_AT_ONCE = 4
 interface Ports {
   readonly plain: number
   readonly tls: number
+  readonly smtp: number
+  readonly smtps: number
   readonly http: number
 }
 
@@ -34,7 +36,9 @@ export interface Population {
   readonly fresh: readonly Account[]
 }
 
-function configText({ directory, workers, upstreamPort }: Omit<Setting, 'tls' | 'sessions'>, ports: Ports): string {
+function configText(setting: Omit<Setting, 'tls' | 'sessions'>, ports: Ports): string {
+  const { directory, workers, upstreamPort, smtpUpstreamPort } = setting
+  const sends = smtpUpstreamPort !== null
   return `dataDirectory: ${directory}/data
 runtimeDirectory: ${directory}/run
 domains: [${DOMAIN}]
@@ -43,10 +47,12 @@ tls: { certificates: [{ certFile: ${directory}/cert.pem, keyFile: ${directory}/k
 listeners:
   - { protocol: imap, bind: 127.0.0.1, port: ${ports.plain}, tls: none }
   - { protocol: imap, bind: 127.0.0.1, port: ${ports.tls}, tls: implicit }
+${sends ? `  - { protocol: smtp, bind: 127.0.0.1, port: ${ports.smtp}, tls: none }\n  - { protocol: smtp, bind: 127.0.0.1, port: ${ports.smtps}, tls: implicit }` : ''}
   - { protocol: http, bind: 127.0.0.1, port: ${ports.http}, serves: [health, metrics] }
 upstreams:
   main:
     imap: { host: 127.0.0.1, port: ${upstreamPort}, tls: none }
+${sends ? `    smtp: { host: 127.0.0.1, port: ${smtpUpstreamPort}, tls: none }` : ''}
     identity: { method: authzid, user: sallyport, passwordFile: ${directory}/master-password }
 routes: [{ domain: ${DOMAIN}, upstream: main }]
 limits: { connections: 100000, perAddress: 100000, perUser: 100000 }
@@ -69,7 +75,7 @@ function writeSetting(setting: Setting, ports: Ports): string {
 
 /** Makes the store with its users and app passwords, by the services that the command line calls. */
 export async function createPopulation(setting: Setting, freshCount: number): Promise<Population> {
-  const file = writeSetting(setting, { plain: 1, tls: 2, http: 3 })
+  const file = writeSetting(setting, { plain: 1, tls: 2, smtp: 3, smtps: 4, http: 5 })
   const { loadConfig } = await import('../../../src/config.ts')
   const { createLog } = await import('../../../src/log.ts')
   const { openServices } = await import('../../../src/app.ts')
@@ -118,7 +124,13 @@ export async function copyPopulation(
   setting: Setting,
   population: Population,
 ): Promise<{ readonly file: string; readonly ports: Ports; readonly runtimeDirectory: string }> {
-  const ports: Ports = { plain: await freePort(), tls: await freePort(), http: await freePort() }
+  const ports: Ports = {
+    plain: await freePort(),
+    tls: await freePort(),
+    smtp: await freePort(),
+    smtps: await freePort(),
+    http: await freePort(),
+  }
   const file = writeSetting(setting, ports)
   cpSync(join(population.directory, 'data'), join(setting.directory, 'data'), { recursive: true })
   return { file, ports, runtimeDirectory: join(setting.directory, 'run') }
@@ -129,7 +141,9 @@ export async function startSallyport(setting: Setting, population: Population): 
   const version = (await run(COMMAND, ['--version'])).output.trim()
   const program = new Program(COMMAND, ['serve', '--config', file], { group: true })
   try {
-    for (const port of Object.values(ports)) await waitForPort(port, { signal: program.ended })
+    const { smtp, smtps, ...always } = ports
+    const open = [...Object.values(always), ...(setting.smtpUpstreamPort === null ? [] : [smtp, smtps])]
+    for (const port of open) await waitForPort(port, { signal: program.ended })
   } catch (error) {
     await program.stop('SIGKILL')
     throw error
@@ -141,6 +155,7 @@ export async function startSallyport(setting: Setting, population: Population): 
     version,
     plainPort: ports.plain,
     tlsPort: ports.tls,
+    smtpPorts: setting.smtpUpstreamPort === null ? null : { plain: ports.smtp, tls: ports.smtps },
     pid: program.child.pid ?? 0,
     helperPid: null,
     accounts: population.accounts,

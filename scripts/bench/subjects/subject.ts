@@ -13,6 +13,8 @@ export interface Subject extends AsyncDisposable {
   readonly version: string
   readonly plainPort: number
   readonly tlsPort: number
+  /** Where it takes submissions; null: it does not. */
+  readonly smtpPorts: SmtpPorts | null
   /** Root of its process tree. */
   readonly pid: number
   /** A process that it needs and that is none of its own (nginx's responder): counted beside it. */
@@ -27,12 +29,19 @@ export interface Subject extends AsyncDisposable {
   verifications: (() => Promise<Readonly<Record<string, number>>>) | null
 }
 
+export interface SmtpPorts {
+  readonly plain: number
+  readonly tls: number
+}
+
 /** What every subject is started with. */
 export interface Setting {
   readonly directory: string
   readonly workers: number
   /** Port of the mail server behind. */
   readonly upstreamPort: number
+  /** Port of the submission server behind; null: nothing is sent in this run, and nothing loaded for it. */
+  readonly smtpUpstreamPort: number | null
   readonly tls: PemPair
   /** Sessions at once it must be able to hold. */
   readonly sessions: number
