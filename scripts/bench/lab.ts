@@ -86,13 +86,11 @@ export class Lab {
     }
   }
 
-  async warmUpSend(subject: Subject): Promise<void> {
-    const { sentEach, sentKept } = this.#scale
+  /** @param logins with a message each */
+  async warmUpSend(subject: Subject, logins: number): Promise<void> {
+    const { sentKept } = this.#scale
     for (const tls of [false, true]) {
-      for (const job of [
-        this.#sendSmall(subject, tls, sentEach, 1),
-        this.#sendSmall(subject, tls, sentKept, sentKept),
-      ]) {
+      for (const job of [this.#sendSmall(subject, tls, logins, 1), this.#sendSmall(subject, tls, sentKept, sentKept)]) {
         refuseErrors(subject, await this.#generator.run(job))
       }
     }

@@ -134,7 +134,10 @@ class Run {
       this.#say(`warming up ${nameOf(subject)}`)
       await this.#needLab().warmUp(subject, logins)
       if (parts.includes('fetch')) await this.#needLab().warmUpFetch(subject)
-      if (parts.includes('send') && subject.smtpPorts) await this.#needLab().warmUpSend(subject)
+      if (parts.includes('send') && subject.smtpPorts) {
+        const most = subject.name === 'sallyport' ? scale.warmUpLogins / 4 : scale.sentEach / 4
+        await this.#needLab().warmUpSend(subject, Math.ceil(most))
+      }
     }
     const tests = [
       ...(parts.includes('login') ? LOGIN_TESTS : []),
