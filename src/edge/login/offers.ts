@@ -43,16 +43,22 @@ export interface Offers {
 
 type Keywords = ReadonlyMap<string, readonly string[]>
 
+/** What a host said, and what that means: it says the same at every login. */
+interface Known {
+  readonly text: string
+  readonly keywords: Keywords
+}
+
 /** @param merge by default parameters that both name, and the bare keyword when they share none */
 export function createOffers(merge: MergeParameters = commonWords): Offers {
   /** null: not reachable; undefined: not tried. */
-  const known = new Map<HostKey, Keywords | null | undefined>()
+  const known = new Map<HostKey, Known | null | undefined>()
   let common: readonly string[] | null = null
 
   function compute(): void {
     common = null
     if ([...known.values()].includes(undefined)) return
-    const [first, ...others] = [...known.values()].filter((keywords) => keywords != null)
+    const [first, ...others] = [...known.values()].flatMap((each) => each?.keywords ?? [])
     if (first === undefined) return
     common = [...first].flatMap(([keyword, parameters]) => {
       let words: readonly string[] | null = parameters
@@ -72,10 +78,9 @@ export function createOffers(merge: MergeParameters = commonWords): Offers {
     },
     learn(host, lines) {
       if (!known.has(host)) return
-      const before = known.get(host)
-      const now = keywordsIn(lines)
-      if (before && isSame(before, now)) return
-      known.set(host, now)
+      const text = lines.join('\n')
+      if (known.get(host)?.text === text) return
+      known.set(host, { text, keywords: keywordsIn(lines) })
       compute()
     },
     missed(host) {
@@ -83,7 +88,7 @@ export function createOffers(merge: MergeParameters = commonWords): Offers {
       known.set(host, null)
       compute()
     },
-    unknown: () => [...known].filter(([, keywords]) => keywords == null).map(([host]) => host),
+    unknown: () => [...known].filter(([, each]) => each == null).map(([host]) => host),
     common: () => common,
   }
 }
@@ -101,9 +106,4 @@ function keywordsIn(lines: readonly string[]): Keywords {
     if (keyword !== '') keywords.set(keyword, [...(keywords.get(keyword) ?? []), ...words])
   }
   return keywords
-}
-
-function isSame(one: Keywords, other: Keywords): boolean {
-  const text = (keywords: Keywords): string => [...keywords].map((entry) => entry.flat().join(' ')).join('\n')
-  return text(one) === text(other)
 }
