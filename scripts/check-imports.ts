@@ -29,8 +29,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'edge/imap': LOGIN,
   'edge/pop3': LOGIN,
   'edge/smtp': LOGIN,
-  'edge/eas': LOGIN,
-  'edge/forward': NET,
+  'edge/http': NET,
+  'edge/eas': [...LOGIN, 'edge/http'],
+  'edge/forward': [...NET, 'edge/http'],
   'records/store': [...BASE, 'records/keys', 'records/vault'],
   'records/keys': BASE,
   'records/vault': [...BASE, 'records/keys'],
@@ -51,6 +52,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   argon2: ['records'],
   ioredis: ['keeper', 'records'],
   imapflow: ['cli'],
+  undici: ['edge/eas'],
+  fastify: ['web'],
   commander: ['cli', 'main'],
 }
 

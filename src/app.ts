@@ -1,8 +1,8 @@
 /**
  * Builds what the command line asks for: a running server, or the keeper's services with or without one.
  *
- * The bodies of the roles are beside this file: app/keeper-role.ts and app/edge-role.ts, app/child.ts for a process of its
- * own, app/in-process.ts for all of them in one.
+ * The bodies of the roles are beside this file: keeper-role, edge-role, https-role and web-role in app/, app/child.ts for
+ * processes of their own, app/in-process.ts for all of them in one.
  */
 
 import type { Config, LoadedConfig } from './config.ts'
@@ -75,5 +75,5 @@ function noRoles(): ReturnType<typeof import('./app/in-process.ts').inProcessRol
   const never = async () => {
     throw new Error('roles have processes of their own')
   }
-  return { keeper: never, edge: never }
+  return { keeper: never, edge: never, https: never, web: never }
 }

@@ -1,6 +1,6 @@
 /**
- * The supervisor: starts the keeper and then the edges, keeps them running, passes on reload and drain, and serves health and
- * metrics. It carries no login and no stored secret.
+ * The supervisor: starts the keeper, then web and the edges, keeps them running, passes on reload and drain, and serves health,
+ * metrics and the way to the admin API. It carries no login and no stored secret.
  *
  * `runServer` is the whole life of a server: it resolves with the exit code when the last child is gone.
  */
@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { Config, LoadedConfig } from './config.ts'
 import { problemText } from './config.ts'
 import { edgeKey } from './contract/gate-server.ts'
+import { webSettingsOf } from './contract/web-settings.ts'
 import { ensurePrivateDirectory } from './ipc.ts'
 import type { Log } from './log.ts'
 import { createLog } from './log.ts'
@@ -19,20 +20,23 @@ import { createMetrics, metricsText } from './metrics.ts'
 import { Secret } from './secret.ts'
 import type { CertificatePair } from './supervisor/certificates.ts'
 import { createExpiryWatch, loadCertificates } from './supervisor/certificates.ts'
-import type { ChildTuning } from './supervisor/child.ts'
+import type { ChildOptions, ChildTuning } from './supervisor/child.ts'
 import { Child } from './supervisor/child.ts'
 import type { OperatorListener, OperatorServer } from './supervisor/http.ts'
 import { serveOperators } from './supervisor/http.ts'
+import type { ChildRole } from './supervisor/launch.ts'
 import { launchOf } from './supervisor/launch.ts'
 import { watchLoopLag } from './supervisor/loop-lag.ts'
-import type { EdgeInit, EdgeListener } from './supervisor/messages.ts'
+import type { EdgeIdentity, EdgeInit, EdgeListener, HttpsInit, HttpsListener, Init } from './supervisor/messages.ts'
 import { notifyService } from './supervisor/notify.ts'
 import { resolvePorts } from './supervisor/ports.ts'
-import type { EdgeRole, InProcessRoles, KeeperRole } from './supervisor/roles.ts'
-import { edgeChild, keeperChild } from './supervisor/roles.ts'
+import type { EdgeRole, InProcessRoles, KeeperRole, WebRole } from './supervisor/roles.ts'
+import { edgeChild, keeperChild, webChild } from './supervisor/roles.ts'
 import type { ServerSignal } from './supervisor/signals.ts'
 import { createSignals } from './supervisor/signals.ts'
-import { edgeSlice, hostPort, listenerUrl, mailListeners } from './supervisor/slice.ts'
+import { edgeSlice, hostPort, httpsListeners, listenerUrl, mailListeners } from './supervisor/slice.ts'
+import type { WebWay } from './supervisor/web.ts'
+import { createWebWay, needsWeb, operatorDoor } from './supervisor/web.ts'
 
 export interface ServerOptions {
   readonly loaded: LoadedConfig
@@ -135,9 +139,13 @@ class Server {
   #loaded: LoadedConfig
   #certificates: readonly CertificatePair[] = []
   #keeper: KeeperRole | null = null
+  /** Mail edges and the https edge. */
   #edges: readonly EdgeRole[] = []
   /** Name → id of each edge that is ready. */
   readonly #runningEdges = new Map<string, string>()
+  /** null: nothing is served that web answers. */
+  readonly #way: WebWay | null
+  #web: WebRole | null = null
   #operators: readonly OperatorServer[] = []
   #draining = false
   #timers: NodeJS.Timeout[] = []
@@ -146,6 +154,7 @@ class Server {
     this.#options = options
     this.#log = log
     this.#loaded = options.loaded
+    this.#way = needsWeb(this.#config) ? createWebWay(this.#config.runtimeDirectory) : null
     this.#expiry = createExpiryWatch(log, this.#metrics)
   }
 
@@ -158,8 +167,8 @@ class Server {
     watchLoopLag(this.#metrics)
     this.#certificates = await this.#loadCertificates(config)
     this.#keeper = await this.#startKeeper()
-    const listeners = await this.#startEdges()
-    const urls = listeners.map(listenerUrl)
+    const [mail, https] = await Promise.all([this.#startMailEdges(), this.#startHttpsEdge(), this.#startWeb()])
+    const urls = [...mail, ...https].map(listenerUrl)
     for (const listener of config.listeners) {
       if (listener.protocol !== 'http') continue
       const port = await this.#serveOperators(listener)
@@ -201,6 +210,9 @@ class Server {
       this.#log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
     }
     await this.#renewEdges()
+    await this.#web
+      ?.reload(webSettingsOf(this.#config, this.#options.version))
+      .catch((error: unknown) => this.#childFailed('web', error))
     this.#expiry.look(certificates)
     if (renewed) this.#log.event('info', 'certificate_reloaded', 'new certificates are in use')
     this.#log.event('info', 'config_reloaded', 'the new configuration is in use', { detail: loaded.file })
@@ -216,6 +228,7 @@ class Server {
       notifyService('stopping'),
       ...this.#edges.map((edge) => edge.drainAndStop({ graceMs, spreadMs })),
     ])
+    await this.#web?.stop()
     await this.#keeper?.stop()
     await Promise.all(this.#operators.map((server) => server.close()))
     for (const timer of this.#timers) clearInterval(timer)
@@ -224,19 +237,22 @@ class Server {
 
   kill(): void {
     for (const edge of this.#edges) edge.kill()
+    this.#web?.kill()
     this.#keeper?.kill()
     for (const timer of this.#timers) clearInterval(timer)
     for (const server of this.#operators) void server.close()
   }
 
   async #loadCertificates(config: Config): Promise<readonly CertificatePair[]> {
-    const needed = config.listeners.some((listener) => 'tls' in listener && listener.tls !== 'none')
+    const needed = config.listeners.some(
+      (listener) => listener.protocol === 'https' || ('tls' in listener && listener.tls !== 'none'),
+    )
     if (!needed) return []
     const portal = config.portal === null ? [] : [new URL(config.portal.url).hostname]
     return loadCertificates({
       files: config.tls.certificates,
       dataDirectory: config.dataDirectory,
-      names: [...portal, ...config.domains],
+      names: [...portal, ...(config.eas.host === null ? [] : [config.eas.host]), ...config.domains],
       log: this.#log,
     })
   }
@@ -251,74 +267,106 @@ class Server {
   }
 
   #slice() {
-    return edgeSlice(this.#config, this.#certificates, this.#ticketKeys, Math.max(1, this.#workers))
+    const shares = Math.max(1, this.#workers) + (httpsListeners(this.#config).length > 0 ? 1 : 0)
+    return edgeSlice(this.#config, this.#certificates, this.#ticketKeys, shares)
+  }
+
+  #child(name: string, role: ChildRole, init: () => Init | Promise<Init>, more: Partial<ChildOptions> = {}): Child {
+    const { tuning } = this.#options
+    return new Child({
+      name,
+      launch: launchOf(role, process.env),
+      init,
+      log: this.#log,
+      ...(tuning?.child && { tuning: tuning.child }),
+      ...more,
+    })
+  }
+
+  /** An edge; the keeper is told which of them run. */
+  #edgeChild(name: string, role: 'edge' | 'https', initOf: () => EdgeInit | HttpsInit): Child {
+    let edgeId = ''
+    const init = () => {
+      const next = initOf()
+      edgeId = next.edgeId
+      return next
+    }
+    return this.#child(name, role, init, {
+      launch: launchOf(role, process.env, this.#options.tuning?.edgeFlags),
+      onReady: (isReady) => this.#edgeRuns(name, isReady ? edgeId : null),
+    })
   }
 
   async #startKeeper(): Promise<KeeperRole> {
-    const { version, roles, tuning } = this.#options
+    const { version, roles } = this.#options
     const log = this.#log
     if (this.#workers === 0) return roles.keeper({ config: this.#config, log, metrics: this.#metrics, version })
-    const child = new Child({
-      name: 'keeper',
-      launch: launchOf('keeper', process.env),
-      init: () => ({
-        version,
-        config: { file: this.#loaded.file, text: this.#loaded.text.reveal() },
-        logLevel: this.#config.log.level,
-        compileCache: join(this.#config.runtimeDirectory, 'compile-cache'),
-        edgeSecret: this.#edgeSecret.reveal(),
-        edges: [...this.#runningEdges.values()],
-      }),
-      log,
-      ...(tuning?.child && { tuning: tuning.child }),
-    })
+    const child = this.#child('keeper', 'keeper', () => ({
+      version,
+      config: { file: this.#loaded.file, text: this.#loaded.text.reveal() },
+      logLevel: this.#config.log.level,
+      compileCache: join(this.#config.runtimeDirectory, 'compile-cache'),
+      edgeSecret: this.#edgeSecret.reveal(),
+      edges: [...this.#runningEdges.values()],
+      webKey: this.#way?.keeperKey.reveal() ?? null,
+    }))
     const role = keeperChild(child)
     this.#keeper = role // to be killed when the start is called off
     await child.start()
     return role
   }
 
-  async #startEdges(): Promise<readonly EdgeListener[]> {
-    await using ports = await resolvePorts(mailListeners(this.#config))
-    const { listeners } = ports
-    const { tuning, roles } = this.#options
-    const log = this.#log
-    const initOf = (name: string): EdgeInit => {
-      const edgeId = `${name}.${randomBytes(6).toString('hex')}`
-      const path = join(this.#config.runtimeDirectory, 'edge.sock')
+  async #startWeb(): Promise<void> {
+    const way = this.#way
+    if (way === null) return
+    const { version, roles } = this.#options
+    const init = async () => {
+      await way.clear()
       return {
-        ...this.#slice(),
-        version: this.#options.version,
-        name,
-        edgeId,
-        gate: { path, key: edgeKey(this.#edgeSecret, edgeId).reveal() },
-        listeners,
-        testHooks: tuning?.testHooks ?? false,
+        version,
+        path: way.path,
+        doorSecret: way.secret.reveal(),
+        keeper: { path: join(this.#config.runtimeDirectory, 'web.sock'), key: way.keeperKey.reveal() },
+        settings: webSettingsOf(this.#config, version),
       }
     }
     if (this.#workers === 0) {
-      const keeper = this.#keeper
-      if (keeper === null) throw new Error('edges need a keeper')
-      this.#edges = [await roles.edge(initOf('edge'), { keeper, log, metrics: this.#metrics })]
+      this.#web = await roles.web(await init(), this.#inProcess())
+      return
+    }
+    const child = this.#child('web', 'web', init)
+    this.#web = webChild(child)
+    await child.start()
+  }
+
+  /** What is new with each start of an edge. */
+  #edgeInit(name: string) {
+    const edgeId = `${name}.${randomBytes(6).toString('hex')}`
+    const path = join(this.#config.runtimeDirectory, 'edge.sock')
+    const identity: EdgeIdentity = {
+      version: this.#options.version,
+      name,
+      edgeId,
+      gate: { path, key: edgeKey(this.#edgeSecret, edgeId).reveal() },
+      testHooks: this.#options.tuning?.testHooks ?? false,
+    }
+    return { ...this.#slice(), ...identity }
+  }
+
+  async #startMailEdges(): Promise<readonly EdgeListener[]> {
+    await using ports = await resolvePorts(mailListeners(this.#config))
+    const { listeners } = ports
+    const { roles } = this.#options
+    const initOf = (name: string) => ({ ...this.#edgeInit(name), listeners })
+    if (this.#workers === 0) {
+      this.#edges = [...this.#edges, await roles.edge(initOf('edge'), this.#inProcess())]
       return listeners
     }
     const children = Array.from({ length: this.#workers }, (_, i) => {
       const name = `edge-${i + 1}`
-      let edgeId = ''
-      return new Child({
-        name,
-        launch: launchOf('edge', process.env, tuning?.edgeFlags),
-        init() {
-          const init = initOf(name)
-          edgeId = init.edgeId
-          return init
-        },
-        onReady: (isReady) => this.#edgeRuns(name, isReady ? edgeId : null),
-        log,
-        ...(tuning?.child && { tuning: tuning.child }),
-      })
+      return this.#edgeChild(name, 'edge', () => initOf(name))
     })
-    this.#edges = children.map(edgeChild)
+    this.#edges = [...this.#edges, ...children.map(edgeChild)]
     await Promise.all(children.map((child) => child.start()))
     return listeners
   }
@@ -329,10 +377,42 @@ class Server {
     this.#keeper?.expectEdges([...this.#runningEdges.values()])
   }
 
+  async #startHttpsEdge(): Promise<readonly HttpsListener[]> {
+    await using ports = await resolvePorts(httpsListeners(this.#config))
+    const { listeners } = ports
+    if (listeners.length === 0) return []
+    const way = this.#wayToWeb()
+    const init = () => ({
+      ...this.#edgeInit('https'),
+      listeners,
+      web: { path: way.path, key: way.keys.public.reveal() },
+    })
+    if (this.#workers === 0) {
+      this.#edges = [...this.#edges, await this.#options.roles.https(init(), this.#inProcess())]
+      return listeners
+    }
+    const child = this.#edgeChild('https', 'https', init)
+    this.#edges = [...this.#edges, edgeChild(child)]
+    await child.start()
+    return listeners
+  }
+
+  #inProcess() {
+    const keeper = this.#keeper
+    if (keeper === null) throw new Error('the other roles need a keeper')
+    return { keeper, log: this.#log, metrics: this.#metrics }
+  }
+
+  #wayToWeb(): WebWay {
+    if (this.#way === null) throw new Error('web is needed and was not foreseen')
+    return this.#way
+  }
+
   async #serveOperators(listener: OperatorListener): Promise<number> {
     const server = await serveOperators(listener, {
       notReady: () => this.#notReady(),
       metrics: () => this.#metricsText(),
+      api: listener.serves.includes('api') ? operatorDoor(this.#wayToWeb(), this.#log) : null,
       bug: (error) => this.#log.bug(error, 'a request of an operator failed'),
     })
     this.#operators = [...this.#operators, server]
@@ -353,7 +433,7 @@ class Server {
   }
 
   async #metricsText(): Promise<string> {
-    const others = [...(this.#keeper ? [this.#keeper] : []), ...this.#edges]
+    const others = [this.#keeper, this.#web, ...this.#edges].filter((role) => role !== null)
     const snapshots = await Promise.all(others.map((role) => role.metrics()))
     const own: MetricsSnapshot = await this.#metrics.snapshot()
     return metricsText([own, ...snapshots.flat()])
@@ -368,11 +448,13 @@ class Server {
   /** An edge that is down takes the new slice with its first message. */
   async #renewEdges(): Promise<void> {
     const slice = this.#slice()
-    await Promise.all(this.#edges.map((edge) => edge.reload(slice).catch((error: unknown) => this.#edgeFailed(error))))
+    await Promise.all(
+      this.#edges.map((edge) => edge.reload(slice).catch((error: unknown) => this.#childFailed('an edge', error))),
+    )
   }
 
-  #edgeFailed(error: unknown): void {
-    this.#log.event('error', 'warning', 'an edge did not take over the new configuration', { detail: wordsOf(error) })
+  #childFailed(who: string, error: unknown): void {
+    this.#log.event('error', 'warning', `${who} did not take over the new configuration`, { detail: wordsOf(error) })
   }
 }
 

@@ -470,7 +470,7 @@ t.test('warnings: works, and should be known', async (t) => {
 
 t.test('what this version cannot do is accepted, and named for serve', async (t) => {
   t.strictSame(unavailableFeatures((await load(directoryFor(t))).config), [])
-  const text = `${GOOD.replace('listeners:\n', 'listeners:\n  - { protocol: https, port: 8443, serves: [portal] }\n')}
+  const text = `${GOOD.replace('listeners:\n', 'listeners:\n  - { protocol: https, port: 8443, serves: [portal, eas] }\n').replace('identity:', 'eas: { url: "https://mail.internal" }\n    identity:')}
 store: { postgres: { url: "postgres://a@b/c" } }
 portal: { url: "https://mail.example.org" }
 signIn: { local: true }
@@ -478,7 +478,7 @@ signIn: { local: true }
   const { config } = await load(directoryFor(t), text)
   t.strictSame(
     unavailableFeatures(config).map(({ key }) => key),
-    ['listeners[0]', 'store.postgres', 'signIn', 'portal'],
+    ['listeners[0].serves', 'store.postgres', 'signIn'],
   )
 })
 

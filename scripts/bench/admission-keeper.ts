@@ -18,6 +18,7 @@ await startKeeper({
   version: 'bench',
   edgeSecret: new Secret(process.env.BENCH_EDGE_SECRET ?? ''),
   edges: [],
+  webKey: null,
 })
 process.send?.({ ready: true })
 process.once('disconnect', () => process.exit())

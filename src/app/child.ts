@@ -2,15 +2,15 @@
  * The body of a child process: takes its role from the supervisor's first message, and does what it is asked until it is told
  * to stop or the supervisor is gone.
  *
- * Imports nothing of a role before it is known, so an edge never loads the keeper's libraries.
+ * Imports nothing of a role before it is known, so an edge never loads the keeper's libraries, and a mail edge none of http's.
  */
 
 import { enableCompileCache, flushCompileCache } from 'node:module'
-import type { Log } from '../log.ts'
+import type { Log, LogLevel } from '../log.ts'
 import { createLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { watchLoopLag } from '../supervisor/loop-lag.ts'
-import type { AskName, EdgeInit, KeeperInit } from '../supervisor/messages.ts'
+import type { AskName, EdgeInit, HttpsInit, KeeperInit, WebInit } from '../supervisor/messages.ts'
 import { answering } from '../supervisor/messages.ts'
 
 /** A role inside a child: what it does for each question. */
@@ -44,19 +44,40 @@ export async function runChild(role: string): Promise<number> {
   async function start(params: unknown): Promise<null> {
     const metrics = createMetrics()
     watchLoopLag(metrics)
-    if (role === 'keeper') {
-      const init = params as KeeperInit
-      log = createLog({ level: init.logLevel, version: init.version, process: 'keeper' })
-      // A third less time until it is back. Under the permission model an edge can't, and it needs less than half as long.
-      enableCompileCache(init.compileCache)
-      const { keeperRole } = await import('./keeper-child.ts')
-      running = await keeperRole(init, log, metrics)
-      setImmediate(flushCompileCache)
-    } else {
-      const init = params as EdgeInit
-      log = createLog({ level: init.logLevel, version: init.version, process: init.name })
-      const { edgeRole } = await import('./edge-child.ts')
-      running = await edgeRole(init, log, metrics)
+    const made = (level: LogLevel, version: string, name: string) => {
+      log = createLog({ level, version, process: name })
+      return log
+    }
+    switch (role) {
+      case 'keeper': {
+        const init = params as KeeperInit
+        // A third less time until it is back. Under the permission model the others can't, and an edge needs less than half as long.
+        enableCompileCache(init.compileCache)
+        const { keeperRole } = await import('./keeper-child.ts')
+        running = await keeperRole(init, made(init.logLevel, init.version, 'keeper'), metrics)
+        setImmediate(flushCompileCache)
+        break
+      }
+      case 'edge': {
+        const init = params as EdgeInit
+        const { edgeRole } = await import('./edge-child.ts')
+        running = await edgeRole(init, made(init.logLevel, init.version, init.name), metrics)
+        break
+      }
+      case 'https': {
+        const init = params as HttpsInit
+        const { httpsRole } = await import('./https-child.ts')
+        running = await httpsRole(init, made(init.logLevel, init.version, init.name), metrics)
+        break
+      }
+      case 'web': {
+        const init = params as WebInit
+        const { webRole } = await import('./web-child.ts')
+        running = await webRole(init, made(init.settings.logLevel, init.version, 'web'), metrics)
+        break
+      }
+      default:
+        throw new Error(`there is no role ${role}`)
     }
     return null
   }

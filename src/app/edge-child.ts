@@ -1,78 +1,17 @@
 /**
- * An edge in a process of its own, with the keeper at the other end of a channel.
+ * A mail edge in a process of its own.
  */
 
-import { getHeapSnapshot } from 'node:v8'
-import type { GateConnection } from '../contract/gate-channel.ts'
-import { connectGate } from '../contract/gate-channel.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { Secret } from '../secret.ts'
-import type { DrainOptions, EdgeInit, EdgeSlice } from '../supervisor/messages.ts'
+import type { EdgeInit } from '../supervisor/messages.ts'
 import type { Role } from './child.ts'
+import { edgeOverChannel } from './edge-over-channel.ts'
 import { startEdge } from './edge-role.ts'
 
-export async function edgeRole(init: EdgeInit, log: Log, metrics: Metrics): Promise<Role> {
-  const { edgeId, listeners, testHooks } = init
-  const { path, key } = init.gate
-  const link: { gate: GateConnection | null } = { gate: null }
-  const edge = await startEdge({
-    slice: init,
-    listeners,
-    reusePort: true,
-    log,
-    metrics,
-    gate(ender, sessions) {
-      link.gate = connectGate({
-        path,
-        key: new Secret(key),
-        edgeId,
-        ender,
-        liveSessions: () => sessions.list(),
-        log,
-      })
-      return link.gate
-    },
-  })
-
-  return {
-    async answer(name, params) {
-      switch (name) {
-        case 'metrics':
-          return metrics.snapshot()
-        case 'reload':
-          edge.reload(params as EdgeSlice)
-          return null
-        case 'drain':
-          await edge.drain(params as DrainOptions)
-          return null
-        case 'heap-snapshot':
-          if (testHooks) return heapSnapshot()
-          break
-        case 'sessions':
-          if (testHooks) return edge.sessions.list()
-          break
-        default:
-      }
-      throw new Error(`an edge has no answer to ${name}`)
-    },
-    async stop() {
-      await edge.close()
-      link.gate?.close()
-    },
-  }
-}
-
-/** What is alive after a full collection, as V8 writes it. */
-async function heapSnapshot(): Promise<string> {
-  const { gc } = globalThis as { gc?: () => void }
-  if (gc === undefined) throw new Error('needs --expose-gc')
-  // What one collection lets go of may have been all that held something else, through a finalizer or a later turn.
-  for (let i = 0; i < 3; i++) {
-    gc()
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  const parts: Buffer[] = []
-  for await (const part of getHeapSnapshot()) parts.push(part as Buffer)
-  return Buffer.concat(parts).toString()
+export function edgeRole(init: EdgeInit, log: Log, metrics: Metrics): Promise<Role> {
+  const { listeners } = init
+  return edgeOverChannel(init, log, metrics, (gate) =>
+    startEdge({ slice: init, listeners, reusePort: true, log, metrics, gate }),
+  )
 }

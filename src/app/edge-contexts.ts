@@ -8,16 +8,18 @@ import type { TlsContextsOptions } from '../edge/net/tls.ts'
 import { TlsContexts } from '../edge/net/tls.ts'
 import type { EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
 
+type Port = Pick<EdgeListener, 'tlsMinVersion'>
+
 export interface EdgeContexts {
   /** null: there is no certificate. */
-  of(listener: EdgeListener): TlsContexts | null
+  of(port: Port): TlsContexts | null
   /** @throws CertificateError; nothing has changed then */
   reload(tls: EdgeSlice['tls']): void
 }
 
 /** @throws CertificateError */
-export function openContexts(first: EdgeSlice['tls'], listeners: readonly EdgeListener[]): EdgeContexts {
-  const versions = first.certificates.length === 0 ? [] : new Set(listeners.map(({ tlsMinVersion }) => tlsMinVersion))
+export function openContexts(first: EdgeSlice['tls'], ports: readonly Port[]): EdgeContexts {
+  const versions = first.certificates.length === 0 ? [] : new Set(ports.map(({ tlsMinVersion }) => tlsMinVersion))
   const held = new Map([...versions].map((version) => [version, new TlsContexts(optionsOf(first, version))]))
   return {
     of: ({ tlsMinVersion }) => held.get(tlsMinVersion) ?? null,

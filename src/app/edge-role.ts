@@ -5,11 +5,9 @@
  * protocols are listed here and nowhere else.
  */
 
-import type { Gate, SessionEnder } from '../contract/admission.ts'
 import { createImap } from '../edge/imap/index.ts'
 import type { Protocol } from '../edge/login/protocol.ts'
 import { serveClient } from '../edge/login/serve.ts'
-import type { SessionRegistry } from '../edge/login/sessions.ts'
 import { createSessions } from '../edge/login/sessions.ts'
 import { connectionsThatFit } from '../edge/net/descriptors.ts'
 import { createDialer } from '../edge/net/dial.ts'
@@ -19,8 +17,10 @@ import { createPop3 } from '../edge/pop3/index.ts'
 import type { Smtp } from '../edge/smtp/index.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { DrainOptions, EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
+import type { EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
 import { openContexts } from './edge-contexts.ts'
+import { cut, waitUntil } from './edge-ending.ts'
+import type { GateMaker, RunningEdge } from './edge-over-channel.ts'
 import { watchLogins } from './logins-in-flight.ts'
 
 export interface EdgeRoleOptions {
@@ -30,24 +30,11 @@ export interface EdgeRoleOptions {
   readonly reusePort: boolean
   readonly log: Log
   readonly metrics: Metrics
-  /** Makes the gate, which ends sessions through `ender` and knows them by `sessions`. */
-  readonly gate: (ender: SessionEnder, sessions: SessionRegistry) => Gate
-}
-
-export interface RunningEdge {
-  readonly sessions: SessionRegistry
-  /** @throws CertificateError; the old slice is kept then */
-  reload(slice: EdgeSlice): void
-  /** Resolves when the last session is over or cut. */
-  drain(options: DrainOptions): Promise<void>
-  /** Closes listeners and connections at once. */
-  close(): Promise<void>
+  readonly gate: GateMaker
 }
 
 /** Logins in flight finish before those who have not begun one are sent away; an upstream that hangs is not waited for. */
 const FINISH_LOGINS_MS = 5000
-/** A hundred clients a second come back to the next server, and more only when there are too many for the time. */
-const CUT_EVERY_MS = 10
 /** For the close of both sockets after a session was cut, TLS's goodbye included. */
 const LAST_CLOSE_MS = 2000
 
@@ -207,23 +194,4 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       for (const { listener } of ports) listener.destroyAll()
     },
   }
-}
-
-/** Cuts every session, one by one, within the time given. */
-async function cut(sessions: SessionRegistry, withinMs: number): Promise<void> {
-  const doomed = sessions.list()
-  const spreadMs = Math.min(withinMs, doomed.length * CUT_EVERY_MS)
-  const startedAt = performance.now()
-  for (const [i, { grantId }] of doomed.entries()) {
-    const due = startedAt + (spreadMs * i) / doomed.length
-    const waitMs = due - performance.now()
-    if (waitMs >= 1) await new Promise((resolve) => setTimeout(resolve, waitMs))
-    sessions.end(grantId, 'drained')
-  }
-}
-
-/** Looks every so often; a drain is no hurry. */
-async function waitUntil(done: () => boolean, ms: number): Promise<void> {
-  const until = performance.now() + ms
-  while (!done() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
 }

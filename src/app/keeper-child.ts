@@ -22,6 +22,7 @@ export async function keeperRole(init: KeeperInit, log: Log, metrics: Metrics): 
     version,
     edgeSecret: new Secret(init.edgeSecret),
     edges: init.edges,
+    webKey: init.webKey === null ? null : new Secret(init.webKey),
   })
   return {
     async answer(name, params) {

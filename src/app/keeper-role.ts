@@ -1,11 +1,13 @@
 /**
- * The keeper as a running role: opened, and serving edges and callers at its sockets.
+ * The keeper as a running role: opened, and serving edges, web and callers at its sockets.
  */
 
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import type { GateHouse } from '../contract/admission.ts'
 import { serveGate } from '../contract/gate-server.ts'
+import type { PortalHandlers } from '../contract/portal.ts'
+import { servePortal } from '../contract/portal-channel.ts'
 import { serveServices } from '../contract/services-channel.ts'
 import { openKeeper } from '../keeper/keeper.ts'
 import type { Log } from '../log.ts'
@@ -22,10 +24,13 @@ export interface KeeperRoleOptions {
   readonly edgeSecret: Secret | null
   /** Ids of the edges that run already. */
   readonly edges: readonly string[]
+  /** Web's key; null: there is none, or it is in this process. */
+  readonly webKey: Secret | null
 }
 
 export interface RunningKeeper {
   readonly gateHouse: GateHouse
+  readonly portal: PortalHandlers
   reload(config: Config): Promise<void>
   expectEdges(edgeIds: readonly string[]): void
   health(): Promise<RoleHealth>
@@ -34,7 +39,7 @@ export interface RunningKeeper {
 
 /** Opens the keeper, then its sockets. @throws what openKeeper throws; IpcError when a socket can't be made */
 export async function startKeeper(options: KeeperRoleOptions): Promise<RunningKeeper> {
-  const { config, log, metrics, version, edgeSecret } = options
+  const { config, log, metrics, version, edgeSecret, webKey } = options
   const { runtimeDirectory } = config
   // The store's lock first: whoever holds it is the only keeper, and may take over sockets and key.
   const keeper = await openKeeper({ config, log, metrics, version })
@@ -48,6 +53,10 @@ export async function startKeeper(options: KeeperRoleOptions): Promise<RunningKe
       const path = join(runtimeDirectory, 'edge.sock')
       open.push(await serveGate({ path, secret: edgeSecret, house: keeper.gateHouse, log }))
     }
+    if (webKey !== null) {
+      const path = join(runtimeDirectory, 'web.sock')
+      open.push(await servePortal({ path, key: webKey, handlers: keeper.portal, log }))
+    }
     open.push(await serveServices({ runtimeDirectory, handlers: keeper.services, log }))
   } catch (error) {
     await close()
@@ -55,6 +64,7 @@ export async function startKeeper(options: KeeperRoleOptions): Promise<RunningKe
   }
   return {
     gateHouse: keeper.gateHouse,
+    portal: keeper.portal,
     reload: (next) => keeper.reload(next),
     health: () => keeper.health(),
     expectEdges: (edgeIds) => keeper.expectEdges(edgeIds),

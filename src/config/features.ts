@@ -16,31 +16,28 @@ interface Feature {
   readonly asked: (config: Config) => readonly (readonly PropertyKey[])[]
 }
 
-const listeners = (config: Config, protocol: string) =>
-  config.listeners.flatMap((listener, index) => (listener.protocol === protocol ? [['listeners', index]] : []))
+const serving = (config: Config, what: string) =>
+  config.listeners.flatMap((listener, index) =>
+    'serves' in listener && (listener.serves as readonly string[]).includes(what)
+      ? [['listeners', index, 'serves']]
+      : [],
+  )
 const identities = (config: Config, method: string) =>
   Object.entries(config.upstreams).flatMap(([name, { identity }]) =>
     identity.method === method ? [['upstreams', name, 'identity']] : [],
   )
-const section = (config: Config, key: 'signIn' | 'portal') => (config[key] === null ? [] : [[key]])
+const section = (config: Config, key: 'signIn') => (config[key] === null ? [] : [[key]])
 
 const UNAVAILABLE: readonly Feature[] = [
-  { what: 'HTTPS listeners (portal, ActiveSync, set-up of clients)', asked: (config) => listeners(config, 'https') },
-  {
-    what: 'The admin API (serves: api)',
-    asked: (config) =>
-      config.listeners.flatMap((listener, index) =>
-        listener.protocol === 'http' && listener.serves.includes('api') ? [['listeners', index, 'serves']] : [],
-      ),
-  },
   {
     what: 'Signed profiles',
     asked: (config) => (config.clientSetup.signing === null ? [] : [['clientSetup', 'signing']]),
   },
+  { what: 'ActiveSync (serves: eas)', asked: (config) => serving(config, 'eas') },
+  { what: 'Set-up of clients (serves: autoconfig)', asked: (config) => serving(config, 'autoconfig') },
   { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },
   { what: 'OAuth 2.0 upstream (method: oauth2)', asked: (config) => identities(config, 'oauth2') },
   { what: 'Sign-in to the portal', asked: (config) => section(config, 'signIn') },
-  { what: 'The portal', asked: (config) => section(config, 'portal') },
 ]
 
 /** The settings that this version can't serve; empty when it can serve all. */

@@ -205,6 +205,20 @@ export const portal = z
   .default(null)
   .meta({ description: 'The self-service portal', example: { url: 'https://mail.example.org' } })
 
+export const eas = z
+  .strictObject(
+    {
+      host: domain('Host name').nullable().default(null).meta({
+        description:
+          'Host name under which ActiveSync, and nothing else, is served; by default it is served under every name, beside the portal',
+        example: 'eas.example.org',
+      }),
+    },
+    'must be a section: { host: eas.example.org }',
+  )
+  .prefault({})
+  .meta({ description: 'ActiveSync' })
+
 export const workers = z
   .union([z.literal('auto'), count('Mail edges', 0, 256)], {
     error: 'must be auto or a whole number between 0 and 256',

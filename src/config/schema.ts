@@ -10,6 +10,7 @@ import { clientSetup } from './client-set-up.ts'
 import { listeners, tls } from './listeners.ts'
 import {
   appPasswords,
+  eas,
   enrolment,
   groups,
   limits,
@@ -58,6 +59,7 @@ export const settings = z.strictObject(
     signIn,
     portal,
     clientSetup,
+    eas,
     limits,
     throttle,
     workers,

@@ -1,5 +1,5 @@
 /**
- * The keeper's services over control.sock: for the command line, and later for web.
+ * The keeper's services over control.sock: for the command line. Web has a socket of its own (portal-channel.ts).
  *
  * Who may open the directory of the socket may ask, and the key in `control.key` beside it (0600, new at every start of the
  * keeper) is the proof: an edge can connect to any unix socket, but can't read a file. Requests are checked by the table in
@@ -195,7 +195,8 @@ const SERVICE_ERRORS: readonly string[] = [
   'step-up-needed',
 ] satisfies ServiceErrorCode[]
 
-function asServiceError(error: unknown): unknown {
+/** What a failed call over a channel means for whoever asked. Anything else is a bug and goes on as it is. */
+export function asServiceError(error: unknown): unknown {
   if (error instanceof IpcFailure && SERVICE_ERRORS.includes(error.code)) {
     return new ServiceError(error.code as ServiceErrorCode, error.message)
   }

@@ -63,6 +63,7 @@ export interface Keeper {
   readonly services: ServiceHandlers
   /** The edges that run, by id: whoever counts ended sessions waits for those that have not told theirs. */
   expectEdges(edgeIds: readonly string[]): void
+  /** What web can ask. */
   readonly portal: PortalHandlers
   /** Takes over what can change while running; the rest is named in the log and waits for a restart. */
   reload(config: Config): Promise<void>

@@ -10,7 +10,7 @@ import { once } from 'node:events'
 import type { Log } from '../log.ts'
 import type { Launch } from './launch.ts'
 import { start } from './launch.ts'
-import type { Ask, EdgeInit, KeeperInit } from './messages.ts'
+import type { Ask, Init } from './messages.ts'
 import { asking, ChildError } from './messages.ts'
 
 export interface ChildOptions {
@@ -18,7 +18,7 @@ export interface ChildOptions {
   readonly name: string
   readonly launch: Launch
   /** The first message; asked anew for each start. */
-  readonly init: () => KeeperInit | EdgeInit
+  readonly init: () => Init | Promise<Init>
   readonly log: Log
   readonly tuning?: Partial<ChildTuning>
   /** Hears when it has become ready, and when a ready one has died. */
@@ -136,7 +136,7 @@ export class Child {
       if (process.pid === undefined) this.#died(process, since, error.message)
     })
     process.once('exit', (code, signal) => this.#died(process, since, signal ?? `exit code ${code}`))
-    await ask('start', init(), this.#tuning.startMs)
+    await ask('start', await init(), this.#tuning.startMs)
     if (this.#life.is !== 'running' || this.#life.process !== process) return
     this.#ready = true
     this.#options.onReady?.(true)

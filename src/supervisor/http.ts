@@ -1,10 +1,12 @@
 /**
- * /healthz, /readyz and /metrics for operators and orchestrators: plain HTTP, meant for loopback.
+ * /healthz, /readyz and /metrics for operators and orchestrators, and the admin API, which web answers: plain HTTP, meant for
+ * loopback.
  */
 
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
+import { isRefusal, targetOf } from '../edge/http/request.ts'
 
 export interface OperatorListener {
   readonly name: string
@@ -18,6 +20,8 @@ export interface OperatorAnswers {
   readonly notReady: () => Promise<readonly string[]>
   /** Prometheus text. */
   readonly metrics: () => Promise<string>
+  /** Hands a request for the API to web; null: it is not served. */
+  readonly api: ((request: IncomingMessage, response: ServerResponse) => Promise<void>) | null
   readonly bug: (error: unknown) => void
 }
 
@@ -29,6 +33,8 @@ export interface OperatorServer {
 /** Nobody has more than a handful of scrapers. */
 const MAX_CONNECTIONS = 100
 const HEAD_MS = 5000
+/** A request of the API with its body. */
+const REQUEST_MS = 30_000
 const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8'
 
 /** @throws the system's error when the address can't be bound */
@@ -36,8 +42,12 @@ export async function serveOperators(listener: OperatorListener, answers: Operat
   const { serves } = listener
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = request.url?.split('?', 1)[0]
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
+    const path = request.url?.split('?', 1)[0] ?? ''
+    if (answers.api !== null && /^\/api(?:\/|$)/.test(path)) {
+      const target = targetOf(request)
+      if (isRefusal(target)) send(response, target.status, 'text/plain', `${target.why}\n`, { connection: 'close' })
+      else await answers.api(request, response)
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
       send(response, 405, 'text/plain', 'GET only\n', { allow: 'GET, HEAD' })
     } else if (path === '/healthz' && serves.includes('health')) {
       send(response, 200, 'text/plain', 'ok\n')
@@ -53,7 +63,7 @@ export async function serveOperators(listener: OperatorListener, answers: Operat
   }
 
   const server: Server = createServer(
-    { headersTimeout: HEAD_MS, requestTimeout: HEAD_MS, keepAliveTimeout: HEAD_MS, maxHeaderSize: 8192 },
+    { headersTimeout: HEAD_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: HEAD_MS, maxHeaderSize: 8192 },
     (request, response) => {
       answer(request, response).catch((error: unknown) => {
         answers.bug(error)
@@ -63,6 +73,7 @@ export async function serveOperators(listener: OperatorListener, answers: Operat
     },
   )
   server.maxConnections = MAX_CONNECTIONS
+  server.maxHeadersCount = 0 // counted by `targetOf`; Node drops what exceeds its limit without a word
   server.listen({ host: listener.bind, port: listener.port })
   await once(server, 'listening')
   const address = server.address()

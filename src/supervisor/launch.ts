@@ -1,8 +1,8 @@
 /**
  * How a child is started: which flags, which environment, which limits.
  *
- * An edge runs under Node's permission model and can read the program and nothing else; it can write nothing, start nothing
- * and load no native addon. Its environment is built, not inherited. No child leaves a core dump, which would hold its memory.
+ * All but the keeper run under Node's permission model and can read the program and nothing else; they can write nothing, start
+ * nothing and load no native addon. Their environment is built, not inherited. No child leaves a core dump, which would hold its memory.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -11,7 +11,7 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 
-export type ChildRole = 'keeper' | 'edge'
+export type ChildRole = 'keeper' | 'edge' | 'https' | 'web'
 
 export interface Launch {
   readonly execPath: string
@@ -66,7 +66,7 @@ export function launchOf(role: ChildRole, env: NodeJS.ProcessEnv, flags: readonl
     '--disable-sigusr1',
     `--max-semi-space-size=${YOUNG_MB}`,
     '--disable-warning=ExperimentalWarning',
-    ...(role === 'edge' ? permissionFlags(modulePath) : []),
+    ...(role === 'keeper' ? [] : permissionFlags(modulePath)),
     ...flags,
   ]
   const kept: Record<string, string> = {}

@@ -1,25 +1,30 @@
 /**
  * What the supervisor and its children say to each other over the channel that fork made: lifecycle and metrics.
  *
- * Never a login, never a stored secret. What is secret here are the TLS keys and the key of its channel that an edge is given
+ * Never a login, never a stored secret. What is secret here are the TLS keys, and the keys of its channels that a child is given
  * with its first message, because it can read neither a file nor the environment it was started with.
  */
 
 import type { LiveSession, UpstreamTarget } from '../contract/admission.ts'
 import type { NameRules } from '../contract/names.ts'
+import type { WebSettings } from '../contract/web-settings.ts'
 import type { LogLevel } from '../log.ts'
 import type { MetricsSnapshot } from '../metrics.ts'
 
-/** One port of an edge. Its number is never 0: the supervisor has chosen. */
-export interface EdgeListener {
+/** One port. Its number is never 0: the supervisor has chosen. */
+export interface EdgePort {
   readonly name: string
-  readonly protocol: 'imap' | 'pop3' | 'smtp'
   /** null: all addresses. */
   readonly bind: string | null
   readonly port: number
-  readonly tls: 'implicit' | 'starttls' | 'none'
   /** CIDR blocks from which a PROXY header is demanded. */
   readonly proxyFrom: readonly string[]
+}
+
+/** A port of a mail edge. */
+export interface EdgeListener extends EdgePort {
+  readonly protocol: 'imap' | 'pop3' | 'smtp'
+  readonly tls: 'implicit' | 'starttls' | 'none'
   /** null: that of the slice. Older than 1.2 at a scanner listener only. */
   readonly tlsMinVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3' | null
   /** null: a port for everybody. */
@@ -29,6 +34,12 @@ export interface EdgeListener {
     /** Short name → address of the account. */
     readonly aliases: Readonly<Record<string, string>>
   } | null
+}
+
+/** A port of the https edge. */
+export interface HttpsListener extends EdgePort {
+  readonly protocol: 'https'
+  readonly serves: readonly ('portal' | 'eas' | 'autoconfig')[]
 }
 
 /** An upstream without the way in, for protocols that announce what it offers before anybody has logged in. */
@@ -47,6 +58,8 @@ export interface EdgeSlice {
   }
   readonly names: NameRules
   readonly portalUrl: string | null
+  /** The only host name under which ActiveSync is served; null: under all. */
+  readonly easHost: string | null
   readonly upstreams: readonly EdgeUpstream[]
   readonly tls: {
     /** PEM, leaf first. The first pair is shown to whoever asks for no name or an unknown one. */
@@ -58,16 +71,42 @@ export interface EdgeSlice {
   readonly logLevel: LogLevel
 }
 
-export interface EdgeInit extends EdgeSlice {
+/** Who an edge is, to its supervisor and to the keeper. */
+export interface EdgeIdentity {
   readonly version: string
   /** 'edge-1': its name in logs. */
   readonly name: string
   /** Unique per process, and the key that proves it to the keeper. */
   readonly edgeId: string
   readonly gate: { readonly path: string; readonly key: string }
-  readonly listeners: readonly EdgeListener[]
   /** Tests only: answers 'heap-snapshot' and 'sessions'. */
   readonly testHooks: boolean
+}
+
+export interface EdgeInit extends EdgeSlice, EdgeIdentity {
+  readonly listeners: readonly EdgeListener[]
+}
+
+/** Where web listens, and the key of the door that this process is. */
+export interface WayToWeb {
+  readonly path: string
+  readonly key: string
+}
+
+export interface HttpsInit extends EdgeSlice, EdgeIdentity {
+  readonly listeners: readonly HttpsListener[]
+  readonly web: WayToWeb
+}
+
+export interface WebInit {
+  readonly version: string
+  /** The socket to listen at: nothing is there. */
+  readonly path: string
+  /** What the keys of its doors are made from. */
+  readonly doorSecret: string
+  /** The keeper's web.sock. */
+  readonly keeper: { readonly path: string; readonly key: string }
+  readonly settings: WebSettings
 }
 
 /**
@@ -89,7 +128,12 @@ export interface KeeperInit {
   readonly edgeSecret: string
   /** Ids of the edges that run already: their sessions are not lost with a keeper that died. */
   readonly edges: readonly string[]
+  /** Web's key; null: there is no web. */
+  readonly webKey: string | null
 }
+
+/** The first message to a child, by what it is. */
+export type Init = KeeperInit | EdgeInit | HttpsInit | WebInit
 
 export interface DrainOptions {
   /** How long sessions may go on. */
@@ -100,9 +144,9 @@ export interface DrainOptions {
 
 /** What a child can be asked, by name: parameters and answer. */
 export interface Asks {
-  start: { params: KeeperInit | EdgeInit; answer: null }
-  /** An edge gets its new slice, the keeper the new configuration. */
-  reload: { params: EdgeSlice | AcceptedConfig; answer: null }
+  start: { params: Init; answer: null }
+  /** An edge gets its new slice, the keeper the new configuration, web what it shows of that. */
+  reload: { params: EdgeSlice | AcceptedConfig | WebSettings; answer: null }
   drain: { params: DrainOptions; answer: null }
   stop: { params: null; answer: null }
   metrics: { params: null; answer: MetricsSnapshot }

@@ -8,20 +8,20 @@
 import { once } from 'node:events'
 import type { Server } from 'node:net'
 import { createServer } from 'node:net'
-import type { EdgeListener } from './messages.ts'
+import type { EdgePort } from './messages.ts'
 
-export interface ResolvedPorts extends AsyncDisposable {
-  readonly listeners: readonly EdgeListener[]
+export interface ResolvedPorts<P extends EdgePort> extends AsyncDisposable {
+  readonly listeners: readonly P[]
 }
 
 /** The listeners with their ports chosen. Dispose of the result when the edges have bound them. */
-export async function resolvePorts(listeners: readonly EdgeListener[]): Promise<ResolvedPorts> {
+export async function resolvePorts<P extends EdgePort>(listeners: readonly P[]): Promise<ResolvedPorts<P>> {
   const holders: Server[] = []
   const release = async () => {
     await Promise.all(holders.map((server) => new Promise<void>((resolve) => void server.close(() => resolve()))))
   }
   try {
-    const resolved: EdgeListener[] = []
+    const resolved: P[] = []
     for (const listener of listeners) {
       if (listener.port !== 0) {
         resolved.push(listener)

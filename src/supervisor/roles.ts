@@ -1,12 +1,13 @@
 /**
- * What the supervisor asks of a keeper and of an edge, whether they are processes of their own or live in this one.
+ * What the supervisor asks of a keeper, of an edge and of web, whether they are processes of their own or live in this one.
  */
 
 import type { Config, LoadedConfig } from '../config.ts'
+import type { WebSettings } from '../contract/web-settings.ts'
 import type { Log } from '../log.ts'
 import type { Metrics, MetricsSnapshot } from '../metrics.ts'
 import type { Child } from './child.ts'
-import type { Asks, DrainOptions, EdgeInit, EdgeSlice } from './messages.ts'
+import type { Asks, DrainOptions, EdgeInit, EdgeSlice, HttpsInit, WebInit } from './messages.ts'
 
 export type RoleHealth = Asks['health']['answer']
 
@@ -33,6 +34,21 @@ export interface EdgeRole {
   kill(): void
 }
 
+export interface WebRole {
+  reload(settings: WebSettings): Promise<void>
+  metrics(): Promise<readonly MetricsSnapshot[]>
+  /** Finishes what it is answering. */
+  stop(): Promise<void>
+  kill(): void
+}
+
+/** What a role in this process is given. */
+interface InProcess {
+  readonly keeper: KeeperRole
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
 /** How roles are made in this process (`workers: 0`); app.ts knows. */
 export interface InProcessRoles {
   keeper(options: {
@@ -41,10 +57,9 @@ export interface InProcessRoles {
     readonly metrics: Metrics
     readonly version: string
   }): Promise<KeeperRole>
-  edge(
-    init: EdgeInit,
-    options: { readonly keeper: KeeperRole; readonly log: Log; readonly metrics: Metrics },
-  ): Promise<EdgeRole>
+  edge(init: EdgeInit, options: InProcess): Promise<EdgeRole>
+  https(init: HttpsInit, options: InProcess): Promise<EdgeRole>
+  web(init: WebInit, options: InProcess): Promise<WebRole>
 }
 
 /** A scrape must not wait for a process that is busy or gone. */
@@ -92,6 +107,17 @@ export function edgeChild(child: Child): EdgeRole {
     metrics: () => snapshotOf(child),
     drainAndStop: (options) =>
       child.stop((ask) => ask('drain', options, options.graceMs + options.spreadMs + DRAIN_SLACK_MS)),
+    kill: () => child.kill(),
+  }
+}
+
+export function webChild(child: Child): WebRole {
+  return {
+    async reload(settings) {
+      if (child.pid !== null) await child.ask('reload', settings, RELOAD_MS)
+    },
+    metrics: () => snapshotOf(child),
+    stop: () => child.stop(async () => {}),
     kill: () => child.kill(),
   }
 }

@@ -2,10 +2,10 @@
  * The edges' part of the configuration: no path, no way into an upstream, no secret but the keys of the certificates.
  */
 
-import type { Config, MailListenerConfig } from '../config.ts'
+import type { Config, ListenerConfig, MailListenerConfig } from '../config.ts'
 import { nameRulesOf } from '../contract/names.ts'
 import type { CertificatePair } from './certificates.ts'
-import type { EdgeListener, EdgeSlice } from './messages.ts'
+import type { EdgeListener, EdgeSlice, HttpsListener } from './messages.ts'
 
 /** @param edges how many share the connections */
 export function edgeSlice(
@@ -14,7 +14,7 @@ export function edgeSlice(
   ticketKeys: string,
   edges: number,
 ): EdgeSlice {
-  const { limits, tls, portal, log } = config
+  const { limits, tls, portal, eas, log } = config
   return {
     limits: {
       connections: Math.ceil(limits.connections / edges),
@@ -24,6 +24,7 @@ export function edgeSlice(
     },
     names: nameRulesOf(config),
     portalUrl: portal?.url ?? null,
+    easHost: eas.host,
     upstreams: Object.entries(config.upstreams).flatMap(([name, { smtp, proxyProtocol }]) =>
       smtp === null ? [] : [{ name, protocol: 'smtp', ...smtp, proxyProtocol }],
     ),
@@ -54,9 +55,26 @@ export function mailListeners(config: Config): EdgeListener[] {
     }))
 }
 
+export function httpsListeners(config: Config): HttpsListener[] {
+  return config.listeners
+    .filter(
+      (listener): listener is Extract<ListenerConfig, { readonly protocol: 'https' }> => listener.protocol === 'https',
+    )
+    .map(({ name, protocol, bind, port, serves, proxyProtocol }) => ({
+      name,
+      protocol,
+      bind,
+      port,
+      serves,
+      proxyFrom: proxyProtocol?.from ?? [],
+    }))
+}
+
 /** 'imaps://127.0.0.1:993': where a listener can be reached, for the line that says that all is up. */
-export function listenerUrl({ protocol, bind, port, tls }: EdgeListener): string {
-  return `${protocol}${tls === 'implicit' ? 's' : ''}://${hostPort(bind ?? '*', port)}`
+export function listenerUrl(listener: EdgeListener | HttpsListener): string {
+  const { protocol, bind, port } = listener
+  const isSecure = 'tls' in listener && listener.tls === 'implicit'
+  return `${protocol}${isSecure ? 's' : ''}://${hostPort(bind ?? '*', port)}`
 }
 
 export function hostPort(host: string, port: number): string {

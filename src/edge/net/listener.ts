@@ -36,7 +36,9 @@ export interface ListenerLimits {
 export interface ListenerOptions {
   /** For the log: 'imap:993'. */
   readonly name: string
-  readonly protocol: ProtocolName
+  readonly protocol: ProtocolName | 'https'
+  /** What a client must have in mind that says so (RFC 7301). Default: the protocol. */
+  readonly applicationProtocol?: string
   /** An address, or undefined for all of both families. */
   readonly bind: string | undefined
   /** 0: any free one. */
@@ -243,7 +245,7 @@ export function createListener(options: ListenerOptions): Listener {
         const tls = await wire.startTls({
           side: 'server',
           contexts: options.contexts,
-          applicationProtocol: protocol,
+          applicationProtocol: options.applicationProtocol ?? protocol,
           handshakeMs,
         })
         peer = { ...peer, tls }

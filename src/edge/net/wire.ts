@@ -238,6 +238,21 @@ export class Wire implements Disposable {
     return new ReleasedLeg(this.#socket, this.#reader, pending)
   }
 
+  /**
+   * Gives up the socket itself, for a reader that is not ours (node:http): paused, with what was received put back, and listened
+   * to by nobody, so the new owner must listen at once. The deadline ends here; that the client has logged in is the new owner's
+   * to say. @throws WireError
+   */
+  surrender(): { readonly socket: Socket; readonly established: () => void } {
+    if (this.#isFinished) throw this.#fail(new WireError('ERR_WIRE_RESET', 'the peer has hung up'))
+    const onRelease = this.#onRelease ?? (() => {})
+    this.#onRelease = null
+    const { socket, pending } = this.release()
+    this.#reader.detach(socket)
+    if (pending.length > 0) socket.unshift(pending)
+    return { socket, established: onRelease }
+  }
+
   [Symbol.dispose](): void {
     if (this.#isReleased || this.#isEnding) return
     this.#deadline.removeEventListener('abort', this.#expire)

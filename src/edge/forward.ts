@@ -1,0 +1,135 @@
+/**
+ * Hands a request over to the web process: by a local socket, one request per connection, streamed both ways.
+ *
+ * Web must see what the client sent and nothing of what it claims about itself: hop-by-hop and forwarding headers end here, and
+ * what this process knows of the client goes along under the key of its door. Web away or broken is a page of ours, never a
+ * reset; mail and ActiveSync do not notice.
+ */
+
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
+import { request as ask } from 'node:http'
+import type { WebClient } from '../contract/web-door.ts'
+import { doorHeaders } from '../contract/web-door.ts'
+import type { Log } from '../log.ts'
+import type { Secret } from '../secret.ts'
+import { sendPage } from './forward/page.ts'
+import { discardBody } from './http/answers.ts'
+import { endToEnd, headerPairs, requestHeaders } from './http/headers.ts'
+
+export interface ForwardOptions {
+  /** Where web listens. */
+  readonly path: string
+  /** Of the door that this process is. */
+  readonly key: Secret
+  readonly log: Log
+  /** Default 1 MiB: forms and API requests are small. */
+  readonly maxBodyBytes?: number
+  /** Until web's answer begins, and between two parts of it. A sign-in may serve a delay and a hash. Default 60 s. */
+  readonly answerMs?: number
+}
+
+export interface ForwardRequest {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly client: WebClient
+  /** Before the body is read. */
+  wantBody(): void
+}
+
+/** Resolves when the answer is complete, or the client has gone. Never rejects for what web or the client do. */
+export type Forward = (forwarded: ForwardRequest) => Promise<void>
+
+const MAX_BODY_BYTES = 1024 * 1024
+const ANSWER_MS = 60_000
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+/** Made anew, or of no use behind us: what a client waits for has been answered by `wantBody`. */
+const NOT_SENT: ReadonlySet<string> = new Set(['expect'])
+const LATE = 'no answer in time'
+const NONE: ReadonlySet<string> = new Set()
+
+/** Web is not there at all; anything else that breaks is a broken answer. */
+const AWAY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'EACCES', 'EAGAIN'])
+
+export function createForward(options: ForwardOptions): Forward {
+  const { path, key, log, maxBodyBytes = MAX_BODY_BYTES, answerMs = ANSWER_MS } = options
+
+  function failed({ request, response, client }: ForwardRequest, status: 502 | 503 | 504, why: string): void {
+    log.event('warn', 'warning', 'web did not answer a request', {
+      remote_ip: client.ip,
+      detail: `${request.method ?? ''} ${client.requestId}: ${why}`,
+    })
+    if (response.headersSent) response.destroy()
+    else {
+      sendPage(request, response, status)
+      discardBody(request)
+    }
+  }
+
+  return (forwarded) =>
+    new Promise((resolve) => {
+      const { request, response, client } = forwarded
+      if (response.closed) return resolve()
+      let to: ClientRequest | null = null
+      // The client has left, or has all it wanted.
+      response.once('close', () => {
+        to?.destroy()
+        resolve()
+      })
+      const refuse = (status: 405 | 413) => {
+        response.shouldKeepAlive = status !== 413
+        sendPage(request, response, status)
+        discardBody(request)
+      }
+      if (!METHODS.has(request.method ?? '')) return refuse(405)
+      if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) return refuse(413)
+
+      const asked = ask({
+        socketPath: path,
+        agent: false,
+        method: request.method,
+        path: request.url,
+        headers: [
+          ...requestHeaders(request.rawHeaders, NOT_SENT),
+          ...Object.entries(doorHeaders(client, key)).flat(),
+          'Connection',
+          'close',
+          ...(request.headers['transfer-encoding'] === undefined ? [] : ['Transfer-Encoding', 'chunked']),
+        ],
+        timeout: answerMs,
+      })
+      let answered = false
+      asked.on('timeout', () => asked.destroy(new Error(LATE)))
+      asked.on('error', (error: NodeJS.ErrnoException) => {
+        if (response.closed || answered) return
+        answered = true
+        const status = AWAY.has(error.code ?? '') ? 503 : error.message === LATE ? 504 : 502
+        failed(forwarded, status, error.message)
+      })
+      asked.on('response', (answer) => {
+        if (answered) {
+          answer.resume()
+          return
+        }
+        answered = true
+        response.writeHead(answer.statusCode ?? 502, answerHeaders(answer))
+        // Half an answer must not look like a whole one.
+        answer.on('error', () => response.destroy())
+        answer.pipe(response)
+      })
+      to = asked
+      forwarded.wantBody()
+      let bytes = 0
+      request.on('data', (part: Buffer) => {
+        bytes += part.length
+        if (bytes <= maxBodyBytes || answered) return
+        answered = true
+        asked.destroy()
+        refuse(413)
+      })
+      request.pipe(asked)
+    })
+}
+
+function answerHeaders(answer: IncomingMessage): string[] {
+  return [...headerPairs(endToEnd(answer.rawHeaders, NONE))].flatMap(([, name, value]) => [name, value])
+}
