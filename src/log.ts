@@ -39,6 +39,7 @@ export const LOG_EVENTS = [
   'redis_lost',
   'redis_back',
   'cache_entry_refused',
+  'audit_mark',
   'warning',
   'bug',
 ] as const

@@ -3,11 +3,14 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { InvalidArgumentError } from 'commander'
 import type { AuditView, Services } from '../contract/services.ts'
+import type { Context } from './context.ts'
+import { CliError, EXIT } from './failure.ts'
 import type { Define } from './index.ts'
 import type { Io } from './io.ts'
 import { duration } from './options.ts'
-import { plain, printJsonArray, write } from './output.ts'
+import { counted, plain, printJsonArray, write } from './output.ts'
 
 /** How often --follow asks for news. */
 const FOLLOW_MS = 1000
@@ -16,6 +19,19 @@ interface AuditOptions {
   readonly user?: string
   readonly since?: number
   readonly follow?: boolean
+  readonly verify?: boolean
+  readonly mark?: Mark
+}
+
+interface Mark {
+  readonly seq: number
+  readonly code: string
+}
+
+function mark(text: string): Mark {
+  const match = /^(\d{1,15}):([\w-]{43})$/.exec(text)
+  if (!match) throw new InvalidArgumentError('Write it as it was printed: number, colon, code.')
+  return { seq: Number(match[1]), code: match[2] ?? '' }
 }
 
 export const audit: Define = (command, run) => {
@@ -23,6 +39,8 @@ export const audit: Define = (command, run) => {
     .description('Show the audit trail, oldest first.')
     .option('--user <address>', 'what concerns this user')
     .option('--since <duration>', 'not older than this, such as 1h', duration)
+    .option('--verify', 'check that no entry was changed or taken out; exit code 1 if one was')
+    .option('--mark <seq:code>', 'with --verify: an earlier end of the trail, from a log line audit_mark', mark)
     .option('--follow', 'go on until interrupted; with --json one entry a line')
     .addHelpText(
       'after',
@@ -30,6 +48,8 @@ export const audit: Define = (command, run) => {
     )
     .action(
       run<[], AuditOptions>(async (context, _, options) => {
+        if (options.verify === true) return await verify(context, options.mark)
+        if (options.mark !== undefined) throw new CliError('usage', '--mark goes with --verify')
         await context.withServices(async (services) => {
           const entries = entriesOf(services, options, context.io)
           if (context.json && options.follow !== true) return printJsonArray(context.io, entries)
@@ -39,6 +59,26 @@ export const audit: Define = (command, run) => {
         return undefined
       }),
     )
+}
+
+async function verify(context: Context, noted: Mark | undefined): Promise<number> {
+  const verdict = await context.withServices((services) =>
+    services.call('audit.verify', noted === undefined ? {} : { mark: noted }),
+  )
+  const { ok, sound, older, unknownKey, broken } = verdict
+  const lines = [
+    broken === null
+      ? 'the audit trail is sound: no entry was changed or taken out'
+      : `the audit trail is broken at entry ${broken.seq}: ${broken.why}`,
+    `${counted(sound, 'entry', 'entries')} checked`,
+    ...(older > 0 ? [`${counted(older, 'entry', 'entries')} from before the chain began, not checked`] : []),
+    ...(unknownKey > 0
+      ? [`${counted(unknownKey, 'entry', 'entries')} under keys that the key file lacks, not checked`]
+      : []),
+    ...(verdict.mark === null ? [] : [`mark: ${verdict.mark.seq}:${verdict.mark.code}`]),
+  ]
+  await context.print(verdict, `${lines.join('\n')}\n`)
+  return ok ? EXIT.ok : EXIT.failed
 }
 
 async function* entriesOf(

@@ -39,8 +39,8 @@ export function shortTime(iso: string | null): string {
 }
 
 /** '1 session', '2 sessions'. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : plural}`
 }
 
 /** Pages of a listing as one stream of items. */

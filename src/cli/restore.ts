@@ -5,6 +5,7 @@
 
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { createAuditSealer } from '../records/audit-chain.ts'
 import { readKeyFile, verifyKeys } from '../records/key-file.ts'
 import { restoreStore } from '../records/store/restore.ts'
 import { StoreError } from '../records/store/store.ts'
@@ -36,7 +37,13 @@ export async function restore(context: Context, name: string, yes: boolean): Pro
     }
   }
   try {
-    const { users, aside } = restoreStore({ file, target, actor: cliActor(), checkKeys })
+    const { users, aside } = restoreStore({
+      file,
+      target,
+      actor: cliActor(),
+      checkKeys,
+      sealer: keys && createAuditSealer(keys),
+    })
     const kept = aside === null ? '' : `The store that was there is kept as ${aside}\n`
     await context.print(
       { store: target, from: file, users, aside },

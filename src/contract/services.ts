@@ -17,7 +17,7 @@ import { USER_METHODS } from './services/users.ts'
 
 export type { AppPasswordView, IssuedAppPassword, RevokedAppPasswords } from './services/app-passwords.ts'
 export type { ServiceMethod, SessionsEnded } from './services/method.ts'
-export type { AuditView, KeyView } from './services/operations.ts'
+export type { AuditVerdict, AuditView, KeyView } from './services/operations.ts'
 export type { PolicySetting, PolicyView, UserPolicyView } from './services/policies.ts'
 export type { SessionView } from './services/sessions.ts'
 export type { ApiTokenView, IssuedApiToken } from './services/tokens.ts'

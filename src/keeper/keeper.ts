@@ -17,6 +17,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createApiTokens, IDEMPOTENCY_MS } from '../records/api-tokens.ts'
 import { createAppPasswords } from '../records/app-passwords.ts'
+import { createAuditSealer, markText } from '../records/audit-chain.ts'
 import type { Bus } from '../records/bus.ts'
 import { createLocalBus } from '../records/bus.ts'
 import { TOMBSTONE_MS } from '../records/deletion.ts'
@@ -120,6 +121,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   let livePolicy: LivePolicy
   try {
     keys = await openKeys({ file: options.config.keys.file, store, now: clock })
+    store.sealAudit(createAuditSealer(keys))
     livePolicy = await createLivePolicy(options.config, policies)
   } catch (error) {
     await store.close()
@@ -265,7 +267,18 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     else log.event('warn', 'warning', what, { error_code: error.code, detail: error.message })
   }
 
+  /** Log lines leave the machine: what the trail was cannot be undone from here. */
+  async function noteAuditMark(): Promise<void> {
+    try {
+      const mark = await store.auditChain.mark()
+      if (mark !== null) log.event('info', 'audit_mark', 'the audit trail so far', { detail: markText(mark) })
+    } catch (error) {
+      storeFailed(error, 'the end of the audit trail could not be read')
+    }
+  }
+
   async function keepHouse(): Promise<void> {
+    await noteAuditMark()
     try {
       await store.deleteExpiredCachedLogins(clock())
       await store.transaction((tx) => tx.deleteTombstonesBefore(new Date(clock().getTime() - TOMBSTONE_MS)))
@@ -298,6 +311,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const counting = setInterval(count, COUNT_MS)
   counting.unref()
   await count()
+  await noteAuditMark()
 
   return {
     gateHouse: createGateHouse({ admit, grants, revocation }),

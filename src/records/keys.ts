@@ -27,6 +27,8 @@ export const DIGEST_PURPOSES = [
   'recovery-code',
   /** Names the throttle's counters in Redis. */
   'throttle',
+  /** Chains the entries of the audit trail. */
+  'audit',
   /** Proves that a store was made under this key. */
   'check',
 ] as const

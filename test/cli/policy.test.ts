@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import type { PolicyView } from '../../src/contract/services.ts'
 import { house } from './run.ts'
@@ -35,4 +37,22 @@ t.test('R29: policy and narrowing from the command line, with no server running'
   t.match(await run(['app-password', 'create', '--user', 'ann', '--name', 'other']), { status: 77 })
   t.match(await run(['policy', 'set', 'maybe', '--all']), { status: 2, stderr: /allowed, forbidden, default/ })
   t.match(await run(['policy', 'set', 'allowed']), { status: 2, stderr: /--all, or --group, or --user/ })
+})
+
+t.test('J3: audit --verify finds what was changed behind the keeper’s back', async (t) => {
+  const { run, directory } = house(t)
+  await run(['user', 'add', 'ann'])
+  await run(['user', 'disable', 'ann'])
+  const sound = await run(['audit', '--verify', '--json'])
+  t.equal(sound.status, 0, sound.stderr)
+  const { mark } = sound.json<{ mark: { seq: number; code: string } }>()
+  t.match(
+    (await run(['audit', '--verify', '--mark', `${mark.seq}:${mark.code}`])).stdout,
+    /is sound.*\n2 entries checked\nmark: 2:/,
+  )
+  const database = new DatabaseSync(join(directory, 'data/sallyport.db'))
+  database.exec("update audit set actor = 'cli:nobody' where seq = 1")
+  database.close()
+  t.match(await run(['audit', '--verify']), { status: 1, stdout: /^the audit trail is broken at entry 1: / })
+  t.match(await run(['audit', '--mark', 'x', '--verify']), { status: 2 })
 })

@@ -15,6 +15,19 @@ export interface AuditView {
   readonly detail: Readonly<Record<string, string | number | boolean | null>>
 }
 
+/** What the chain of the audit trail says. */
+export interface AuditVerdict {
+  readonly ok: boolean
+  readonly sound: number
+  /** From before there was a chain. */
+  readonly older: number
+  /** Made with a key that the key file does not hold any more. */
+  readonly unknownKey: number
+  /** The end of the chain, to be noted where nobody who can write to the store can write. */
+  readonly mark: { readonly seq: number; readonly code: string } | null
+  readonly broken: { readonly seq: number; readonly why: string } | null
+}
+
 export interface KeyView {
   readonly id: string
   readonly createdAt: string
@@ -36,6 +49,12 @@ export const OPERATION_METHODS = {
       sinceMs: z.number().int().optional(),
       afterSeq: z.number().int().default(0),
       limit: z.number().int().min(1).max(200).default(100),
+    }),
+  ),
+  /** Checks the codes of all entries; `mark` is one that was noted before. */
+  'audit.verify': method<AuditVerdict>()(
+    z.strictObject({
+      mark: z.strictObject({ seq: z.number().int().positive(), code: z.string().min(1).max(64) }).optional(),
     }),
   ),
   'keys.status': method<{ file: string; keys: readonly KeyView[] }>()(z.strictObject({})),

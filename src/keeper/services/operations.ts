@@ -7,6 +7,7 @@ import { isAbsolute } from 'node:path'
 import type { AuditView, ServiceHandlers } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appendAudit, readAudit } from '../../records/audit.ts'
+import { checkAudit } from '../../records/audit-chain.ts'
 import type { AuditRow } from '../../records/store/store.ts'
 import { StoreError } from '../../records/store/store.ts'
 import { Secret } from '../../secret.ts'
@@ -17,7 +18,14 @@ import { fitting } from './shared.ts'
 
 type OperationServices = Pick<
   ServiceHandlers,
-  'secret.set' | 'secret.delete' | 'audit.list' | 'keys.status' | 'backup' | 'health' | 'check.identity'
+  | 'secret.set'
+  | 'secret.delete'
+  | 'audit.list'
+  | 'audit.verify'
+  | 'keys.status'
+  | 'backup'
+  | 'health'
+  | 'check.identity'
 >
 
 export function operationServices(deps: ServiceDeps): OperationServices {
@@ -47,6 +55,11 @@ export function operationServices(deps: ServiceDeps): OperationServices {
       const { entries } = await readAudit(store, { userId, since, afterSeq, limit })
       const page = fitting(entries.map(auditView))
       return { entries: page, lastSeq: page.at(-1)?.seq ?? afterSeq }
+    },
+
+    async 'audit.verify'({ mark = null }) {
+      const check = await checkAudit(store, keys, mark)
+      return { ok: check.broken === null, ...check }
     },
 
     async 'keys.status'() {

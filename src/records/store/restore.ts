@@ -11,6 +11,7 @@ import { constants, copyFileSync, linkSync, renameSync, rmSync, statSync } from 
 import { resolve } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { migrationsFor } from './migrations.ts'
+import type { AuditSealer, SealedColumns } from './sql-audit.ts'
 import { storeErrorOf } from './sqlite-dialect.ts'
 import {
   appliedMigrations,
@@ -33,6 +34,8 @@ export interface RestoreOptions {
   readonly now?: () => Date
   /** Sees the check values of the keys that the backup was made under; throws when they are not ours. */
   readonly checkKeys?: (checks: ReadonlyMap<string, string>) => void
+  /** Gives the entry of the audit trail about this its code. */
+  readonly sealer?: AuditSealer | null
 }
 
 export interface Restored {
@@ -96,7 +99,7 @@ function prepareCopy(partial: string, file: string, now: Date, options: RestoreO
       throw new StoreError('ERR_STORE_SCHEMA', `${file} is not a backup of a sallyport store`)
     }
     options.checkKeys?.(keyChecksIn(database))
-    changeCopy(database, file, now, options.actor)
+    changeCopy(database, file, now, options)
     const { users } = database.prepare('select count(*) as users from users').get() as { users: number }
     database.exec('pragma journal_mode = delete')
     return users
@@ -110,7 +113,7 @@ function keyChecksIn(database: DatabaseSync): ReadonlyMap<string, string> {
   return new Map(rows.map((row) => [String(row.key_id), String(row.check_value)]))
 }
 
-function changeCopy(database: DatabaseSync, file: string, now: Date, actor: string): void {
+function changeCopy(database: DatabaseSync, file: string, now: Date, { actor, sealer }: RestoreOptions): void {
   database.exec('begin')
   // Seconds since 1970 are beyond what counting can have reached in the history that is given up, and beyond what an
   // earlier restore set.
@@ -118,12 +121,21 @@ function changeCopy(database: DatabaseSync, file: string, now: Date, actor: stri
   for (const table of NOT_IN_A_BACKUP) if (hasTable(database, table)) database.exec(`delete from ${table}`)
   // A link that is unused in the backup may have been used since.
   if (hasTable(database, 'one_time_links')) database.exec('delete from one_time_links where used_at is null')
-  database
-    .prepare(
-      "insert into audit (at, event, actor, user_id, address, detail) values (?, 'store_restored', ?, null, null, ?)",
-    )
-    .run(now.getTime(), actor, JSON.stringify({ file }))
+  const entry = { at: now.getTime(), event: 'store_restored', actor, detail: JSON.stringify({ file }) }
+  const { lastInsertRowid } = database
+    .prepare('insert into audit (at, event, actor, detail) values (:at, :event, :actor, :detail)')
+    .run(entry)
+  if (sealer) sealEntry(database, sealer, { ...entry, seq: Number(lastInsertRowid), user_id: null, address: null })
   database.exec('commit')
+}
+
+/** As `sql-audit.ts` does it. A backup of a version without a chain gets one when it is opened. */
+function sealEntry(database: DatabaseSync, sealer: AuditSealer, entry: SealedColumns): void {
+  if (!hasTable(database, 'audit_head')) return
+  const head = database.prepare('select code from audit_head').get()
+  const { keyId, code } = sealer(typeof head?.code === 'string' ? head.code : '', entry)
+  database.prepare('update audit set key_id = ?, code = ? where seq = ?').run(keyId, code, entry.seq)
+  database.prepare('insert or replace into audit_head (id, seq, code) values (1, ?, ?)').run(entry.seq, code)
 }
 
 /** A backup of an earlier version has fewer. */

@@ -11,16 +11,9 @@ import type { PeopleRecords } from './people.ts'
 import type { PolicyRows } from './policies.ts'
 import { sqlPolicies } from './policies.ts'
 import type { Tables } from './schema.ts'
-import {
-  appPasswordColumns,
-  appPasswordRow,
-  auditRow,
-  msOf,
-  storedSecretRow,
-  tombstoneRow,
-  truthOf,
-  userRow,
-} from './schema.ts'
+import { appPasswordColumns, appPasswordRow, msOf, storedSecretRow, tombstoneRow, truthOf, userRow } from './schema.ts'
+import type { AuditFilter, AuditSealer } from './sql-audit.ts'
+import { insertAudit, selectAudit } from './sql-audit.ts'
 import { sqlPeople } from './sql-people.ts'
 import type { Queries } from './sql-prepared.ts'
 import type {
@@ -59,6 +52,11 @@ export interface SqlDialect {
 /** Uses written by one statement: some 15 ms of the event loop at the most. */
 const USES_A_STATEMENT = 1000
 
+/** How entries of the audit trail get their codes; null until the keys are there. */
+export interface AuditSeal {
+  sealer: AuditSealer | null
+}
+
 /** Every method by itself, or all of them inside one transaction: the difference is `db`. */
 export class SqlTransaction implements StoreTransaction {
   readonly #db: () => Db
@@ -67,8 +65,11 @@ export class SqlTransaction implements StoreTransaction {
   readonly policies: PolicyRows
   readonly people: PeopleRecords
 
-  constructor(db: () => Db, dialect: SqlDialect, queries: Queries) {
+  readonly #seal: AuditSeal
+
+  constructor(db: () => Db, dialect: SqlDialect, queries: Queries, seal: AuditSeal) {
     this.#db = db
+    this.#seal = seal
     this.policies = sqlPolicies(db)
     this.#dialect = dialect
     this.#queries = queries
@@ -370,44 +371,11 @@ export class SqlTransaction implements StoreTransaction {
   }
 
   async appendAudit(entry: Omit<AuditRow, 'seq'>): Promise<number> {
-    const row = await this.#db()
-      .insertInto('audit')
-      .values({
-        at: entry.at.getTime(),
-        event: entry.event,
-        actor: entry.actor,
-        user_id: entry.userId,
-        address: entry.user,
-        detail: JSON.stringify(entry.detail),
-      })
-      .returning('seq')
-      .executeTakeFirstOrThrow()
-    return row.seq
+    return await insertAudit(this.#db(), this.#dialect, this.#seal.sealer, entry)
   }
 
-  async listAudit(filter: {
-    readonly userId: string | null
-    readonly since: Date | null
-    readonly afterSeq: number
-    readonly limit: number
-  }): Promise<readonly AuditRow[]> {
-    const db = this.#db()
-    const sinceMs = msOf(filter.since)
-    let afterSeq = filter.afterSeq
-    if (sinceMs !== null && filter.userId === null && afterSeq === 0) {
-      // The first page jumps to where the time begins, by index, instead of walking there from the first entry.
-      const { rows } = await sql<{
-        seq: number | null
-      }>`select min(seq) as seq from audit where at >= ${sinceMs}`.execute(db)
-      const first = rows[0]?.seq ?? null
-      if (first === null) return []
-      afterSeq = first - 1
-    }
-    let query = db.selectFrom('audit').selectAll().where('seq', '>', afterSeq)
-    if (filter.userId !== null) query = query.where('user_id', '=', filter.userId)
-    if (sinceMs !== null) query = query.where('at', '>=', sinceMs)
-    const rows = await query.orderBy('seq').limit(filter.limit).execute()
-    return rows.map(auditRow)
+  async listAudit(filter: AuditFilter): Promise<readonly AuditRow[]> {
+    return await selectAudit(this.#db(), filter)
   }
 
   async keyChecks(): Promise<ReadonlyMap<string, string>> {

@@ -6,9 +6,11 @@ import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { AppPasswordsTable } from './schema.ts'
 import { appPasswordRow, userRow } from './schema.ts'
+import type { AuditChain, AuditSealer } from './sql-audit.ts'
+import { sqlAuditChain } from './sql-audit.ts'
 import type { Queries } from './sql-prepared.ts'
 import { APP_PASSWORD_COLUMNS, prepareQueries } from './sql-prepared.ts'
-import type { Db, SqlDialect } from './sql-transaction.ts'
+import type { AuditSeal, Db, SqlDialect } from './sql-transaction.ts'
 import { SqlTransaction } from './sql-transaction.ts'
 import type { CachedLoginRow, LiveCheck, Store, StoreTransaction } from './store.ts'
 import { StoreError } from './store.ts'
@@ -18,6 +20,8 @@ class SqlStore extends SqlTransaction implements Store {
   readonly #dialect: SqlDialect
   readonly #queries: Queries
   readonly #open: () => Db
+  readonly #seal: AuditSeal
+  readonly auditChain: AuditChain
   #closed = false
 
   constructor(db: Db, dialect: SqlDialect) {
@@ -26,17 +30,24 @@ class SqlStore extends SqlTransaction implements Store {
       if (this.#closed) throw new StoreError('ERR_STORE_UNAVAILABLE', 'the store has been closed')
       return db
     }
-    super(open, dialect, queries)
+    const seal: AuditSeal = { sealer: null }
+    super(open, dialect, queries, seal)
+    this.#seal = seal
+    this.auditChain = sqlAuditChain(open)
     this.#db = db
     this.#dialect = dialect
     this.#queries = queries
     this.#open = open
   }
 
+  sealAudit(sealer: AuditSealer): void {
+    this.#seal.sealer = sealer
+  }
+
   async transaction<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
     return await this.#open()
       .transaction()
-      .execute((tx) => work(new SqlTransaction(() => tx, this.#dialect, this.#queries)))
+      .execute((tx) => work(new SqlTransaction(() => tx, this.#dialect, this.#queries, this.#seal)))
   }
 
   async liveCheck(userId: string, appPasswordId: string): Promise<LiveCheck | null> {

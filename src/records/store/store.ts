@@ -12,6 +12,7 @@ import type { ProtocolName } from '../../contract/admission.ts'
 import type { Language } from '../../contract/languages.ts'
 import type { PeopleRecords } from './people.ts'
 import type { PolicyRows } from './policies.ts'
+import type { AuditChain, AuditFilter, AuditSealer } from './sql-audit.ts'
 import type { TombstoneHistory, TombstoneTries } from './tombstones.ts'
 import type { UserSearch } from './user-words.ts'
 
@@ -206,12 +207,7 @@ export interface StoreTransaction extends UserSearch, TombstoneHistory {
 
   appendAudit(entry: Omit<AuditRow, 'seq'>): Promise<number>
   /** Ascending by seq. `userId` null: all users. */
-  listAudit(filter: {
-    readonly userId: string | null
-    readonly since: Date | null
-    readonly afterSeq: number
-    readonly limit: number
-  }): Promise<readonly AuditRow[]>
+  listAudit(filter: AuditFilter): Promise<readonly AuditRow[]>
 
   /** Check values per key id: a store that was made under another key file is refused. */
   keyChecks(): Promise<ReadonlyMap<string, string>>
@@ -230,6 +226,10 @@ export interface LiveCheck {
 }
 
 export interface Store extends StoreTransaction {
+  readonly auditChain: AuditChain
+  /** From here on entries of the audit trail get codes. */
+  sealAudit(sealer: AuditSealer): void
+
   /**
    * Runs `work` in one transaction. It uses `tx` alone (the store itself would wait for the transaction to end) and waits
    * for nothing else: on SQLite everybody else waits meanwhile.
