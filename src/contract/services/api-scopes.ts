@@ -5,6 +5,8 @@
 export const API_SCOPES = [
   'users:read',
   'users:write',
+  /** Beside `users:write`: to make an administrator, or change one. */
+  'administrators:write',
   'app-passwords:read',
   'app-passwords:write',
   'policies:read',

@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto'
 import type { AdminMethod, ApiScope } from '../../contract/portal/admin.ts'
-import { ADMIN_METHODS } from '../../contract/portal/admin.ts'
+import { ADMIN_METHODS, API_SCOPES } from '../../contract/portal/admin.ts'
 import type { PortalClient } from '../../contract/portal/client.ts'
 import type { PortalHandlers, PortalParams } from '../../contract/portal.ts'
 import type { ServiceErrorCode } from '../../contract/services.ts'
@@ -14,11 +14,18 @@ import { printable } from '../../log.ts'
 import type { ApiTokens } from '../../records/api-tokens.ts'
 import { IDEMPOTENCY_MS } from '../../records/api-tokens.ts'
 import { appendAudit } from '../../records/audit.ts'
+import { userAt } from '../../records/lookup.ts'
+import type { ApiTokenRow } from '../../records/store/people.ts'
+import { Secret } from '../../secret.ts'
 import type { PortalDeps } from './deps.ts'
 import type { Presence } from './presence.ts'
 
 type Proof = PortalParams<'admin.call'>['as']
+type Asked = { readonly method: AdminMethod; readonly params: Readonly<Record<string, unknown>> }
 type Answer = { readonly answer: unknown; readonly replayed: boolean }
+
+/** The name under which wrong tokens are counted. No user can have it. */
+const TOKEN_LANE = 'api token'
 
 export interface AdminParts {
   readonly presence: Presence
@@ -29,21 +36,61 @@ export function adminHandlers(
   deps: PortalDeps,
   { presence, apiTokens }: AdminParts,
 ): Pick<PortalHandlers, 'admin.call'> {
-  const { store, services, clock } = deps
+  const { store, names, services, throttle, log, clock } = deps
+
+  /** The token that this is. Wrong ones are counted like wrong passwords; a right one is never refused for them. */
+  async function tokenOf(bearer: string, { ip }: PortalClient): Promise<ApiTokenRow> {
+    const typed = new Secret(bearer)
+    const charge = throttle.charge(TOKEN_LANE, ip, typed)
+    const token = await apiTokens.find(bearer).catch((error: unknown) => {
+      charge.refund()
+      throw error
+    })
+    if (token !== null) {
+      charge.refund()
+      return token
+    }
+    const { throttled } = await charge.failed(typed)
+    const reason = throttled ? 'throttled' : 'bad-credentials'
+    log.event('info', 'sign_in_refused', 'a token of the API was refused', { remote_ip: ip, reason, protocol: 'api' })
+    if (throttled) throw new ServiceError('throttled', 'too many wrong tokens from there: wait a moment')
+    throw new ServiceError('unauthorised', 'this token is unknown or over')
+  }
 
   /** Who calls, for the audit trail; may it? */
-  async function callerOf(as: Proof, scope: ApiScope): Promise<string> {
+  async function callerOf(as: Proof, client: PortalClient, { method, params }: Asked): Promise<string> {
+    const scope = ADMIN_METHODS[method]
     if ('bearer' in as) {
-      const token = await apiTokens.find(as.bearer)
-      if (token === null) throw new ServiceError('unauthorised', 'this token is unknown or over')
-      if (!token.scopes.includes(scope)) {
-        throw new ServiceError('forbidden', `this token lacks the scope ${scope}`)
+      const token = await tokenOf(as.bearer, client)
+      for (const needed of [scope, ...(await scopesBesides(method, params))]) {
+        if (!token.scopes.includes(needed)) throw new ServiceError('forbidden', `this token lacks the scope ${needed}`)
       }
       return `token:${token.id}`
     }
     const { user } = isWrite(scope) ? await presence.demandFresh(as.session) : await presence.demand(as.session)
     if (!user.admin) throw new ServiceError('forbidden', 'this takes the administrator role')
     return `user:${user.id}`
+  }
+
+  /**
+   * What a token could use to become more than it is (threats H8): who makes an administrator, or gets hold of one, could do
+   * everything in the portal; who makes a token gives it no scope that the caller lacks.
+   */
+  async function scopesBesides(method: AdminMethod, params: Asked['params']): Promise<readonly ApiScope[]> {
+    if (method === 'token.create') return API_SCOPES.filter((scope) => isListed(params.scopes, scope))
+    if (ADMIN_METHODS[method] !== 'users:write') return []
+    const isRole = params.admin === true || (await isAdministrator(params.address))
+    return isRole ? ['administrators:write'] : []
+  }
+
+  async function isAdministrator(address: unknown): Promise<boolean> {
+    if (typeof address !== 'string') return false
+    try {
+      return (await userAt(store, address, names())).admin
+    } catch (error) {
+      if (error instanceof ServiceError) return false // the service has the words for a user who is not there
+      throw error
+    }
   }
 
   async function run(method: AdminMethod, params: unknown, actor: string): Promise<unknown> {
@@ -93,9 +140,8 @@ export function adminHandlers(
         throw new ServiceError('not-found', `there is no method ${printable(name, 64)}`)
       }
       const method = name as AdminMethod
-      const scope = ADMIN_METHODS[method]
-      const actor = await callerOf(as, scope)
-      if (!isWrite(scope)) return { answer: await run(method, params, actor), replayed: false }
+      const actor = await callerOf(as, client, { method, params })
+      if (!isWrite(ADMIN_METHODS[method])) return { answer: await run(method, params, actor), replayed: false }
 
       const request = createHash('sha256')
         .update(JSON.stringify([method, params]))
@@ -114,6 +160,10 @@ export function adminHandlers(
       return { answer, replayed: false }
     },
   }
+}
+
+function isListed(list: unknown, item: string): boolean {
+  return Array.isArray(list) && list.includes(item)
 }
 
 function isWrite(scope: ApiScope): boolean {

@@ -7,6 +7,7 @@ import { AUDIT_ROUTES } from './audit.ts'
 import { POLICY_ROUTES } from './policies.ts'
 import type { ApiRoute } from './route.ts'
 import { SESSION_ROUTES } from './sessions.ts'
+import { TOKEN_ROUTES } from './tokens.ts'
 import { USER_ROUTES } from './users.ts'
 
 export const API_ROOT = '/api/v1'
@@ -17,6 +18,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
   ...POLICY_ROUTES,
   ...SESSION_ROUTES,
   ...AUDIT_ROUTES,
+  ...TOKEN_ROUTES,
 ]
 
 /** The document about them, at this path below the root. */

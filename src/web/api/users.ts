@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { SERVICE_METHODS } from '../../contract/services.ts'
 import { PAGE, page, pageOf } from './paging.ts'
 import { route, USER } from './route.ts'
-import { Ended, Import, User, UserAndEnded } from './views.ts'
+import { Ended, Import, Invitation, Reset, User, UserAndEnded, UserDetail } from './views.ts'
 
 const tag = 'Users'
 
@@ -40,7 +40,8 @@ export const USER_ROUTES = [
     id: 'createUser',
     tag,
     summary: 'Add a user',
-    description: 'Without a password the user can be given app passwords, and has no other.',
+    description:
+      'Without a password the user can be given app passwords, and has no other. `admin` takes the scope administrators:write as well, and so does every change of an administrator.',
     service: 'user.add',
     creates: true,
     body: SERVICE_METHODS['user.add'].request,
@@ -70,7 +71,7 @@ export const USER_ROUTES = [
     summary: 'Show a user',
     service: 'user.show',
     params: USER,
-    answer: User,
+    answer: UserDetail,
     problems: ['not-found'],
     ask: ({ params: { user } }) => ({ address: user }),
     tell: (user) => ({ body: user }),
@@ -119,5 +120,36 @@ export const USER_ROUTES = [
     problems: ['not-found'],
     ask: ({ params: { user }, body: { password } }) => ({ address: user, password }),
     tell: (user) => ({ body: user }),
+  }),
+  route({
+    verb: 'POST',
+    path: '/users/{user}/invite',
+    id: 'inviteUser',
+    tag,
+    summary: 'Make a link with which the user sets up two-step sign-in',
+    description: 'It takes the place of earlier ones. With `mail` it is sent to the mailbox and not shown.',
+    service: 'user.invite',
+    creates: true,
+    params: USER,
+    body: SERVICE_METHODS['user.invite'].request.omit({ address: true }),
+    answer: Invitation,
+    problems: ['not-found', 'not-configured'],
+    ask: ({ params: { user }, body }) => ({ ...body, address: user }),
+    tell: (invitation) => ({ body: invitation }),
+  }),
+  route({
+    verb: 'POST',
+    path: '/users/{user}/reset-two-step',
+    id: 'resetTwoStep',
+    tag,
+    summary: 'Take the second steps of a user away, and make a link to set them up anew',
+    description: 'Authenticator apps, passkeys, recovery codes and sessions of the portal go; app passwords stay.',
+    service: 'user.reset-two-step',
+    params: USER,
+    body: SERVICE_METHODS['user.reset-two-step'].request.omit({ address: true }),
+    answer: Reset,
+    problems: ['not-found', 'not-configured'],
+    ask: ({ params: { user }, body }) => ({ ...body, address: user }),
+    tell: (reset) => ({ body: reset }),
   }),
 ]

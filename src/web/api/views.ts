@@ -5,14 +5,19 @@
 import { z } from 'zod'
 import { PROTOCOL_NAMES } from '../../contract/admission.ts'
 import type {
+  ApiTokenView,
   AppPasswordView,
   AuditView,
   ImportReport,
+  IssuedApiToken,
   IssuedAppPassword,
+  IssuedInvitation,
   PolicyView,
   RevokedAppPasswords,
+  ServiceAnswer,
   SessionsEnded,
   SessionView,
+  UserDetail as UserDetailView,
   UserPolicyView,
   UserView,
 } from '../../contract/services.ts'
@@ -34,6 +39,35 @@ export const User = z.strictObject({
   createdAt: time,
   appPasswords: z.number().int().describe('How many app passwords can be used.'),
 }) satisfies z.ZodType<UserView>
+
+export const UserDetail = User.extend({
+  methods: z
+    .array(
+      z.strictObject({
+        kind: z.enum(['totp', 'passkey', 'provider']),
+        id,
+        name: z.string(),
+        createdAt: time,
+        lastUsedAt: time.nullable(),
+      }),
+    )
+    .describe('What the user signs in to the portal with, besides the password.'),
+  recoveryCodes: z.number().int().nullable().describe('How many are left; null: none were ever made.'),
+}) satisfies z.ZodType<UserDetailView>
+
+export const Invitation = z.strictObject({
+  user: address,
+  url: z
+    .string()
+    .nullable()
+    .describe('The link, for 72 hours and one use; shown only now. null: it was mailed, or this is a replay.'),
+  expiresAt: time,
+  mailed: z.boolean(),
+}) satisfies z.ZodType<IssuedInvitation>
+
+export const Reset = Invitation.extend({
+  methodsDeleted: z.number().int(),
+}) satisfies z.ZodType<ServiceAnswer<'user.reset-two-step'>>
 
 export const Ended = z.strictObject({
   sessionsEnded: z.number().int().describe('Open mail sessions that this ended.'),
@@ -129,3 +163,19 @@ export const AuditEntry = z.strictObject({
   user: address.nullable().describe('Whom it concerns.'),
   detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
 }) satisfies z.ZodType<AuditView>
+
+export const Token = z.strictObject({
+  id,
+  name: z.string(),
+  scopes: z.array(z.string()),
+  createdBy: z.string(),
+  createdAt: time,
+  expiresAt: time,
+  lastUsedAt: time.nullable().describe('To the minute; null: never used.'),
+}) satisfies z.ZodType<ApiTokenView>
+
+export const NewToken = Token.extend({
+  token: z.string().nullable().describe('Shown in this one answer and never again; null in a replay.'),
+}) satisfies z.ZodType<Omit<IssuedApiToken, 'token'>>
+
+export const DeletedToken = z.strictObject({ id, name: z.string() }) satisfies z.ZodType<ServiceAnswer<'token.delete'>>

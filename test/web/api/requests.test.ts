@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { PortalServices } from '../../../src/contract/portal.ts'
 import { PROBLEM_NAMES, PROBLEMS, problemType } from '../../../src/web/api/problem.ts'
@@ -188,4 +190,14 @@ t.test('paths: what is not there is 404, what can’t be done is 405 and says wh
 t.test('every problem has a type of its own, and one status', async (t) => {
   t.equal(new Set(PROBLEM_NAMES.map(problemType)).size, PROBLEM_NAMES.length)
   for (const name of PROBLEM_NAMES) t.ok(PROBLEMS[name].status >= 400 && PROBLEMS[name].title.length > 0, name)
+})
+
+t.test('every problem is documented, with its status', async (t) => {
+  const text = readFileSync(join(import.meta.dirname, '../../../docs/api.md'), 'utf8')
+  const rows = [...text.matchAll(/^\| `(urn:[\w:-]+)` \| (\d{3}) \|/gm)].map(([, type, status]) => [
+    type,
+    Number(status),
+  ])
+  const known = PROBLEM_NAMES.map((name) => [problemType(name), PROBLEMS[name].status])
+  t.strictSame(rows.toSorted(), known.toSorted())
 })
