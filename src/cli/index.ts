@@ -70,6 +70,11 @@ const NOUNS: readonly Noun[] = [
     load: async () => (await import('./session.ts')).session,
   },
   {
+    name: 'throttle',
+    summary: 'who is slowed down for failed logins: list, clear',
+    load: async () => (await import('./throttle.ts')).throttle,
+  },
+  {
     name: 'secret',
     summary: 'upstream passwords of users, for method stored-secret: set, delete',
     load: async () => (await import('./secret.ts')).secret,

@@ -11,6 +11,7 @@ import { APP_PASSWORD_METHODS } from './services/app-passwords.ts'
 import { OPERATION_METHODS } from './services/operations.ts'
 import { POLICY_METHODS } from './services/policies.ts'
 import { SESSION_METHODS } from './services/sessions.ts'
+import { THROTTLE_METHODS } from './services/throttle.ts'
 import { TOKEN_METHODS } from './services/tokens.ts'
 import { TWO_STEP_METHODS } from './services/two-step.ts'
 import { USER_METHODS } from './services/users.ts'
@@ -20,6 +21,7 @@ export type { ServiceMethod, SessionsEnded } from './services/method.ts'
 export type { AuditVerdict, AuditView, KeyView } from './services/operations.ts'
 export type { PolicySetting, PolicyView, UserPolicyView } from './services/policies.ts'
 export type { SessionView } from './services/sessions.ts'
+export type { ThrottleView } from './services/throttle.ts'
 export type { ApiTokenView, IssuedApiToken } from './services/tokens.ts'
 export type { IssuedInvitation, MethodView } from './services/two-step.ts'
 export type { ImportReport, UserDetail, UserView } from './services/users.ts'
@@ -61,6 +63,7 @@ export const SERVICE_METHODS = {
   ...APP_PASSWORD_METHODS,
   ...SESSION_METHODS,
   ...POLICY_METHODS,
+  ...THROTTLE_METHODS,
   ...OPERATION_METHODS,
 } as const
 

@@ -237,6 +237,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     links,
     apiTokens,
     notifier: createNotifier({ store, clock }),
+    throttle,
     log,
     clock,
     version,

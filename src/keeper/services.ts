@@ -9,6 +9,7 @@ import { policyServices } from './services/policies.ts'
 import { sessionServices } from './services/sessions.ts'
 import type { ServiceDeps } from './services/shared.ts'
 import { asServiceError } from './services/shared.ts'
+import { throttleServices } from './services/throttle.ts'
 import { tokenServices } from './services/tokens.ts'
 import { twoStepServices } from './services/two-step.ts'
 import { userServices } from './services/users.ts'
@@ -22,6 +23,7 @@ export function createServices(deps: ServiceDeps): ServiceHandlers {
     ...appPasswordServices(deps),
     ...sessionServices(deps),
     ...policyServices(deps),
+    ...throttleServices(deps),
     ...operationServices(deps),
   }
 

@@ -14,7 +14,7 @@
  * (`shared.ts`) are asked only after a wrong attempt or before a guessable one; they can make it slower, never faster.
  */
 
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { Metrics } from '../metrics.ts'
 import type { Secret } from '../secret.ts'
 import { addressBlocks } from './networks.ts'
@@ -96,8 +96,10 @@ export interface Throttle {
    * @param patienceMs how long to wait at most before the answer is a Wait. Default: the longest configured delay
    */
   primary(user: string, ip: string, step?: TriedStep, patienceMs?: number): Promise<GuessableCharge | GuessableWait>
-  /** What is counted now, in no order. */
+  /** What is counted now, in no order, as it is asked for. */
   list(): Iterable<LaneState>
+  /** Which lanes name a user, or an address; both null: all of them. */
+  filter(user: string | null, ip: string | null): (lane: LaneKey) => boolean
   /** Forgets what was counted of a user and of an address; both null: of everybody. Answers how many entries went. */
   clear(user: string | null, ip: string | null): Promise<number>
   configure(settings: ThrottleSettings): void
@@ -142,6 +144,8 @@ const MAX_WAITING_CHECKS = 200
 const LINE_TOO_LONG_MS = 1000
 /** An edge's timer may fire a little before ours says so; its client must not be throttled for that. */
 const TIMER_SLACK_MS = 25
+/** Entries looked through between two turns of the event loop. */
+const A_TURN = 1000
 const NOTHING: Penalty = { delayMs: 0, throttled: false }
 
 export function createThrottle(options: ThrottleOptions): Throttle & { readonly entries: number } {
@@ -275,6 +279,14 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
     }
   }
 
+  function filter(user: string | null, ip: string | null) {
+    const blocks = ip === null ? null : addressBlocks(ip)
+    return (lane: LaneKey): boolean =>
+      (user === null && blocks === null) ||
+      (user !== null && lane.user === user) ||
+      (blocks !== null && lane.block !== null && (lane.block === blocks.host || lane.block === blocks.site))
+  }
+
   async function turnIn(entries: readonly Entry[]) {
     if (settings.delaysMs.length === 0) return { ok: true as const, done: () => {} }
     const elsewhere = await shared?.look(entries, settings.delaysMs)
@@ -352,6 +364,8 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
       }
     },
 
+    filter,
+
     *list() {
       const at = now()
       for (const table of Object.values(tables)) {
@@ -370,12 +384,18 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
 
     async clear(user, ip) {
       const at = now()
-      const blocks = ip === null ? null : addressBlocks(ip)
-      const isMeant = (entry: Entry) =>
-        (user === null && blocks === null) ||
-        (user !== null && entry.user === user) ||
-        (blocks !== null && entry.block !== null && (entry.block === blocks.host || entry.block === blocks.site))
-      const cleared = Object.values(tables).flatMap((table) => table.clear(at, isMeant))
+      const isMeant = filter(user, ip)
+      const cleared: Entry[] = []
+      let looked = 0
+      for (const table of Object.values(tables)) {
+        for (const entry of table.live(at)) {
+          // Logins go on meanwhile.
+          if (++looked % A_TURN === 0) await setImmediate()
+          if (!isMeant(entry)) continue
+          table.clear(entry, at)
+          cleared.push(entry)
+        }
+      }
       // What this node never heard of may be counted there, too.
       const named = [
         ...(user === null ? [] : lanesOfUser(user)),

@@ -46,7 +46,7 @@ export const AUDIT_EVENTS = {
   sessions_ended: ['count', 'session', 'appPassword', 'why', 'unanswered'],
   /** `scope`: 'all', 'group', 'user'; `appPasswords`: 'allowed', 'forbidden', 'default'. */
   policy_set: ['scope', 'group', 'appPasswords'],
-  throttle_cleared: ['address'],
+  throttle_cleared: ['address', 'count'],
   backup_made: ['file'],
   store_restored: ['file'],
   key_added: ['key'],

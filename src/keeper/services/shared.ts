@@ -23,6 +23,7 @@ import type { Grants } from '../grants.ts'
 import type { LivePolicy } from '../live-policy.ts'
 import type { Notifier } from '../notifier.ts'
 import type { Revocation } from '../revocation.ts'
+import type { Throttle } from '../throttle.ts'
 
 export interface ServiceDeps {
   /** Called at each use, so that a reload takes effect. */
@@ -42,6 +43,7 @@ export interface ServiceDeps {
   readonly links: OneTimeLinks
   readonly apiTokens: ApiTokens
   readonly notifier: Notifier
+  readonly throttle: Throttle
   readonly log: Log
   readonly clock: () => Date
   readonly version: string

@@ -67,21 +67,21 @@ export class LaneTable {
 
   /** Entries with failures or a delay, the one asked for last at the end. The overflow entry has neither user nor block. */
   *live(now: number): Generator<Entry> {
-    for (const entry of [this.#overflow, ...this.#entries.values()]) {
-      this.#forget(entry, now)
-      if (entry.failures + entry.elsewhere > 0 || entry.until > now) yield entry
-    }
+    if (this.#counts(this.#overflow, now)) yield this.#overflow
+    // What is removed or added on the way is left out or met later; a Map allows it.
+    for (const entry of this.#entries.values()) if (this.#counts(entry, now)) yield entry
   }
 
-  /** Forgets what the chosen entries have counted, and answers them. Attempts under way stay. */
-  clear(now: number, isMeant: (entry: Entry) => boolean): readonly Entry[] {
-    const cleared = [...this.live(now)].filter(isMeant)
-    for (const entry of cleared) {
-      reset(entry)
-      entry.until = 0
-      this.leave(entry, now)
-    }
-    return cleared
+  /** Forgets what an entry has counted. Attempts under way stay. */
+  clear(entry: Entry, now: number): void {
+    reset(entry)
+    entry.until = 0
+    this.leave(entry, now)
+  }
+
+  #counts(entry: Entry, now: number): boolean {
+    this.#forget(entry, now)
+    return entry.failures + entry.elsewhere > 0 || entry.until > now
   }
 
   #forget(entry: Entry, now: number): void {
