@@ -227,6 +227,9 @@ function checkScanner(
   }
 }
 
+/** It goes into every profile. */
+const MAX_CHAIN_CHARS = 32 * 1024
+
 /** Whoever sets itself up by what we say needs a name to connect to, and must be able to believe a signature. */
 function checkClientSetup({ config, refuse }: Check): void {
   const { host, signing } = config.clientSetup
@@ -241,6 +244,10 @@ function checkClientSetup({ config, refuse }: Check): void {
   }
   // A file that could not be read is null in spite of its type, and has been told of.
   if (!signing?.chain || !signing.privateKey) return
+  if (signing.chain.length > MAX_CHAIN_CHARS) {
+    refuse(['clientSetup', 'signing', 'chainFile'], 'is too long for a chain: name the certificate and those above it')
+    return
+  }
   try {
     const key = createPrivateKey(signing.privateKey.reveal())
     const path = ['clientSetup', 'signing', 'privateKeyFile']

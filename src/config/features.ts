@@ -29,10 +29,6 @@ const identities = (config: Config, method: string) =>
 const section = (config: Config, key: 'signIn') => (config[key] === null ? [] : [[key]])
 
 const UNAVAILABLE: readonly Feature[] = [
-  {
-    what: 'Signed profiles',
-    asked: (config) => (config.clientSetup.signing === null ? [] : [['clientSetup', 'signing']]),
-  },
   { what: 'ActiveSync (serves: eas)', asked: (config) => serving(config, 'eas') },
   { what: 'Set-up of clients (serves: autoconfig)', asked: (config) => serving(config, 'autoconfig') },
   { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },

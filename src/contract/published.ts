@@ -6,6 +6,7 @@
  */
 
 import type { Config, ListenerConfig, MailListenerConfig } from '../config.ts'
+import type { SetUpKind } from './portal/set-up.ts'
 
 export interface PublishedPort {
   readonly port: number
@@ -31,7 +32,15 @@ export interface PublishedSettings {
   readonly helpUrl: string | null
 }
 
-export const ACTIVE_SYNC_PATH = '/Microsoft-Server-ActiveSync'
+/** What a device can be set up for: mail needs both ways, in and out. */
+export function setUpKinds({ ports, activeSync }: PublishedSettings): readonly SetUpKind[] {
+  return [
+    ...(ports.imap.length > 0 && ports.smtp.length > 0 ? (['imap'] as const) : []),
+    ...(activeSync === null ? [] : (['eas'] as const)),
+  ]
+}
+
+const ACTIVE_SYNC_PATH = '/Microsoft-Server-ActiveSync'
 
 /**
  * @param config where a port is 0, nobody can be told of it: give the ports that were bound

@@ -9,13 +9,14 @@ import { adminHandlers } from './portal/admin.ts'
 import { appPasswordHandlers } from './portal/app-passwords.ts'
 import type { PortalDeps } from './portal/deps.ts'
 import { createGuesses } from './portal/guesses.ts'
-import { linkHandlers } from './portal/links.ts'
+import { invitationHandlers } from './portal/invitations.ts'
 import { methodHandlers } from './portal/methods.ts'
 import { createNotices } from './portal/notices.ts'
 import { createPresence } from './portal/presence.ts'
 import { createProvenPasskeys } from './portal/proven-passkeys.ts'
 import { providerHandlers } from './portal/providers.ts'
 import { sessionHandlers } from './portal/session.ts'
+import { setUpHandlers } from './portal/set-up.ts'
 import { signInHandlers } from './portal/sign-in.ts'
 import { createSigningIn } from './portal/signing-in.ts'
 import { asServiceError } from './services/shared.ts'
@@ -40,7 +41,8 @@ export function createPortal(deps: PortalOptions): PortalHandlers {
     ...sessionHandlers(deps, { presence, guesses, signingIn, passkeys }),
     ...methodHandlers(deps, { presence, notices: createNotices(deps) }),
     ...appPasswordHandlers(deps, presence),
-    ...linkHandlers(deps, { presence, signingIn }),
+    ...invitationHandlers(deps, signingIn),
+    ...setUpHandlers(deps, presence),
     ...adminHandlers(deps, { presence, apiTokens: deps.apiTokens }),
   }
 

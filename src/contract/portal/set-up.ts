@@ -18,18 +18,18 @@ export interface SetUpView {
   readonly expiresAt: string
 }
 
-/** All that a profile needs but the addresses of the listeners, which web knows. */
-export interface SetUpGrant {
+/** A device's new app password, inside the profile that sets the device up. */
+export interface SetUpProfile {
   readonly user: string
-  readonly displayName: string | null
   readonly name: string
   readonly kind: SetUpKind
   readonly appPasswordId: string
-  readonly password: string
+  /** The whole `.mobileconfig`, signed where there is a certificate for it; base64. */
+  readonly profile: string
 }
 
 export const SET_UP_METHODS = {
-  /** 'step-up-needed', 'cap-reached', 'forbidden'. */
+  /** 'step-up-needed', 'cap-reached', 'forbidden'; 'not-configured' for a kind whose servers are not offered. */
   'set-up.create': method<{ readonly token: string; readonly expiresAt: string }>()(
     z.strictObject({ client, session: token, name: z.string().min(1).max(256), kind: z.enum(SET_UP_KINDS) }),
   ),
@@ -47,6 +47,9 @@ export const SET_UP_METHODS = {
   'set-up.cancel': method<null>()(z.strictObject({ session: token, id })),
   /** null: unknown, used or run out. */
   'set-up.show': method<SetUpView | null>()(z.strictObject({ client, setUp: token })),
-  /** null: unknown, used or run out. Otherwise it is used up now. */
-  'set-up.consume': method<SetUpGrant | null>()(z.strictObject({ client, setUp: token })),
+  /**
+   * null: unknown, used or run out. Otherwise it is used up now, even when there is no room any more for another app password
+   * ('cap-reached', 'forbidden').
+   */
+  'set-up.consume': method<SetUpProfile | null>()(z.strictObject({ client, setUp: token })),
 } as const

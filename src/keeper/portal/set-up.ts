@@ -1,67 +1,52 @@
 /**
- * One-time links: accepting an invitation, and setting up a device in one step (M10).
+ * Setting up a device in one step (M10): a link that carries nothing, and the profile that using it makes.
+ *
+ * The app password is made when the link is used and leaves the keeper inside the profile only. It works on what the device
+ * is set up for, and nothing else (M9).
  */
 
 import { randomUUID } from 'node:crypto'
+import type { ProtocolName } from '../../contract/admission.ts'
 import type { SetUpKind } from '../../contract/portal/set-up.ts'
 import { SET_UP_KINDS } from '../../contract/portal/set-up.ts'
 import type { PortalHandlers } from '../../contract/portal.ts'
+import type { PublishedSettings } from '../../contract/published.ts'
+import { publishedSettings, setUpKinds } from '../../contract/published.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appPasswordName } from '../../records/issue-request.ts'
 import type { OneTimeLinkRow } from '../../records/store/people.ts'
+import { Secret } from '../../secret.ts'
 import { policyFor } from '../policy.ts'
+import { profileOf } from '../set-up/profile.ts'
 import type { PortalDeps } from './deps.ts'
 import type { Presence } from './presence.ts'
-import { factorNow } from './presence.ts'
-import type { SigningIn } from './signing-in.ts'
 
-type LinkHandlers = Pick<
+type SetUpHandlers = Pick<
   PortalHandlers,
-  | 'invitation.show'
-  | 'invitation.accept'
-  | 'set-up.create'
-  | 'set-up.list'
-  | 'set-up.cancel'
-  | 'set-up.show'
-  | 'set-up.consume'
+  'set-up.create' | 'set-up.list' | 'set-up.cancel' | 'set-up.show' | 'set-up.consume'
 >
 
 const SHOWN_MS = 24 * 60 * 60_000
+const PROTOCOLS: Readonly<Record<SetUpKind, readonly ProtocolName[]>> = { imap: ['imap', 'smtp'], eas: ['eas'] }
 
-export interface LinkParts {
-  readonly presence: Presence
-  readonly signingIn: SigningIn
-}
-
-export function linkHandlers(deps: PortalDeps, { presence, signingIn }: LinkParts): LinkHandlers {
+export function setUpHandlers(deps: PortalDeps, presence: Presence): SetUpHandlers {
   const { config, store, links, services, clock } = deps
 
+  /** @throws ServiceError 'not-configured' when the servers for this kind are not offered */
+  function demandSettings(kind: SetUpKind): PublishedSettings {
+    const settings = publishedSettings(config())
+    if (settings !== null && setUpKinds(settings).includes(kind)) return settings
+    throw new ServiceError('not-configured', `clients are told of no servers for a device of kind "${kind}"`)
+  }
+
   return {
-    async 'invitation.show'({ invitation }) {
-      const found = await links.show(invitation, 'invitation')
-      if (found === null) return null
-      const { link, user } = found
-      return {
-        user: user.address,
-        name: user.name,
-        expiresAt: link.expiresAt.toISOString(),
-        why: link.why === 'reset' ? 'reset' : 'new-user',
-      }
-    },
-
-    async 'invitation.accept'({ client, invitation }) {
-      const found = await links.use(invitation, 'invitation', client.ip)
-      if (found === null) {
-        return signingIn.refuse({ next: 'refused', why: 'flow-over' }, null, client, 'invitation')
-      }
-      const accepted = await signingIn.accept(found.user, [factorNow('invitation', clock())], 'enrolling', client)
-      return accepted.next === 'signed-in' ? { next: accepted.next, session: accepted.session } : accepted
-    },
-
     async 'set-up.create'({ session, name: rawName, kind }) {
       const { user } = await presence.demandFresh(session)
+      demandSettings(kind)
       const policy = policyFor(config(), user)
       if (!policy.allowed) throw new ServiceError('forbidden', 'app passwords are not allowed here')
+      const missing = PROTOCOLS[kind].filter((protocol) => !policy.protocols.includes(protocol))
+      if (missing.length > 0) throw new ServiceError('forbidden', `app passwords may not work on ${missing.join(', ')}`)
       const live = await store.countAppPasswords(user.id, clock())
       if (live >= policy.cap) {
         throw new ServiceError(
@@ -106,23 +91,47 @@ export function linkHandlers(deps: PortalDeps, { presence, signingIn }: LinkPart
     },
 
     async 'set-up.consume'({ client, setUp }) {
+      // Before the link is used up: nothing that is ours to get wrong may cost somebody theirs.
+      const shown = await links.show(setUp, 'set-up')
+      if (shown === null) return null
+      const kind = kindOf(shown.link)
+      const settings = demandSettings(kind)
+      const sign = await signature()
+
       const found = await links.use(setUp, 'set-up', client.ip)
       if (found === null) return null
       const { link, user } = found
-      const request = { user: user.address, name: link.name ?? '', networks: [] }
+      const request = { user: user.address, name: link.name ?? '', networks: [], protocols: [...PROTOCOLS[kind]] }
       const issued = await services['app-password.create'](request, `user:${user.id}`)
       await links.noteResult(link, user, issued.id, client.ip)
       const detail = { name: issued.name, appPassword: issued.id, ip: client.ip }
       await store.people.putNotice({ id: randomUUID(), userId: user.id, kind: 'set-up-used', detail, at: clock() })
-      return {
+      const account = {
+        kind,
         user: user.address,
         displayName: user.name,
-        name: issued.name,
-        kind: kindOf(link),
+        device: issued.name,
         appPasswordId: issued.id,
-        password: issued.password,
+        password: new Secret(issued.password),
+      }
+      const profile = profileOf(settings, account, client.language, randomUUID)
+      if (profile === null) throw new TypeError(`no profile of kind ${kind}, though its servers are offered`)
+      return {
+        user: user.address,
+        name: issued.name,
+        kind,
+        appPasswordId: issued.id,
+        profile: sign(profile).toString('base64'),
       }
     },
+  }
+
+  /** Loaded where there is something to sign with: its libraries are for nothing else. */
+  async function signature(): Promise<(profile: string) => Buffer> {
+    const { signing } = config().clientSetup
+    if (signing === null) return (profile) => Buffer.from(profile)
+    const { signProfile } = await import('../set-up/signing.ts')
+    return (profile) => signProfile(profile, signing, clock())
   }
 }
 
