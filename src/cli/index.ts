@@ -51,7 +51,7 @@ const NOUNS: readonly Noun[] = [
   },
   {
     name: 'user',
-    summary: 'users: add, import, list, show, disable, enable, delete, set-groups, set-password',
+    summary: 'users: add, import, invite, list, show, disable, enable, delete, set-password, reset-two-step …',
     load: async () => (await import('./user.ts')).user,
   },
   {
@@ -81,6 +81,11 @@ const NOUNS: readonly Noun[] = [
   },
   { name: 'audit', summary: 'who changed what, when', load: async () => (await import('./audit.ts')).audit },
   { name: 'keys', summary: 'keys of the key file: status', load: async () => (await import('./keys.ts')).keys },
+  {
+    name: 'token',
+    summary: 'tokens of the admin API: create, list, delete',
+    load: async () => (await import('./token.ts')).token,
+  },
   {
     name: 'backup',
     summary: 'write a copy of the store to a new file',

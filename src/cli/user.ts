@@ -2,7 +2,7 @@
  * `sallyport user …`: who may have app passwords.
  */
 
-import type { SessionsEnded, UserView } from '../contract/services.ts'
+import type { IssuedInvitation, SessionsEnded, UserDetail, UserView } from '../contract/services.ts'
 import type { Context } from './context.ts'
 import { oneWay } from './context.ts'
 import { CliError } from './failure.ts'
@@ -18,6 +18,7 @@ export const user: Define = (command, run) => {
     `
 Examples:
   sallyport user add ann@example.org --name 'Ann Example'
+  sallyport user add bob@example.org --invite      # prints a link with which he sets up two-step himself
   sallyport user import users.csv
   sallyport user disable ann@example.org        # every mail session of hers ends at once`,
   )
@@ -30,25 +31,33 @@ Examples:
     .option('--group <group>', 'group; can be given several times', collect)
     .option('--admin', 'an administrator')
     .option('--password-stdin', 'read a password for the portal from standard input')
+    .option('--invite', 'make an invitation link: with it the user sets up two-step, and gets a password of the portal')
+    .option('--mail', 'with --invite: mail the link to the user instead of printing it')
     .action(
-      run<[string], { name?: string; group?: string[]; admin?: boolean; passwordStdin?: boolean }>(
-        async (context, [address], options) => {
-          const password = options.passwordStdin
-            ? await readSecret(context.io, 'Password', { stdin: true, confirm: false })
+      run<[string], AddOptions>(async (context, [address], options) => {
+        const password = options.passwordStdin
+          ? await readSecret(context.io, 'Password', { stdin: true, confirm: false })
+          : null
+        if (options.mail && !options.invite) throw new CliError('usage', '--mail goes with --invite')
+        const { added, invitation } = await context.withServices(async (services) => {
+          const added = await services.call('user.add', {
+            address,
+            name: options.name ?? null,
+            groups: options.group ?? [],
+            admin: options.admin === true,
+            password: password?.reveal() ?? null,
+          })
+          const invitation = options.invite
+            ? await services.call('user.invite', { address: added.address, mail: options.mail === true })
             : null
-          const added = await context.withServices((services) =>
-            services.call('user.add', {
-              address,
-              name: options.name ?? null,
-              groups: options.group ?? [],
-              admin: options.admin === true,
-              password: password?.reveal() ?? null,
-            }),
-          )
-          await context.print(added, `added ${added.address}\n`)
-          return undefined
-        },
-      ),
+          return { added, invitation }
+        })
+        await context.print(
+          invitation ? { ...added, invitation } : added,
+          `added ${added.address}\n${invitation ? invitationText(invitation) : ''}`,
+        )
+        return undefined
+      }),
     )
 
   command
@@ -177,6 +186,36 @@ Lines that are refused are reported with their number and the reason; the others
     )
 
   command
+    .command('invite')
+    .argument('<address>')
+    .description('Make an invitation link: with it the user sets up two-step. Good for 72 hours and one use.')
+    .option('--mail', 'mail it to the user instead of printing it')
+    .action(
+      run<[string], { mail?: boolean }>(async (context, [address], { mail = false }) => {
+        const invitation = await context.withServices((services) => services.call('user.invite', { address, mail }))
+        await context.print(invitation, invitationText(invitation))
+        return undefined
+      }),
+    )
+
+  command
+    .command('reset-two-step')
+    .argument('<address>')
+    .description(
+      'Delete all ways in which a user proves herself at the portal, and invite her anew. App passwords stay.',
+    )
+    .option('--mail', 'mail the invitation to the user instead of printing it')
+    .option('-y, --yes', 'do not ask')
+    .action(
+      run<[string], { mail?: boolean; yes?: boolean }>(async (context, [address], { mail = false, yes = false }) => {
+        await confirm(context.io, `Delete all second steps of ${plain(address)}? This cannot be undone.`, yes)
+        const done = await context.withServices((services) => services.call('user.reset-two-step', { address, mail }))
+        await context.print(done, `${counted(done.methodsDeleted, 'method')} deleted\n${invitationText(done)}`)
+        return undefined
+      }),
+    )
+
+  command
     .command('set-password')
     .argument('<address>')
     .description('Set the password a user signs in to the portal with. No mail client can use it.')
@@ -197,6 +236,22 @@ Lines that are refused are reported with their number and the reason; the others
     )
 }
 
+interface AddOptions {
+  readonly name?: string
+  readonly group?: string[]
+  readonly admin?: boolean
+  readonly passwordStdin?: boolean
+  readonly invite?: boolean
+  readonly mail?: boolean
+}
+
+/** The link is a secret: it is printed here and nowhere else. */
+function invitationText({ user, url, expiresAt, mailed }: IssuedInvitation): string {
+  const until = `good once, until ${shortTime(expiresAt)} UTC`
+  if (mailed || url === null) return `the invitation was mailed to ${plain(user)}; ${until}\n`
+  return `Invitation for ${plain(user)}, ${until}:\n\n    ${url}\n\nGive it to nobody else. It is shown only now.\n`
+}
+
 async function deleteUser(context: Context, address: string, yes: boolean): Promise<undefined> {
   await context.withServices(async (services) => {
     const shown = await services.call('user.show', { address })
@@ -214,6 +269,8 @@ async function deleteUser(context: Context, address: string, yes: boolean): Prom
 
 const ended = ({ sessionsEnded }: SessionsEnded) => `${counted(sessionsEnded, 'session')} ended`
 
+const METHOD_WORDS = { totp: 'authenticator app', passkey: 'passkey', provider: 'provider' } as const
+
 const COLUMNS = {
   ADDRESS: ({ address }: UserView) => address,
   NAME: ({ name }: UserView) => name ?? '–',
@@ -223,7 +280,7 @@ const COLUMNS = {
   CREATED: ({ createdAt }: UserView) => shortTime(createdAt),
 } as const
 
-function details(shown: UserView): string {
+function details(shown: UserDetail): string {
   const lines = {
     address: shown.address,
     name: shown.name ?? '–',
@@ -232,6 +289,8 @@ function details(shown: UserView): string {
     'app passwords': String(shown.appPasswords),
     'portal password': shown.hasPassword ? 'set' : 'none',
     'two-step since': shortTime(shown.enrolledAt),
+    'two-step': shown.methods.map(({ kind, name }) => `${METHOD_WORDS[kind]} "${name}"`).join(', ') || 'not set up',
+    'recovery codes': shown.recoveryCodes === null ? 'none' : `${shown.recoveryCodes} left`,
     created: shortTime(shown.createdAt),
     id: shown.id,
   }

@@ -26,14 +26,20 @@ const identities = (config: Config, method: string) =>
   Object.entries(config.upstreams).flatMap(([name, { identity }]) =>
     identity.method === method ? [['upstreams', name, 'identity']] : [],
   )
-const section = (config: Config, key: 'signIn') => (config[key] === null ? [] : [[key]])
 
 const UNAVAILABLE: readonly Feature[] = [
   { what: 'ActiveSync (serves: eas)', asked: (config) => serving(config, 'eas') },
   { what: 'Set-up of clients (serves: autoconfig)', asked: (config) => serving(config, 'autoconfig') },
   { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },
   { what: 'OAuth 2.0 upstream (method: oauth2)', asked: (config) => identities(config, 'oauth2') },
-  { what: 'Sign-in to the portal', asked: (config) => section(config, 'signIn') },
+  {
+    what: 'Sign-in at OpenID providers',
+    asked: ({ signIn }) => (signIn !== null && signIn.oidc.length > 0 ? [['signIn', 'oidc']] : []),
+  },
+  {
+    what: 'Sign-in with an LDAP directory',
+    asked: ({ signIn }) => (signIn !== null && signIn.ldap !== null ? [['signIn', 'ldap']] : []),
+  },
 ]
 
 /** The settings that this version can't serve; empty when it can serve all. */

@@ -217,6 +217,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     refreshPolicy: () => livePolicy.refresh(),
   })
   const appPasswords = createAppPasswords(records)
+  const users = createUsers(records)
   const apiTokens = createApiTokens(records)
   const twoStep = createTwoStep({ ...records, vault: createVault(keys, 'seal') })
   const links = createOneTimeLinks(records)
@@ -225,7 +226,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     names: () => names,
     store,
     keys,
-    users: createUsers(records),
+    users,
     appPasswords,
     secrets,
     grants,
@@ -250,6 +251,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     store,
     keys,
     hasher,
+    users,
     twoStep,
     sessions: createPortalSessions(records),
     links,

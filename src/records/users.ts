@@ -89,12 +89,17 @@ export interface Users {
     allowed: boolean | null,
     actor: Actor,
   ): Promise<{ readonly user: UserRow; readonly changed: boolean }>
-  /** `appPasswords` 'revoke' deletes them in the same transaction. */
+  /**
+   * Ends the user's portal sessions. `appPasswords` 'revoke' deletes them in the same transaction; 'ask' leaves a notice, when
+   * there was a password before.
+   */
   setPassword(
     address: string,
     password: Secret,
-    appPasswords: 'keep' | 'revoke',
+    appPasswords: 'keep' | 'ask' | 'revoke',
     actor: Actor,
+    /** The portal session that goes on: the one in which the person does this. */
+    keptSession?: string,
   ): Promise<{ readonly user: UserRow; readonly revoked: readonly { readonly id: string; readonly name: string }[] }>
   /** Answers the row as it was. App passwords, tombstones and stored secrets go with it. */
   delete(address: string, actor: Actor): Promise<UserRow>
@@ -223,6 +228,8 @@ export function createUsers(options: UsersOptions): Users {
         if (wanted.admin === false || wanted.enabled === false) await keepAnAdministrator(tx, before, actor)
         const user = await tx.updateUser(before.id, wanted)
         if (!user) throw noSuchUser(before.address)
+        // A role is looked up at sign-in and never carried over (threats H2); who is disabled is out, and stays out.
+        if (changed.includes('admin') || !user.enabled) await tx.people.deletePortalSessionsOf(user.id, null)
         const entries = changed.map((field) => auditOf(field, before, user))
         for (const entry of entries) await appendAudit(tx, { ...entry, actor, user, at: now() })
         return { user, changed }
@@ -243,7 +250,7 @@ export function createUsers(options: UsersOptions): Users {
             },
       ),
 
-    async setPassword(address, password, appPasswords, actor) {
+    async setPassword(address, password, appPasswords, actor, keptSession) {
       await userAt(store, address, names())
       const hashed = await hashOf(password)
       const at = now()
@@ -251,8 +258,17 @@ export function createUsers(options: UsersOptions): Users {
         const before = await userAt(tx, address, names())
         const user = await tx.updateUser(before.id, { password: hashed })
         if (!user) throw noSuchUser(before.address)
-        const rows = appPasswords === 'revoke' ? await tx.appPasswordsOf(user.id) : []
-        const revoked = await deleteAppPasswords(tx, user, rows, { why: 'password-reset', actor, at })
+        await tx.people.deletePortalSessionsOf(user.id, keptSession ?? null)
+        const rows = await tx.appPasswordsOf(user.id)
+        if (appPasswords === 'ask' && before.passwordHash !== null && rows.length > 0) {
+          const detail = { appPasswords: rows.length }
+          await tx.people.putNotice({ id: randomUUID(), userId: user.id, kind: 'password-was-reset', detail, at })
+        }
+        const revoked = await deleteAppPasswords(tx, user, appPasswords === 'revoke' ? rows : [], {
+          why: 'password-reset',
+          actor,
+          at,
+        })
         const detail = { appPasswordsDeleted: revoked.length }
         await appendAudit(tx, { event: 'user_password_set', actor, user, at, detail })
         return { user, revoked }

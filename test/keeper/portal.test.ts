@@ -173,3 +173,36 @@ t.test('H2: a session ends after 30 minutes without a look, and after 12 hours w
   await h.call('user.disable', { address: 'ann@a.test' })
   t.notOk(await alive(), 'a disabled user has no session')
 })
+
+t.test(
+  'somebody without a password chooses one when it enrols with an app; a new one ends the other sessions',
+  async (t) => {
+    const h = await peopleHouse(t)
+    await h.call('user.add', { address: 'ann@a.test' })
+    const invitation = await invitationFor(h, 'ann@a.test')
+    const accepted = await h.ask('invitation.accept', { client: CLIENT, invitation })
+    if (accepted.next !== 'signed-in') throw new Error('refused')
+    const early = h.ask('password.set', { client: CLIENT, session: accepted.session.token, password: PASSWORD })
+    await t.rejects(early, { code: 'step-up-needed' })
+    const added = await addApp(h, accepted.session.token)
+    t.match(await h.ask('session.show', { client: CLIENT, session: added.session }), {
+      enrolment: ['password', 'app-password'],
+      user: { hasPassword: false },
+    })
+    await t.rejects(h.ask('enrolment.finish', { session: added.session }), { code: 'forbidden' })
+    const short = h.ask('password.set', { client: CLIENT, session: added.session, password: 'short' })
+    await t.rejects(short, { code: 'invalid' })
+    const { token } = await h.ask('password.set', { client: CLIENT, session: added.session, password: PASSWORD })
+    await h.ask('enrolment.finish', { session: token })
+    const ann = { address: 'ann@a.test', seed: added.seed, recoveryCodes: [], session: token }
+    await signIn(h, ann)
+    t.ok(await h.ask('session.show', { client: CLIENT, session: token }))
+    const changed = await h.ask('password.set', { client: CLIENT, session: ann.session, password: 'another horse 2' })
+    t.equal(await h.ask('session.show', { client: CLIENT, session: token }), null, 'the other session is over')
+    t.ok(await h.ask('session.show', { client: CLIENT, session: changed.token }))
+    const old = await h.ask('sign-in.password', { client: CLIENT, user: 'ann@a.test', password: PASSWORD })
+    t.match(old, { next: 'refused', why: 'bad-credentials' })
+    const fresh = await h.ask('sign-in.password', { client: CLIENT, user: 'ann@a.test', password: 'another horse 2' })
+    t.match(fresh, { next: 'second-step' })
+  },
+)

@@ -10,7 +10,7 @@ import type { AppPasswordView, IssuedAppPassword, RevokedAppPasswords } from '..
 import { id, method, protocols } from '../services/method.ts'
 import type { SessionView } from '../services/sessions.ts'
 import type { FreshSession, WebauthnJson } from './client.ts'
-import { client, code, token, webauthnJson } from './client.ts'
+import { client, code, token, typedPassword, webauthnJson } from './client.ts'
 
 export interface TotpView {
   readonly id: string
@@ -89,6 +89,8 @@ export const METHOD_METHODS = {
   'passkey.confirm': method<MethodAdded | null>()(
     z.strictObject({ client, session: token, response: webauthnJson, name }),
   ),
+  /** The person's own password for the portal, first or new; ends the person's other sessions. 'invalid' says what is wrong. */
+  'password.set': method<FreshSession>()(z.strictObject({ client, session: token, password: typedPassword })),
   /** A new set; the old ones are worth nothing. */
   'recovery-codes.renew': method<{ readonly codes: readonly string[] }>()(z.strictObject({ client, session: token })),
   /** 'forbidden' for the last second step: it can be replaced, not deleted. */

@@ -12,6 +12,9 @@ import { method } from '../services/method.ts'
 import type { Factor, FreshSession, Refusal, SecondStep, WebauthnJson } from './client.ts'
 import { client, code, token, webauthnJson } from './client.ts'
 
+/** 'password': somebody of ours with an authenticator app and nothing to go with it, who could not sign in again. */
+export type EnrolmentStep = 'second-step' | 'recovery-codes' | 'password' | 'app-password'
+
 export interface PortalSessionView {
   readonly user: {
     readonly id: string
@@ -19,11 +22,13 @@ export interface PortalSessionView {
     readonly name: string | null
     readonly admin: boolean
     readonly language: Language | null
+    /** It has a password of ours, which `password.set` changes. */
+    readonly hasPassword: boolean
   }
   /** 'enrolling': only what sets up two-step, and signing out. */
   readonly stage: 'enrolling' | 'full'
   /** While 'enrolling': what is still to do, in this order. */
-  readonly enrolment: readonly ('second-step' | 'recovery-codes' | 'app-password')[]
+  readonly enrolment: readonly EnrolmentStep[]
   readonly factors: readonly { readonly factor: Factor; readonly at: string }[]
   /** Until then methods can be changed and app passwords made; null: a step-up is needed first. */
   readonly freshUntil: string | null

@@ -13,6 +13,7 @@ import type { OneTimeLinks } from '../../records/one-time-links.ts'
 import type { PortalSessions } from '../../records/portal-sessions.ts'
 import type { Store } from '../../records/store/store.ts'
 import type { TwoStep } from '../../records/two-step.ts'
+import type { Users } from '../../records/users.ts'
 import type { Grants } from '../grants.ts'
 import type { Throttle } from '../throttle.ts'
 
@@ -23,6 +24,7 @@ export interface PortalDeps {
   readonly store: Store
   readonly keys: Keys
   readonly hasher: PasswordHasher
+  readonly users: Users
   readonly twoStep: TwoStep
   readonly sessions: PortalSessions
   readonly links: OneTimeLinks

@@ -10,7 +10,7 @@ import { appPasswordView } from '../../records/app-passwords.ts'
 import { createdPasskey, passkeyCreation } from '../../records/passkeys.ts'
 import { newTotpSeed, totpAddress } from '../../records/totp.ts'
 import type { Added } from '../../records/two-step.ts'
-import type { Secret } from '../../secret.ts'
+import { Secret } from '../../secret.ts'
 import { providerName } from '../services/two-step.ts'
 import type { PortalDeps } from './deps.ts'
 import type { Notices } from './notices.ts'
@@ -18,6 +18,7 @@ import { createPending } from './pending.ts'
 import type { Presence, Present } from './presence.ts'
 import { factorNow, freshSession } from './presence.ts'
 import { demandParty } from './proven-passkeys.ts'
+import { needsPassword } from './session.ts'
 
 type MethodHandlers = Pick<
   PortalHandlers,
@@ -26,6 +27,7 @@ type MethodHandlers = Pick<
   | 'totp.confirm'
   | 'passkey.begin'
   | 'passkey.confirm'
+  | 'password.set'
   | 'recovery-codes.renew'
   | 'method.delete'
   | 'enrolment.finish'
@@ -44,7 +46,7 @@ interface PendingApp {
 }
 
 export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodParts): MethodHandlers {
-  const { config, store, sessions, twoStep, grants, log, clock, now } = deps
+  const { config, store, sessions, users, twoStep, grants, log, clock, now } = deps
   /** Session → what it is just setting up; beginning again replaces it. */
   const apps = createPending<PendingApp>({ now })
   const challenges = createPending<string>({ now })
@@ -152,6 +154,18 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
       return await added(present, 'passkey', result)
     },
 
+    async 'password.set'({ session: token, password }) {
+      const present = await presence.demandFresh(token)
+      const { session, user } = present
+      if (user.passwordHash === null && !needsPassword(config(), user, await twoStep.methodsOf(user.id))) {
+        throw new ServiceError('forbidden', 'this account has no password of its own here')
+      }
+      await users.setPassword(user.address, new Secret(password), 'keep', actorOf(present), session.id)
+      const renewed = await sessions.renew(session, {})
+      if (renewed === null) throw new ServiceError('signed-out', 'this session is over: sign in again')
+      return freshSession(renewed)
+    },
+
     async 'recovery-codes.renew'({ session: token }) {
       const present = await presence.demandFresh(token)
       const codes = await twoStep.renewRecoveryCodes(present.user, actorOf(present))
@@ -167,9 +181,13 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
     async 'enrolment.finish'({ session: token }) {
       const { session, user } = await presence.demandAny(token)
       if (session.stage === 'full') return null
-      const { apps: own, passkeys, links } = await twoStep.methodsOf(user.id)
+      const methods = await twoStep.methodsOf(user.id)
+      const { apps: own, passkeys, links } = methods
       if (own.length + passkeys.length + links.length === 0) {
         throw new ServiceError('forbidden', 'set up two-step verification first')
+      }
+      if (needsPassword(config(), user, methods)) {
+        throw new ServiceError('forbidden', 'choose a password first: without it there is no signing in again')
       }
       await store.people.finishEnrolment(session.id)
       return null

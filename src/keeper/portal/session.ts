@@ -2,8 +2,9 @@
  * The session as the portal shows it, its language, the person's other sessions, and stepping up.
  */
 
+import type { Config } from '../../config.ts'
 import type { Factor, PortalClient, Refusal, SecondStep } from '../../contract/portal/client.ts'
-import type { PortalSessionView } from '../../contract/portal/session.ts'
+import type { EnrolmentStep } from '../../contract/portal/session.ts'
 import type { PortalAnswer, PortalHandlers } from '../../contract/portal.ts'
 import { passkeyRequest } from '../../records/passkeys.ts'
 import type { UserRow } from '../../records/store/store.ts'
@@ -75,9 +76,10 @@ export function sessionHandlers(deps: PortalDeps, parts: SessionParts): SessionH
           name: user.name,
           admin: user.admin,
           language: user.language,
+          hasPassword: user.passwordHash !== null,
         },
         stage: session.stage,
-        enrolment: session.stage === 'full' ? [] : enrolmentOf(methods, policy.allowed && live === 0),
+        enrolment: session.stage === 'full' ? [] : enrolmentOf(config(), user, methods, policy.allowed && live === 0),
         factors: session.factors.map(({ factor, at }) => ({ factor: factor as Factor, at: at.toISOString() })),
         freshUntil: fresh !== null && fresh > clock() ? fresh.toISOString() : null,
         stepUp: stepUpsOf(methods),
@@ -159,14 +161,26 @@ export function sessionHandlers(deps: PortalDeps, parts: SessionParts): SessionH
 }
 
 /** What is still to do, in this order (R20). */
-function enrolmentOf(methods: Methods, wantsAppPassword: boolean): PortalSessionView['enrolment'] {
-  const steps: ('second-step' | 'recovery-codes' | 'app-password')[] = []
+function enrolmentOf(
+  config: Config,
+  user: UserRow,
+  methods: Methods,
+  wantsAppPassword: boolean,
+): readonly EnrolmentStep[] {
+  const steps: EnrolmentStep[] = []
   if (methods.links.length === 0) {
     if (secondStepsOf(methods).length === 0) steps.push('second-step')
     if (methods.recoveryCodes === null) steps.push('recovery-codes')
   }
+  if (needsPassword(config, user, methods)) steps.push('password')
   if (wantsAppPassword) steps.push('app-password')
   return steps
+}
+
+/** An authenticator app is half of a way to sign in: the other half is a password. */
+export function needsPassword({ signIn }: Config, user: UserRow, { apps, passkeys, links }: Methods): boolean {
+  const isOurs = signIn === null || (signIn.local && signIn.ldap === null)
+  return isOurs && user.passwordHash === null && apps.length > 0 && passkeys.length === 0 && links.length === 0
 }
 
 function stepUpsOf(methods: Methods): readonly (SecondStep | 'provider')[] {

@@ -97,7 +97,7 @@ export function userServices(deps: ServiceDeps): UserServices {
 
     async 'user.set-password'({ address, password }, actor) {
       // 'ask' is a question of the portal to the user; an administrator who wants them gone says `delete --all`.
-      const keep = config().onPasswordReset === 'revoke' ? 'revoke' : 'keep'
+      const keep = config().onPasswordReset
       const { value: user, ended } = await ending(deps, { actor, cause: 'password-reset' }, async () => {
         const { user, revoked } = await users.setPassword(address, new Secret(password), keep, actor)
         for (const { id, name } of revoked) {

@@ -136,6 +136,13 @@ export const en = {
     codesSaved: 'I have saved them',
     codesMissing: 'You have no recovery codes yet. They let you in when your phone is lost.',
     codesMake: 'Make recovery codes',
+    passwordTitle: 'Choose a password',
+    passwordIntro: 'You sign in here with this password and a code from your app. Mail programs never use it.',
+    password: 'New password',
+    passwordHint: 'At least 8 characters. A few words that don’t belong together are easy to remember.',
+    passwordAgain: 'The same again',
+    passwordsDiffer: 'These two aren’t the same. Type them again.',
+    passwordUnfit: 'Choose one of 8 to 256 characters.',
     appPasswordIntro:
       'Older mail programs, phones and scanners can’t do the second step. Each of them gets an app password instead. Here is your first.',
     doneTitle: 'All set',

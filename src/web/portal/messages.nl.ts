@@ -136,6 +136,13 @@ export const nl = {
     codesSaved: 'Ik heb ze bewaard',
     codesMissing: 'Je hebt nog geen herstelcodes. Daarmee kom je binnen als je je telefoon kwijt bent.',
     codesMake: 'Herstelcodes maken',
+    passwordTitle: 'Kies een wachtwoord',
+    passwordIntro: 'Je logt hier in met dit wachtwoord en een code uit je app. Mailprogramma’s gebruiken het nooit.',
+    password: 'Nieuw wachtwoord',
+    passwordHint: 'Minstens 8 tekens. Een paar woorden die niets met elkaar te maken hebben, onthoud je makkelijk.',
+    passwordAgain: 'Nog een keer hetzelfde',
+    passwordsDiffer: 'Deze twee zijn niet hetzelfde. Typ ze opnieuw.',
+    passwordUnfit: 'Kies er een van 8 tot 256 tekens.',
     appPasswordIntro:
       'Oudere mailprogramma’s, telefoons en scanners kunnen de tweede stap niet. Die krijgen elk een app-wachtwoord. Hier maak je je eerste.',
     doneTitle: 'Alles staat klaar',

@@ -1,5 +1,6 @@
 /** Every page there is, each with what the keeper must say for it to be shown. */
 
+import type { EnrolmentStep } from '../../../src/contract/portal/session.ts'
 import { ServiceError } from '../../../src/contract/services.ts'
 import type { Answers } from './stand-in.ts'
 import { ago, appPassword, methodList, sessionView } from './stand-in.ts'
@@ -27,7 +28,7 @@ const options = {
   providers: [{ id: 'contoso', name: 'Contoso' }],
   enrolment: 'invitation',
 } as const
-const enrolling = (...enrolment: readonly ('second-step' | 'recovery-codes' | 'app-password')[]): Answers => ({
+const enrolling = (...enrolment: readonly EnrolmentStep[]): Answers => ({
   'session.show': sessionView({ stage: 'enrolling', enrolment }),
 })
 const codes = Array.from({ length: 10 }, (_, index) => `k7fq-${index}m2x-tz9p-4hde`)
@@ -171,6 +172,7 @@ export const SHOTS: readonly Shot[] = [
     answers: { ...enrolling('second-step'), 'totp.confirm': { session: fresh, recoveryCodes: codes } },
   },
   { name: 'enrol-codes-missing', path: '/enrol', signedIn: true, answers: enrolling('recovery-codes', 'app-password') },
+  { name: 'enrol-password', path: '/enrol', signedIn: true, answers: enrolling('password', 'app-password') },
   { name: 'enrol-app-password', path: '/app-passwords/new', signedIn: true, answers: enrolling('app-password') },
   {
     name: 'enrol-issued',

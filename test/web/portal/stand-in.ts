@@ -22,7 +22,14 @@ export type Answers = {
 
 export function sessionView(more: Partial<PortalSessionView> = {}): PortalSessionView {
   return {
-    user: { id: 'u1', address: 'ann@example.org', name: 'Ann de Vries', admin: false, language: null },
+    user: {
+      id: 'u1',
+      address: 'ann@example.org',
+      name: 'Ann de Vries',
+      admin: false,
+      language: null,
+      hasPassword: true,
+    },
     stage: 'full',
     enrolment: [],
     factors: [{ factor: 'totp', at: ago(0) }],
