@@ -7,6 +7,7 @@
 
 import type { FastifyInstance } from 'fastify'
 import type { Door } from '../contract/web-door.ts'
+import { api } from './api/area.ts'
 import { health } from './health.ts'
 import type { WebDeps } from './server.ts'
 
@@ -15,4 +16,4 @@ export interface Area {
   register(app: FastifyInstance, deps: WebDeps): Promise<void> | void
 }
 
-export const AREAS: readonly Area[] = [health]
+export const AREAS: readonly Area[] = [health, api]

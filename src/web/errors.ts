@@ -11,7 +11,8 @@ import { ServiceError } from '../contract/services.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 
-const STATUS_OF: Readonly<Record<ServiceErrorCode, number>> = {
+/** What each code of a service is over HTTP. The admin API's problems have the same. */
+export const STATUS_OF = {
   'not-found': 404,
   exists: 409,
   invalid: 422,
@@ -23,7 +24,7 @@ const STATUS_OF: Readonly<Record<ServiceErrorCode, number>> = {
   'not-configured': 501,
   unavailable: 503,
   throttled: 429,
-}
+} as const satisfies Readonly<Record<ServiceErrorCode, number>>
 const RETRY_AFTER_SECONDS = '5'
 
 export interface Fault {

@@ -123,7 +123,7 @@ function nextLink(request: FastifyRequest, cursor: string): string {
 
 /** What can be done at a path; null: it is none of ours. */
 function verbsAt(url: string): readonly string[] | null {
-  const path = (url.split('?', 1)[0] ?? '').slice(API_ROOT.length)
+  const path = (url.split('?', 1)[0] ?? '').slice(API_ROOT.length).replace(/\/$/, '')
   const verbs = API_ROUTES.filter((route) => matches(route.path, path)).map(({ verb }) => verb)
   if (path === DOCUMENT_PATH) verbs.push('GET')
   if (verbs.length === 0) return null

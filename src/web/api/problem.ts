@@ -7,6 +7,7 @@
 
 import type { ServiceErrorCode } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
+import { STATUS_OF } from '../errors.ts'
 
 interface ProblemKind {
   readonly status: number
@@ -17,29 +18,35 @@ interface ProblemKind {
 const OWN = {
   'malformed-request': { status: 400, title: 'The request could not be read' },
   'token-in-address': { status: 400, title: 'A token does not belong into an address' },
-  'not-found': { status: 404, title: 'There is no such thing' },
   'method-not-allowed': { status: 405, title: 'That can not be done here' },
   'too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'Bodies are JSON' },
   fault: { status: 500, title: 'Something went wrong on our side' },
 } as const satisfies Record<string, ProblemKind>
 
-const SERVICE = {
-  'not-found': { status: 404, title: 'There is no such thing' },
-  exists: { status: 409, title: 'It is there already' },
-  invalid: { status: 422, title: 'A value can not be taken' },
-  'cap-reached': { status: 409, title: 'As many as the policy allows' },
-  forbidden: { status: 403, title: 'Not allowed' },
-  'not-configured': { status: 409, title: 'Not set up in the configuration' },
-  unavailable: { status: 503, title: 'Not available just now' },
-  throttled: { status: 429, title: 'Too many wrong tokens' },
-  'signed-out': { status: 401, title: 'A token is needed' },
-  unauthorised: { status: 401, title: 'A token is needed' },
-  'step-up-needed': { status: 403, title: 'Not allowed' },
-} as const satisfies Record<ServiceErrorCode, ProblemKind>
+const SERVICE_TITLES = {
+  'not-found': 'There is no such thing',
+  exists: 'It is there already',
+  invalid: 'A value can not be taken',
+  'cap-reached': 'As many as the policy allows',
+  forbidden: 'Not allowed',
+  'not-configured': 'Not set up in the configuration',
+  unavailable: 'Not available just now',
+  throttled: 'Too many wrong tokens',
+  'signed-out': 'A token is needed',
+  unauthorised: 'A token is needed',
+  'step-up-needed': 'Not allowed',
+} as const satisfies Record<ServiceErrorCode, string>
 
-export const PROBLEMS = { ...OWN, ...SERVICE }
-export type ProblemName = keyof typeof PROBLEMS
+export type ProblemName = keyof typeof OWN | ServiceErrorCode
+
+export const PROBLEMS = Object.fromEntries([
+  ...Object.entries(OWN),
+  ...Object.entries(SERVICE_TITLES).map(([code, title]) => [
+    code,
+    { status: STATUS_OF[code as ServiceErrorCode], title },
+  ]),
+]) as Readonly<Record<ProblemName, ProblemKind>>
 export const PROBLEM_NAMES = Object.keys(PROBLEMS) as readonly ProblemName[]
 
 /** One place of a request that can't be taken: of the body as a JSON pointer (RFC 6901 §6), of the rest by name. */
