@@ -12,6 +12,7 @@ import type { WebClient } from '../contract/web-door.ts'
 import { doorHeaders } from '../contract/web-door.ts'
 import type { Log } from '../log.ts'
 import type { Secret } from '../secret.ts'
+import type { PageStatus } from './forward/page.ts'
 import { sendPage } from './forward/page.ts'
 import { discardBody } from './http/answers.ts'
 import { endToEnd, headerPairs, requestHeaders } from './http/headers.ts'
@@ -24,6 +25,8 @@ export interface ForwardOptions {
   readonly log: Log
   /** Default 1 MiB: forms and API requests are small. */
   readonly maxBodyBytes?: number
+  /** How the door itself answers when web can't. Default: a page for people. */
+  readonly answer?: (request: IncomingMessage, response: ServerResponse, status: PageStatus) => void
   /** Until web's answer begins, and between two parts of it. A sign-in may serve a delay and a hash. Default 60 s. */
   readonly answerMs?: number
 }
@@ -51,7 +54,7 @@ const NONE: ReadonlySet<string> = new Set()
 const AWAY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'EACCES', 'EAGAIN'])
 
 export function createForward(options: ForwardOptions): Forward {
-  const { path, key, log, maxBodyBytes = MAX_BODY_BYTES, answerMs = ANSWER_MS } = options
+  const { path, key, log, answer = sendPage, maxBodyBytes = MAX_BODY_BYTES, answerMs = ANSWER_MS } = options
 
   function failed({ request, response, client }: ForwardRequest, status: 502 | 503 | 504, why: string): void {
     log.event('warn', 'warning', 'web did not answer a request', {
@@ -60,7 +63,7 @@ export function createForward(options: ForwardOptions): Forward {
     })
     if (response.headersSent) response.destroy()
     else {
-      sendPage(request, response, status)
+      answer(request, response, status)
       discardBody(request)
     }
   }
@@ -77,7 +80,7 @@ export function createForward(options: ForwardOptions): Forward {
       })
       const refuse = (status: 405 | 413) => {
         response.shouldKeepAlive = status !== 413
-        sendPage(request, response, status)
+        answer(request, response, status)
         discardBody(request)
       }
       if (!METHODS.has(request.method ?? '')) return refuse(405)
@@ -105,16 +108,16 @@ export function createForward(options: ForwardOptions): Forward {
         const status = AWAY.has(error.code ?? '') ? 503 : error.message === LATE ? 504 : 502
         failed(forwarded, status, error.message)
       })
-      asked.on('response', (answer) => {
+      asked.on('response', (from) => {
         if (answered) {
-          answer.resume()
+          from.resume()
           return
         }
         answered = true
-        response.writeHead(answer.statusCode ?? 502, answerHeaders(answer))
+        response.writeHead(from.statusCode ?? 502, answerHeaders(from))
         // Half an answer must not look like a whole one.
-        answer.on('error', () => response.destroy())
-        answer.pipe(response)
+        from.on('error', () => response.destroy())
+        from.pipe(response)
       })
       to = asked
       forwarded.wantBody()

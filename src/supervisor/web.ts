@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import type { DoorKeys } from '../contract/web-door.ts'
 import { doorKeys } from '../contract/web-door.ts'
+import { sendProblem } from '../edge/forward/problem.ts'
 import { createForward } from '../edge/forward.ts'
 import { unmapped } from '../edge/net/proxy-header.ts'
 import type { Log } from '../log.ts'
@@ -55,7 +56,7 @@ export function needsWeb({ listeners }: Pick<Config, 'listeners'>): boolean {
 
 /** Hands requests of the operators' port to web, through a door of its own. */
 export function operatorDoor({ path, keys }: WebWay, log: Log) {
-  const forward = createForward({ path, key: keys.operator, log })
+  const forward = createForward({ path, key: keys.operator, log, answer: sendProblem })
   return (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { remoteAddress = '', remotePort = 0 } = request.socket
     const requestId = randomBytes(8).toString('hex')
