@@ -89,7 +89,9 @@ export function awkwardMessage(bytes: number, subject = 'awkward'): Buffer {
   let size = 0
   for (let n = 0; size < bytes; n++) {
     const from = (n * 389) % 100_000
-    let text = `${n} ${noise.slice(from, from + (n % 5 === 0 ? 976 : 70))} \xe9\xff\x80\r\n`
+    // RFC 5322 §2.1.1 allows 998 octets; a proxy that counts the line end in allows 997.
+    const fill = n % 5 === 0 ? 997 - `${n}  xxx`.length : 70
+    let text = `${n} ${noise.slice(from, from + fill)} \xe9\xff\x80\r\n`
     if (n % 7 === 0) text = `${'.'.repeat(1 + (n % 3))}\r\n`
     else if (n % 11 === 0) text = '\r\n'
     const line = Buffer.from(text, 'latin1')

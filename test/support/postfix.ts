@@ -26,6 +26,8 @@ export interface PostfixPorts {
   readonly trusting: number
   /** STARTTLS; believes XCLIENT from 127.0.0.1 and no other address. */
   readonly xclient: number
+  /** STARTTLS, behind a PROXY header; refusals have two lines. */
+  readonly proxied: number
 }
 
 export interface Postfix extends AsyncDisposable {
@@ -62,6 +64,7 @@ export async function startPostfix(dovecot: Dovecot, saslPort: number): Promise<
     submissions: await freePort(),
     trusting: await freePort(),
     xclient: await freePort(),
+    proxied: await freePort(),
   }
   const put = (name: string, text: string): string => {
     writeFileSync(join(directory, name), text, { mode: 0o644 })
@@ -104,6 +107,7 @@ smtpd_sender_restrictions = reject_sender_login_mismatch
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 smtpd_client_connection_count_limit = 0
 smtpd_error_sleep_time = 0
+smtpd_hard_error_limit = 20
 `,
   )
   const trust = ['xclient', 'xforward'].map((what) => `  -o smtpd_authorized_${what}_hosts=127.0.0.0/8\n`).join('')
@@ -118,6 +122,10 @@ smtpd_error_sleep_time = 0
 ${trust}127.0.0.1:${ports.xclient} inet n - n - - smtpd
   -o smtpd_tls_security_level=may
   -o smtpd_authorized_xclient_hosts=127.0.0.1
+127.0.0.1:${ports.proxied} inet n - n - - smtpd
+  -o smtpd_tls_security_level=may
+  -o smtpd_upstream_proxy_protocol=haproxy
+  -o smtpd_reject_footer=Ask-the-postmaster.
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr

@@ -27,6 +27,7 @@ export const SERVICES = {
   },
   postfix: { program: 'postfix', packages: ['postfix'] },
   swaks: { program: 'swaks', packages: ['swaks', 'libnet-ssleay-perl'] },
+  mutt: { program: 'mutt', packages: ['mutt'] },
   msmtp: { program: 'msmtp', packages: ['msmtp'] },
   'git send-email': {
     program: 'git-send-email',

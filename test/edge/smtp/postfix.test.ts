@@ -72,6 +72,38 @@ t.test('real Postfix', async (t) => {
     t.match(await house.logs.wait('upstream_failed'), { reason: 'upstream-refused', detail: /535 5\.7\.8/ })
   })
 
+  await t.test(
+    'after the splice everything is the upstream’s word: DSN, BDAT, refusals of two lines, 421',
+    async (t) => {
+      for (const proxyProtocol of ['v1', 'v2'] as const) {
+        const target = { tls: 'starttls', ...at(postfix.ports.proxied), proxyProtocol } as const
+        await using house = await openSmtpHouse(t, { target })
+        using client = await scriptedClient(house.port, { localAddress: `127.0.0.${proxyProtocol === 'v1' ? 3 : 4}` })
+        await hello(client)
+        client.send(`AUTH PLAIN ${GOOD}\r\n`)
+        t.equal(await client.line(), IN)
+        client.send(`MAIL FROM:<${SAMPLE_USER}> RET=HDRS ENVID=x1\r\nRCPT TO:<${SAMPLE_USER}> NOTIFY=NEVER\r\n`)
+        t.match(await client.line(), /^250 2\.1\.0 /)
+        t.match(await client.line(), /^250 2\.1\.5 /, 'DSN (RFC 3461)')
+        const chunks = [`Subject: chunks ${proxyProtocol}\r\n\r\n\r\n.\r\n`, 'QUIT\r\n.\r\n']
+        client.send(chunks.map((chunk, n) => `BDAT ${chunk.length}${n === 1 ? ' LAST' : ''}\r\n${chunk}`).join(''))
+        t.match(await client.line(), /^250 2\.0\.0 Ok: \d+ bytes/)
+        t.match(await client.line(), /^250 2\.0\.0 Ok: \d+ bytes queued/, 'BDAT (RFC 3030)')
+        const text = await delivered(dovecot, `chunks ${proxyProtocol}`)
+        t.ok(text.endsWith('\n\n\n.\nQUIT\n.\n'), 'a dot alone ends no chunk')
+        client.send('RCPT TO:<bob@example.org>\r\n')
+        t.match([await client.line(), await client.line()], [/^503-5\.5\.1 /, /^503 5\.5\.1 Ask-the-postmaster\.$/])
+        client.send('WHAT\r\n'.repeat(25))
+        const last = (await client.rest()).trimEnd().split('\r\n').slice(-2)
+        t.match(last, [/^421-4\.7\.0 .*too many errors/, /^421 4\.7\.0 /], 'and it ends the connection as it likes')
+        const address = proxyProtocol === 'v1' ? '127.0.0.3' : '127.0.0.4'
+        t.ok(await postfix.waitForLog(new RegExp(`disconnect from .*\\[${address.replaceAll('.', '\\.')}\\]`)), address)
+        await house.served()
+        t.match(house.gate.ends, [{ end: { reason: 'upstream-closed' } }])
+      }
+    },
+  )
+
   await t.test('F1: every odd end of data is content: one message goes out, however it is cut', async (t) => {
     await using house = await openSmtpHouse(t, { target: { tls: 'implicit', ...at(postfix.ports.submissions) } })
     for (const end of ['\n.\n', '\n.\r\n', '\r\n.\n', '\r.\r', '\r\n.\r', '\r.\r\n', '\r\r\n.\r\r\n', '\n\0.\r\n']) {
