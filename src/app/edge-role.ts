@@ -130,6 +130,7 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
     const shared = {
       nameRules: scanner === null ? slice.names : { ...slice.names, aliases: scanner.aliases },
       portalUrl: slice.portalUrl,
+      language: slice.language,
       startTls:
         tls === 'starttls' && certificates !== null
           ? ({ side: 'server', contexts: certificates, applicationProtocol: protocol } as const)

@@ -6,6 +6,8 @@
  * The public text never says more than the reason; the message of the error is for operators and goes to the log only.
  */
 
+import type { Language } from './languages.ts'
+
 export const LOGIN_FAILURE_REASONS = [
   /** Unknown user, wrong secret, disabled user, wrong network: one text, one time. */
   'bad-credentials',
@@ -31,12 +33,14 @@ export const LOGIN_FAILURE_REASONS = [
 
 export type LoginFailureReason = (typeof LOGIN_FAILURE_REASONS)[number]
 
-/** What an operator needs besides the reason. None of it is ever shown to the client. */
+/** What an operator, and the edge, need besides the reason. None of it is ever shown to the client. */
 export interface LoginFailureContext {
   /** How long the edge waits before it words the refusal, in milliseconds. Default 0. */
   readonly delayMs?: number
   /** The name to log, as the keeper returned it: an account's name, or a keyed hash of an unknown one. Default null. */
   readonly logName?: string | null
+  /** The user's language, only where the secret presented is the user's own. Default null: everybody hears the same. */
+  readonly language?: Language | null
   readonly cause?: unknown
 }
 
@@ -45,6 +49,7 @@ export class LoginFailure extends Error {
   readonly reason: LoginFailureReason
   readonly delayMs: number
   readonly logName: string | null
+  readonly language: Language | null
 
   /** `detail` is what was attempted, on what, and what came back: for the log, never for the client, never with a secret. */
   constructor(reason: LoginFailureReason, detail: string, context: LoginFailureContext = {}) {
@@ -53,6 +58,7 @@ export class LoginFailure extends Error {
     this.reason = reason
     this.delayMs = context.delayMs ?? 0
     this.logName = context.logName ?? null
+    this.language = context.language ?? null
   }
 }
 

@@ -118,15 +118,15 @@ export function grantFromWire(wire: GrantWire, ca: string | null): Grant {
 const LOGIN_FAILURE = 'login-failure'
 
 /** A LoginFailure as an answer. Its cause stays where it is. */
-export function failureToWire({ reason, message, delayMs, logName }: LoginFailure): IpcFailure {
-  return new IpcFailure(LOGIN_FAILURE, message, { reason, delayMs, logName })
+export function failureToWire({ reason, message, delayMs, logName, language }: LoginFailure): IpcFailure {
+  return new IpcFailure(LOGIN_FAILURE, message, { reason, delayMs, logName, language })
 }
 
 /** The LoginFailure that the keeper meant; null when it meant none. */
 export function failureFromWire(failure: IpcFailure): LoginFailure | null {
   if (failure.code !== LOGIN_FAILURE) return null
-  const { reason, delayMs, logName } = failure.data as { reason: string; delayMs: number; logName: string | null }
+  const { reason, delayMs, logName, language } = failure.data as Omit<LoginFailure, 'reason'> & { reason: string }
   const known: readonly string[] = LOGIN_FAILURE_REASONS
   if (!known.includes(reason)) return null
-  return new LoginFailure(reason as LoginFailureReason, failure.message, { delayMs, logName })
+  return new LoginFailure(reason as LoginFailureReason, failure.message, { delayMs, logName, language })
 }

@@ -90,7 +90,8 @@ export function createGate(options: GateOptions): Admit {
 
   /** The secret is the user's own, so nobody guessed it. */
   function ownButRefused(reason: LoginFailureReason, user: UserRow, charge: Charge, detail: string): LoginFailure {
-    return new LoginFailure(reason, detail, { delayMs: charge.slowed().delayMs, logName: user.address })
+    const { address: logName, language } = user
+    return new LoginFailure(reason, detail, { delayMs: charge.slowed().delayMs, logName, language })
   }
 
   /** M5: the old phone. Its owner is told of it in the portal. */
@@ -173,7 +174,8 @@ export function createGate(options: GateOptions): Admit {
     const detail = isPrimary ? 'the primary password, where an app password is needed' : whyNot(user)
     // The time since then is part of the delay: nobody sees whether argon2 ran.
     const leftMs = Math.max(0, Math.round(delayMs - (now() - since)))
-    return new LoginFailure(reason, detail, { delayMs: leftMs, logName: logNameOf(name, user) })
+    const language = isPrimary ? (user?.language ?? null) : null
+    return new LoginFailure(reason, detail, { delayMs: leftMs, logName: logNameOf(name, user), language })
   }
 
   async function admitAppPassword(
@@ -190,7 +192,7 @@ export function createGate(options: GateOptions): Admit {
       const why = refusalOf(config(), user, appPassword, attempt.protocol, attempt.peer.ip, clock())
       if (why === 'bad-credentials') throw await guessed(user.address, user, secret, charge, 'not allowed by policy')
       if (why !== null) throw ownButRefused(why, user, charge, `app password "${appPassword.name}"`)
-      tooManySessions(user, hold)
+      tooManySessions(user, hold, user.language)
       const route = routeOf(user, attempt)
       const made = identityFor(route, user, secrets)
       const identity = made instanceof Promise ? await made : made
@@ -265,7 +267,7 @@ export function createGate(options: GateOptions): Admit {
       })
     }
     using hold = port.hold({ userId: known.id, appPasswordId: null })
-    tooManySessions(known, hold)
+    tooManySessions(known, hold, null)
     const user = await store.userById(known.id)
     if (user === null || !mayUsePrimaryPassword(config(), user) || hold.disturbed) {
       throw await guessed(known.address, known, secret, charge, 'the user changed just now')
@@ -313,11 +315,12 @@ export function createGate(options: GateOptions): Admit {
   }
 
   /** Counted exactly, here where all edges meet: sessions, grants and logins under way. */
-  function tooManySessions(user: UserRow, hold: Hold): void {
+  function tooManySessions(user: UserRow, hold: Hold, language: UserRow['language']): void {
     const { perUser } = config().limits
     if (hold.others < perUser) return
     throw new LoginFailure('too-many-sessions', `${hold.others} sessions of at most ${perUser}`, {
       logName: user.address,
+      language,
     })
   }
 

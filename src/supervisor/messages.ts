@@ -6,6 +6,7 @@
  */
 
 import type { LiveSession, UpstreamTarget } from '../contract/admission.ts'
+import type { Language } from '../contract/languages.ts'
 import type { NameRules } from '../contract/names.ts'
 import type { WebSettings } from '../contract/web-settings.ts'
 import type { LogLevel } from '../log.ts'
@@ -58,6 +59,8 @@ export interface EdgeSlice {
   }
   readonly names: NameRules
   readonly portalUrl: string | null
+  /** What those hear who have not proved to be a user. */
+  readonly language: Language
   /** The only host name under which ActiveSync is served; null: under all. */
   readonly easHost: string | null
   readonly upstreams: readonly EdgeUpstream[]

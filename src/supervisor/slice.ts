@@ -24,6 +24,7 @@ export function edgeSlice(
     },
     names: nameRulesOf(config),
     portalUrl: portal?.url ?? null,
+    language: portal?.languages[0] ?? 'en',
     easHost: eas.host,
     upstreams: Object.entries(config.upstreams).flatMap(([name, { smtp, proxyProtocol }]) =>
       smtp === null ? [] : [{ name, protocol: 'smtp', ...smtp, proxyProtocol }],

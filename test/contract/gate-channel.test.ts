@@ -141,6 +141,7 @@ t.test('a refusal crosses with its delay and its name; a bug is keeper-unavailab
       throw new LoginFailure('app-password-expired', 'ran out yesterday', {
         delayMs: 4000,
         logName: 'ann@example.org',
+        language: 'nl',
         cause: new Error('not for others'),
       })
     },
@@ -155,6 +156,7 @@ t.test('a refusal crosses with its delay and its name; a bug is keeper-unavailab
     message: 'ran out yesterday',
     delayMs: 4000,
     logName: 'ann@example.org',
+    language: 'nl',
     cause: undefined,
   })
   const bug = await gate.admit(attemptOf('ann', 'x', { mechanism: 'PLAIN' })).catch((error: unknown) => error)

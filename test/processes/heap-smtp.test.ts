@@ -59,6 +59,7 @@ t.test('invariant 13: after SMTP logins an edge’s heap holds no planted secret
     limits: { connections: 1000, perAddress: 1000, loginMs: 60_000, idleMs: 60_000 },
     names: { domains: ['example.org'], allow: '', separators: ['*'], windowsDomains: {} },
     portalUrl: null,
+    language: 'en',
     easHost: null,
     upstreams: [],
     tls: { certificates: [], minVersion: 'TLSv1.2', ticketKeys: randomBytes(48).toString('base64') },

@@ -58,6 +58,7 @@ async function startEdge(t: Test) {
     limits: { connections: 1000, perAddress: 1000, loginMs: 60_000, idleMs: 60_000 },
     names: { domains: ['example.org'], allow: '', separators: ['*'], windowsDomains: {} },
     portalUrl: null,
+    language: 'en',
     easHost: null,
     upstreams: [],
     tls: {

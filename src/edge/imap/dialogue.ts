@@ -10,6 +10,7 @@ import type { LoginAttempt, Peer } from '../../contract/admission.ts'
 import type { LoginFailure } from '../../contract/failure.ts'
 import type { DialogueOptions } from '../login/dialogue.ts'
 import {
+  audienceOf,
   isForeign,
   LAST_WORDS,
   noteTlsRequired,
@@ -122,7 +123,7 @@ class ImapDialogue implements LoginDialogue {
   }
 
   async reject(why: LoginFailure): Promise<void> {
-    this.#send(`${this.#loginTag} ${refusal(why.reason, this.#options.portalUrl)}`)
+    this.#send(`${this.#loginTag} ${refusal(why.reason, audienceOf(this.#options, why))}`)
     this.#loginTag = '' // a part of the line with the password, which it would keep in memory (invariant 13)
     if (this.#patience.endsWithRefusal()) {
       this.#isOver = true
@@ -179,7 +180,7 @@ class ImapDialogue implements LoginDialogue {
     if (rule.isLogin && this.#options.needsTls && !this.#peer.tls) {
       return () => {
         noteTlsRequired(this.#options, 'imap', this.#peer, name, this.#agent)
-        return this.#answer(`${tag} ${refusal('tls-required', this.#options.portalUrl)}`)
+        return this.#answer(`${tag} ${refusal('tls-required', this.#options)}`)
       }
     }
     if (hasLiteral && !rule.takesLiterals) return () => this.#bad(tag, 'No literal is expected here.')

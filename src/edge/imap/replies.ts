@@ -5,6 +5,7 @@
  */
 
 import type { LoginFailureReason } from '../../contract/failure.ts'
+import type { Audience } from '../login/words.ts'
 import { failureText } from '../login/words.ts'
 
 /** NO [code] for each reason. ALERT is shown to people by most programs (RFC 9051 §7.1). */
@@ -26,13 +27,9 @@ const CODES: Readonly<Record<LoginFailureReason, string>> = {
   busy: 'UNAVAILABLE',
 }
 
-/**
- * What follows the tag when a login is refused: `NO [CODE] text`.
- *
- * @param portalUrl where users manage their app passwords, null when there is no portal
- */
-export function refusal(reason: LoginFailureReason, portalUrl: string | null): string {
-  return `NO [${CODES[reason]}] ${failureText(reason, 'IMAP', portalUrl)}`
+/** What follows the tag when a login is refused: `NO [CODE] text`. */
+export function refusal(reason: LoginFailureReason, audience: Audience): string {
+  return `NO [${CODES[reason]}] ${failureText(reason, 'IMAP', audience)}`
 }
 
 /** How a connection stands when it says what it can do. */

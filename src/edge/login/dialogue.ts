@@ -4,17 +4,17 @@
  */
 
 import type { Peer, ProtocolName } from '../../contract/admission.ts'
+import type { LoginFailure } from '../../contract/failure.ts'
 import type { NameRules } from '../../contract/names.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { ServerTls, WireErrorCode } from '../net/wire.ts'
 import type { SaslRefusal } from './sasl.ts'
+import type { Audience } from './words.ts'
 
 /** What a listener tells its protocol. */
-export interface DialogueOptions {
+export interface DialogueOptions extends Audience {
   readonly nameRules: NameRules
-  /** Where users manage their app passwords, for refusals that help; null: no portal. */
-  readonly portalUrl: string | null
   /** What STARTTLS needs; null: it is not offered. */
   readonly startTls: ServerTls | null
   /** Refuse logins on a connection without TLS (RFC 8314 §4.1). */
@@ -27,6 +27,11 @@ export interface DialogueOptions {
   readonly listener: string
   readonly log: Log
   readonly metrics: Metrics
+}
+
+/** The user's own language where the keeper says it, otherwise that of the house. */
+export function audienceOf({ language, portalUrl }: Audience, why: LoginFailure): Audience {
+  return { language: why.language ?? language, portalUrl }
 }
 
 const DEFAULT_MAX_REFUSALS = 5

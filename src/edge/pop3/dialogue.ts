@@ -9,7 +9,15 @@
 import type { LoginAttempt, Peer } from '../../contract/admission.ts'
 import type { LoginFailure } from '../../contract/failure.ts'
 import type { DialogueOptions } from '../login/dialogue.ts'
-import { isForeign, LAST_WORDS, noteTlsRequired, Patience, SASL_ERRORS, TOO_MANY_ERRORS } from '../login/dialogue.ts'
+import {
+  audienceOf,
+  isForeign,
+  LAST_WORDS,
+  noteTlsRequired,
+  Patience,
+  SASL_ERRORS,
+  TOO_MANY_ERRORS,
+} from '../login/dialogue.ts'
 import { converse, passwordCredential } from '../login/exchange.ts'
 import type { LoginDialogue } from '../login/protocol.ts'
 import type { PasswordLogin } from '../login/sasl.ts'
@@ -90,7 +98,7 @@ class Pop3Dialogue implements LoginDialogue {
   }
 
   async reject(why: LoginFailure): Promise<void> {
-    this.#send(refusal(why.reason, this.#options.portalUrl))
+    this.#send(refusal(why.reason, audienceOf(this.#options, why)))
     this.#isOver = this.#patience.endsWithRefusal()
   }
 
@@ -201,7 +209,7 @@ class Pop3Dialogue implements LoginDialogue {
   #refuseInClear(name: string, rest: string | null): Step {
     const isQuestion = name === 'AUTH' && (rest ?? '').trim() === ''
     if (name !== 'PASS' && !isQuestion) noteTlsRequired(this.#options, 'pop3', this.#peer, name, null)
-    return this.#answer(refusal('tls-required', this.#options.portalUrl))
+    return this.#answer(refusal('tls-required', this.#options))
   }
 
   /** An error of the client's: counts towards the end of the connection. */

@@ -6,6 +6,7 @@
  */
 
 import type { LoginFailureReason } from '../../contract/failure.ts'
+import type { Audience } from '../login/words.ts'
 import { failureText } from '../login/words.ts'
 
 /**
@@ -30,10 +31,10 @@ const CODES: Readonly<Record<LoginFailureReason, 'AUTH' | 'SYS/TEMP' | 'IN-USE' 
   busy: 'SYS/TEMP',
 }
 
-/** The whole reply to a refused login, without its end. @param portalUrl null when there is no portal */
-export function refusal(reason: LoginFailureReason, portalUrl: string | null): string {
+/** The whole reply to a refused login, without its end. */
+export function refusal(reason: LoginFailureReason, audience: Audience): string {
   const code = CODES[reason]
-  return `-ERR ${code === null ? '' : `[${code}] `}${failureText(reason, 'POP3', portalUrl)}`
+  return `-ERR ${code === null ? '' : `[${code}] `}${failureText(reason, 'POP3', audience)}`
 }
 
 /** How a connection stands when it says what it can do. */

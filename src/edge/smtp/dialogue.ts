@@ -10,6 +10,7 @@ import type { LoginAttempt, Peer } from '../../contract/admission.ts'
 import type { LoginFailure } from '../../contract/failure.ts'
 import type { DialogueOptions } from '../login/dialogue.ts'
 import {
+  audienceOf,
   isForeign,
   LAST_WORDS,
   noteTlsRequired,
@@ -104,7 +105,7 @@ class SmtpDialogue implements LoginDialogue {
   async reject(why: LoginFailure): Promise<void> {
     const login = this.#login
     this.#login = null
-    const { code, enhanced, text } = refusal(why.reason, this.#options.portalUrl)
+    const { code, enhanced, text } = refusal(why.reason, audienceOf(this.#options, why))
     if (code === CLOSING.code) {
       this.#isOver = true
       this.#send(replyLine({ code, enhanced }, text))
@@ -180,11 +181,11 @@ class SmtpDialogue implements LoginDialogue {
   }
 
   async #auth(rest: string): Promise<Step> {
-    const { needsTls, portalUrl } = this.#options
+    const { needsTls } = this.#options
     const given = parseAuth(rest)
     if (needsTls && !this.#peer.tls) {
       noteTlsRequired(this.#options, 'smtp', this.#peer, given?.mechanism ?? 'AUTH', this.#agent)
-      const { text, ...code } = refusal('tls-required', portalUrl)
+      const { text, ...code } = refusal('tls-required', this.#options)
       this.#send(replyLine(code, text))
       return 'next'
     }

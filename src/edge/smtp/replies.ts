@@ -5,6 +5,7 @@
  */
 
 import type { LoginFailureReason } from '../../contract/failure.ts'
+import type { Audience } from '../login/words.ts'
 import { failureText } from '../login/words.ts'
 
 /** What a reply begins with: `535 5.7.8`. */
@@ -41,13 +42,9 @@ export interface Refusal extends ReplyCode {
   readonly text: string
 }
 
-/**
- * The reply when a login is refused.
- *
- * @param portalUrl where users manage their app passwords, null when there is no portal
- */
-export function refusal(reason: LoginFailureReason, portalUrl: string | null): Refusal {
-  return { ...CODES[reason], text: failureText(reason, 'SMTP', portalUrl) }
+/** The reply when a login is refused. */
+export function refusal(reason: LoginFailureReason, audience: Audience): Refusal {
+  return { ...CODES[reason], text: failureText(reason, 'SMTP', audience) }
 }
 
 /** A reply of one line, without its end. */

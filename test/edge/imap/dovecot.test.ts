@@ -68,6 +68,7 @@ t.test('real Dovecot', async (t) => {
     const imap = createImap({
       nameRules: RULES,
       portalUrl: null,
+      language: 'en',
       startTls: null,
       needsTls: true,
       listener: 'test',

@@ -3,10 +3,11 @@ import { isOurFault, LOGIN_FAILURE_REASONS } from '../../../src/contract/failure
 import { capabilitiesAfterLogin, capabilitiesBeforeLogin, refusal } from '../../../src/edge/imap/replies.ts'
 
 const PORTAL = 'https://mail.example.org/app-passwords'
+const EN = { language: 'en', portalUrl: PORTAL } as const
 
 t.test('invariant 11: a fault of ours or of the upstream never reads as a wrong password', async (t) => {
   for (const reason of LOGIN_FAILURE_REASONS) {
-    const line = refusal(reason, PORTAL)
+    const line = refusal(reason, EN)
     t.match(line, /^NO \[[A-Z]+\] [\x20-\x7e]+$/, `${reason}: one printable line`)
     t.equal(
       line.startsWith('NO [UNAVAILABLE] '),
@@ -28,16 +29,16 @@ t.test('each reason has its code (RFC 5530) and only helpful ones a link', async
     ['throttled', 'LIMIT', false],
     ['too-many-sessions', 'LIMIT', false],
   ] as const) {
-    t.ok(refusal(reason, PORTAL).startsWith(`NO [${code}] `), `${reason} is ${code}`)
+    t.ok(refusal(reason, EN).startsWith(`NO [${code}] `), `${reason} is ${code}`)
     t.equal(
-      refusal(reason, PORTAL).endsWith(PORTAL),
+      refusal(reason, EN).endsWith(PORTAL),
       hasLink,
       `${reason} ${hasLink ? 'links' : 'does not link'} to the portal`,
     )
-    t.notMatch(refusal(reason, null), /https?:|\{portal\}/, `${reason} without a portal`)
+    t.notMatch(refusal(reason, { ...EN, portalUrl: null }), /https?:|\{portal\}/, `${reason} without a portal`)
   }
   t.notMatch(
-    refusal('use-app-password', 'https://x/\r\n* BYE'),
+    refusal('use-app-password', { ...EN, portalUrl: 'https://x/\r\n* BYE' }),
     /\r|\n|BYE/,
     'an address that is no line of ours is left out',
   )

@@ -179,6 +179,7 @@ export async function openHouse(t: Test, options: HouseOptions = {}): Promise<Ho
   const dialogueOptions: DialogueOptions = {
     nameRules: RULES,
     portalUrl: null,
+    language: 'en',
     startTls: options.tls === 'starttls' && options.contexts ? { side: 'server', contexts: options.contexts } : null,
     needsTls: options.tls !== undefined && options.tls !== 'none',
     listener: 'test',

@@ -3,10 +3,11 @@ import { isOurFault, LOGIN_FAILURE_REASONS } from '../../../src/contract/failure
 import { capabilitiesBeforeLogin, refusal } from '../../../src/edge/pop3/replies.ts'
 
 const PORTAL = 'https://mail.example.org/app-passwords'
+const EN = { language: 'en', portalUrl: PORTAL } as const
 
 t.test('invariant 11: a fault of ours or of the upstream never reads as a wrong password', async (t) => {
   for (const reason of LOGIN_FAILURE_REASONS) {
-    const line = refusal(reason, PORTAL)
+    const line = refusal(reason, EN)
     t.match(line, /^-ERR (\[[A-Z/-]+\] )?[\x20-\x7e]+$/, `${reason}: one printable line`)
     if (isOurFault(reason)) {
       t.ok(line.startsWith('-ERR [SYS/TEMP] '), `${reason} is temporary (RFC 3206 §4)`)
@@ -26,9 +27,9 @@ t.test('each reason has its code (RFC 2449, RFC 3206) and only helpful ones a li
     ['throttled', '-ERR [SYS/TEMP] ', false],
     ['too-many-sessions', '-ERR [IN-USE] ', false],
   ] as const) {
-    t.ok(refusal(reason, PORTAL).startsWith(start), `${reason}: ${start}`)
-    t.equal(refusal(reason, PORTAL).endsWith(PORTAL), hasLink, `${reason}: the portal`)
-    t.notMatch(refusal(reason, null), /https?:|\{/, `${reason} without a portal`)
+    t.ok(refusal(reason, EN).startsWith(start), `${reason}: ${start}`)
+    t.equal(refusal(reason, EN).endsWith(PORTAL), hasLink, `${reason}: the portal`)
+    t.notMatch(refusal(reason, { ...EN, portalUrl: null }), /https?:|\{/, `${reason} without a portal`)
   }
 })
 

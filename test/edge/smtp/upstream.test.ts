@@ -382,6 +382,7 @@ t.test('F4: an IPv6 client', async (t) => {
   const protocol = smtp.protocol({
     nameRules: { domains: [], allow: '', separators: [], windowsDomains: {} },
     portalUrl: null,
+    language: 'en',
     startTls: null,
     needsTls: true,
     listener: 'test',
