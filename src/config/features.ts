@@ -29,7 +29,6 @@ const identities = (config: Config, method: string) =>
 
 const UNAVAILABLE: readonly Feature[] = [
   { what: 'ActiveSync (serves: eas)', asked: (config) => serving(config, 'eas') },
-  { what: 'Set-up of clients (serves: autoconfig)', asked: (config) => serving(config, 'autoconfig') },
   { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },
   { what: 'OAuth 2.0 upstream (method: oauth2)', asked: (config) => identities(config, 'oauth2') },
   {

@@ -47,19 +47,20 @@ const ACTIVE_SYNC_PATH = '/Microsoft-Server-ActiveSync'
  * @returns null when there is no name to publish: no `clientSetup.host` and no portal
  */
 export function publishedSettings(
-  config: Pick<Config, 'clientSetup' | 'portal' | 'domains' | 'listeners'>,
+  config: Pick<Config, 'clientSetup' | 'portal' | 'eas' | 'domains' | 'listeners'>,
 ): PublishedSettings | null {
-  const { clientSetup, portal, domains, listeners } = config
+  const { clientSetup, portal, eas, domains, listeners } = config
   const portalUrl = portal === null ? null : new URL(portal.url)
   const host = clientSetup.host ?? portalUrl?.hostname ?? null
   if (host === null) return null
+  const phones = originOf(listeners, 'eas', host, portalUrl)
   const ports = (protocol: PublishedProtocol) => clientSetup[protocol] ?? portsOf(listeners, protocol)
   return {
     host,
     name: clientSetup.name,
     domains,
     ports: { imap: ports('imap'), pop3: ports('pop3'), smtp: ports('smtp') },
-    activeSync: clientSetup.activeSync ?? withPath(originOf(listeners, 'eas', host, portalUrl), ACTIVE_SYNC_PATH),
+    activeSync: clientSetup.activeSync ?? (phones && `${withHost(phones, eas.host)}${ACTIVE_SYNC_PATH}`),
     web: originOf(listeners, 'autoconfig', host, portalUrl),
     helpUrl: portalUrl === null ? null : `${portalUrl.origin}/help`,
   }
@@ -94,6 +95,9 @@ function originOf(
   return new URL(`https://${name}:${listener.port}`).origin
 }
 
-function withPath(origin: string | null, path: string): string | null {
-  return origin === null ? null : `${origin}${path}`
+/** ActiveSync may have a host name of its own, on the same port. */
+function withHost(origin: string, host: string | null): string {
+  const url = new URL(origin)
+  if (host !== null) url.hostname = host
+  return url.origin
 }

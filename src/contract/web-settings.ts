@@ -4,6 +4,10 @@
 
 import type { Config } from '../config.ts'
 import type { LogLevel } from '../log.ts'
+import type { NameRules } from './names.ts'
+import { nameRulesOf } from './names.ts'
+import type { PublishedSettings } from './published.ts'
+import { publishedSettings } from './published.ts'
 
 export interface WebSettings {
   readonly version: string
@@ -11,8 +15,19 @@ export interface WebSettings {
   readonly domains: readonly string[]
   /** null: there are no pages for users. */
   readonly portal: Config['portal']
+  /** Where mail clients find us; null: under no name that is known. */
+  readonly published: PublishedSettings | null
+  readonly names: NameRules
 }
 
-export function webSettingsOf({ log, domains, portal }: Config, version: string): WebSettings {
-  return { version, logLevel: log.level, domains, portal }
+export function webSettingsOf(config: Config, version: string): WebSettings {
+  const { log, domains, portal } = config
+  return {
+    version,
+    logLevel: log.level,
+    domains,
+    portal,
+    published: publishedSettings(config),
+    names: nameRulesOf(config),
+  }
 }

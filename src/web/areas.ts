@@ -10,10 +10,11 @@ import type { Door } from '../contract/web-door.ts'
 import { api } from './api/area.ts'
 import { health } from './health.ts'
 import type { WebDeps } from './server.ts'
+import { setUp } from './set-up.ts'
 
 export interface Area {
   readonly door: Door
   register(app: FastifyInstance, deps: WebDeps): Promise<void> | void
 }
 
-export const AREAS: readonly Area[] = [health, api]
+export const AREAS: readonly Area[] = [health, api, setUp]

@@ -16,8 +16,8 @@ import { errorDocument, mobileSyncDocument, outlookDocument, parseAutodiscover }
 import { autodiscoverJson } from './autodiscover-json.ts'
 
 export interface SetUpOptions {
-  /** Asked for at each request, so that a reload takes effect. */
-  readonly settings: () => PublishedSettings
+  /** Asked for at each request, so that a reload takes effect. null: we have no name that clients could be told. */
+  readonly settings: () => PublishedSettings | null
   readonly names: () => NameRules
   readonly clock: () => Date
 }
@@ -40,12 +40,16 @@ function anyCase(word: string): string {
 }
 
 /** Register it on its own: it brings body parsers that nothing else should use. */
-export async function clientSetUp(app: FastifyInstance, { settings, names, clock }: SetUpOptions): Promise<void> {
+export async function clientSetUp(app: FastifyInstance, options: SetUpOptions): Promise<void> {
+  const { names, clock } = options
   app.removeAllContentTypeParsers()
   // Some clients name no type, some a wrong one. Text is all that it can be.
   app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
     done(null, body),
   )
+  app.addHook('onRequest', async (_request, reply) => {
+    if (options.settings() === null) reply.callNotFound()
+  })
   app.addHook('onSend', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
   })
@@ -86,6 +90,12 @@ export async function clientSetUp(app: FastifyInstance, { settings, names, clock
     const address = servedAddress(question.address, names())
     return address === null ? refuse(reply, 200, 500) : answer(reply, outlookDocument(settings(), address))
   })
+
+  function settings(): PublishedSettings {
+    const found = options.settings()
+    if (found === null) throw new Error('the settings went away while a request was answered')
+    return found
+  }
 
   function answer(reply: FastifyReply, document: string) {
     return reply.type(XML).header('cache-control', 'no-store').send(document)
