@@ -54,9 +54,18 @@ export function needsWeb({ listeners }: Pick<Config, 'listeners'>): boolean {
   )
 }
 
+/** What the API takes at the most, so that no bigger one is even sent on. */
+const MAX_API_BODY_BYTES = 64 * 1024
+
 /** Hands requests of the operators' port to web, through a door of its own. */
 export function operatorDoor({ path, keys }: WebWay, log: Log) {
-  const forward = createForward({ path, key: keys.operator, log, answer: sendProblem })
+  const forward = createForward({
+    path,
+    key: keys.operator,
+    log,
+    answer: sendProblem,
+    maxBodyBytes: MAX_API_BODY_BYTES,
+  })
   return (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { remoteAddress = '', remotePort = 0 } = request.socket
     const requestId = randomBytes(8).toString('hex')

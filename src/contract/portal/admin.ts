@@ -43,6 +43,8 @@ export const ADMIN_METHODS = {
   'policy.set': 'policies:write',
   'session.list': 'sessions:read',
   'session.end': 'sessions:write',
+  'throttle.list': 'throttle:read',
+  'throttle.clear': 'throttle:write',
   'audit.list': 'audit:read',
   'token.list': 'tokens:read',
   'token.create': 'tokens:write',

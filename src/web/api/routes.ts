@@ -7,6 +7,7 @@ import { AUDIT_ROUTES } from './audit.ts'
 import { POLICY_ROUTES } from './policies.ts'
 import type { ApiRoute } from './route.ts'
 import { SESSION_ROUTES } from './sessions.ts'
+import { THROTTLE_ROUTES } from './throttle.ts'
 import { TOKEN_ROUTES } from './tokens.ts'
 import { USER_ROUTES } from './users.ts'
 
@@ -17,6 +18,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
   ...APP_PASSWORD_ROUTES,
   ...POLICY_ROUTES,
   ...SESSION_ROUTES,
+  ...THROTTLE_ROUTES,
   ...AUDIT_ROUTES,
   ...TOKEN_ROUTES,
 ]

@@ -17,6 +17,7 @@ import type {
   ServiceAnswer,
   SessionsEnded,
   SessionView,
+  ThrottleView,
   UserDetail as UserDetailView,
   UserPolicyView,
   UserView,
@@ -179,3 +180,16 @@ export const NewToken = Token.extend({
 }) satisfies z.ZodType<Omit<IssuedApiToken, 'token'>>
 
 export const DeletedToken = z.strictObject({ id, name: z.string() }) satisfies z.ZodType<ServiceAnswer<'token.delete'>>
+
+export const ThrottleLane = z.strictObject({
+  lane: z.string().describe('address, site (an IPv6 /48), user, user-address, or factor (second steps in the portal).'),
+  user: z.string().nullable().describe("A user's address; of a name that is nobody's a keyed hash with its domain."),
+  address: z.string().nullable().describe('IPv4 address or IPv6 block.'),
+  failures: z.number().int(),
+  waitMs: z.number().describe('Left of the delay that is being served; 0: none.'),
+  lastFailedAt: time,
+}) satisfies z.ZodType<ThrottleView>
+
+export const Cleared = z.strictObject({
+  cleared: z.number().int().describe('How many entries were forgotten.'),
+}) satisfies z.ZodType<ServiceAnswer<'throttle.clear'>>

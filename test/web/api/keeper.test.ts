@@ -122,6 +122,22 @@ t.test('policies: for a group, for a user, for everybody', async (t) => {
   t.match(await api('PUT', '/policies/users/bob@a.test', { appPasswords: 'default' }), { status: 404 })
 })
 
+t.test('throttle: who is slowed down, and letting them go', async (t) => {
+  const h = await keeperHouse(t)
+  await h.addUser('ann@a.test')
+  const e = edge(h.keeper)
+  for (const user of ['ann@a.test', 'bob@a.test']) await e.login(user, 'wrongwrongwrong!').catch(() => null)
+  const list = await h.api('GET', '/throttle')
+  t.match(list, { status: 200, json: { next: null } })
+  t.ok(Number(list.json.total) >= 4)
+  t.match((await h.api('GET', '/throttle?user=ann@a.test&limit=1')).json.items, [{ user: 'ann@a.test', failures: 1 }])
+  t.match(await h.api('DELETE', '/throttle'), { status: 422 }, 'nobody is forgotten by leaving something out')
+  t.match(await h.api('DELETE', '/throttle?address=nonsense'), { status: 422, ...problem('invalid') })
+  const cleared = await h.api('DELETE', '/throttle?user=ann@a.test')
+  t.ok(Number(cleared.json.cleared) >= 1)
+  t.match((await h.api('GET', '/throttle?user=ann@a.test')).json.items, [])
+})
+
 t.test('the audit trail: page by page, of one user, and who did it', async (t) => {
   const { api, tokenWith, caller } = await keeperHouse(t)
   for (const name of ['ann', 'bob']) await api('POST', '/users', { address: `${name}@a.test` })
