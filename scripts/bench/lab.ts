@@ -86,12 +86,11 @@ export class Lab {
     }
   }
 
-  /** @param logins with a message each */
-  async warmUpSend(subject: Subject, logins: number): Promise<void> {
-    const { sentKept } = this.#scale
+  /** @param messages sent on a connection each, and as many on connections that stay */
+  async warmUpSend(subject: Subject, messages: number): Promise<void> {
     for (const tls of [false, true]) {
-      for (const job of [this.#sendSmall(subject, tls, logins, 1), this.#sendSmall(subject, tls, sentKept, sentKept)]) {
-        refuseErrors(subject, await this.#generator.run(job))
+      for (const perConnection of [1, messages]) {
+        refuseErrors(subject, await this.#generator.run(this.#sendSmall(subject, tls, messages, perConnection)))
       }
     }
   }
