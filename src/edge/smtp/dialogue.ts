@@ -139,7 +139,10 @@ class SmtpDialogue implements LoginDialogue {
     if (!command.ok) return this.#error(replyLine(NOT_A_COMMAND, command.why))
     switch (command.verb) {
       case 'EHLO':
-        return this.#ehlo(line, command.rest)
+        return this.#ehlo(command.rest)
+      case 'HELO':
+        this.#agent = agentOf(command.rest) ?? this.#agent
+        return this.#pass(await this.#gate.hand(helloLine('HELO', command.rest)))
       case 'STARTTLS':
         return this.#startTls(command.rest)
       case 'AUTH':
@@ -148,13 +151,12 @@ class SmtpDialogue implements LoginDialogue {
         // A message follows at once (RFC 3030 §2), and must not be read as commands.
         return this.#bye('Please log in first.')
       default:
-        if (command.verb === 'HELO') this.#agent = agentOf(command.rest) ?? this.#agent
         return this.#pass(await this.#gate.hand(line))
     }
   }
 
-  async #ehlo(line: string, name: string): Promise<Step> {
-    const handed = await this.#gate.hand(line)
+  async #ehlo(name: string): Promise<Step> {
+    const handed = await this.#gate.hand(helloLine('EHLO', name))
     if (handed.at !== 'reply' || !handed.reply.startsWith('250')) return this.#pass(handed)
     this.#agent = agentOf(name) ?? this.#agent
     const { startTls, needsTls } = this.#options
@@ -249,4 +251,13 @@ class SmtpDialogue implements LoginDialogue {
   #send(line: string): void {
     this.#wire.write(`${line}\r\n`)
   }
+}
+
+/**
+ * What the library hears of a greeting. It would refuse names that servers take: with blanks, or very long.
+ *
+ * quirk: scanners say `EHLO HP LaserJet 5`. The name means nothing to us but a word in the log.
+ */
+function helloLine(verb: 'EHLO' | 'HELO', name: string): string {
+  return name === '' ? verb : `${verb} ${STAND_IN.client}`
 }

@@ -37,8 +37,9 @@ export interface LineGates {
   open(isSecure: boolean): LineGate
 }
 
-/** What the library is told instead of a user's name, password or SASL PLAIN message. */
+/** What the library is told instead of a client's name for itself, a user's name, a password or a SASL PLAIN message. */
 export const STAND_IN = {
+  client: 'client',
   plain: Buffer.from('\0-\0-').toString('base64'),
   login: Buffer.from('-').toString('base64'),
 } as const
