@@ -52,7 +52,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   argon2: ['records'],
   ioredis: ['keeper', 'records'],
   imapflow: ['cli'],
-  undici: ['edge/eas'],
+  undici: ['edge/eas', 'keeper'],
+  'openid-client': ['keeper'],
+  ldapts: ['keeper'],
+  otpauth: ['records'],
+  '@simplewebauthn/server': ['records'],
   fastify: ['web'],
   commander: ['cli', 'main'],
 }

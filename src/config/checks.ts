@@ -7,6 +7,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import type { Config, MailListenerConfig } from '../config.ts'
 import { nearest } from './problems.ts'
+import { providerId } from './provider-id.ts'
 import type { Settings } from './schema.ts'
 import { isLoopback } from './units.ts'
 import type { ProtocolKey } from './upstreams.ts'
@@ -349,13 +350,48 @@ function checkWeb({ config, refuse, warn }: Check): void {
     }
   }
   const ldap = config.signIn?.ldap
-  if (ldap?.url.startsWith('ldap:') && !isLoopback(new URL(ldap.url).hostname)) {
-    refuse(['signIn', 'ldap', 'url'], 'is without TLS, and passwords go there: use ldaps://')
+  if (ldap?.url.startsWith('ldap:') && !ldap.startTls && !isLoopback(new URL(ldap.url).hostname)) {
+    refuse(['signIn', 'ldap', 'url'], 'is without TLS, and passwords go there: use ldaps://, or startTls: true')
   }
-  for (const [index, { name }] of (config.signIn?.oidc ?? []).entries()) {
-    const first = config.signIn?.oidc.findIndex((provider) => provider.name === name)
-    if (first !== undefined && first < index)
-      refuse(['signIn', 'oidc', index, 'name'], 'stands twice: give each provider its own')
+  if (ldap?.url.startsWith('ldaps:') && ldap.startTls) {
+    refuse(['signIn', 'ldap', 'startTls'], 'is for an ldap:// address: ldaps:// has TLS from the first byte')
+  }
+  if (ldap && !ldap.userFilter.includes('{user}')) {
+    refuse(['signIn', 'ldap', 'userFilter'], 'must hold {user}, which stands for the name: (mail={user})')
+  }
+  const providers = config.signIn?.oidc ?? []
+  if (providers.length > 0 && config.portal === null) {
+    refuse(['signIn', 'oidc'], 'needs a portal to come back to: add portal: { url: https://mail.example.org }')
+  }
+  for (const [index, { name, issuer, linkClaim, allowedDomains }] of providers.entries()) {
+    const path = ['signIn', 'oidc', index]
+    const id = providerId(name)
+    if (id === '') refuse([...path, 'name'], 'must hold a letter or a digit: it stands in addresses')
+    if (providers.findIndex((provider) => providerId(provider.name) === id) < index)
+      refuse([...path, 'name'], 'stands twice (letters and digits count): give each provider its own')
+    if (providers.findIndex((provider) => provider.issuer === issuer) < index)
+      refuse([...path, 'issuer'], 'stands twice: one provider for each issuer')
+    if ((linkClaim === null) !== (allowedDomains.length === 0)) {
+      refuse(
+        [...path, linkClaim === null ? 'allowedDomains' : 'linkClaim'],
+        'goes with the other: linkClaim says which claim holds the address, allowedDomains whose users it may link',
+      )
+    }
+    for (const [at, allowed] of allowedDomains.entries()) {
+      if (!config.domains.includes(allowed)) {
+        refuse([...path, 'allowedDomains', at], `is not in domains${suggest(allowed, config.domains)}`)
+      }
+    }
+    // Anybody can have an account there, with whatever address.
+    if (linkClaim !== null && /\/\/login\.microsoftonline\.com\/(common|organizations|consumers)\b/.test(issuer)) {
+      refuse([...path, 'linkClaim'], 'must not be used with an issuer of many organisations: name your own tenant')
+    }
+  }
+  if (config.mail !== null) {
+    const [, domain = ''] = config.mail.from.split('@')
+    if (!config.domains.includes(domain)) {
+      refuse(['mail', 'from'], `is of no served domain${suggest(domain, config.domains)}`)
+    }
   }
   if (config.signIn !== null && !config.signIn.local && config.signIn.oidc.length === 0 && ldap === null) {
     warn(['signIn'], 'lets nobody in: local is false, and there is no oidc or ldap')

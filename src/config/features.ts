@@ -32,10 +32,6 @@ const UNAVAILABLE: readonly Feature[] = [
   { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },
   { what: 'OAuth 2.0 upstream (method: oauth2)', asked: (config) => identities(config, 'oauth2') },
   {
-    what: 'Sign-in at OpenID providers',
-    asked: ({ signIn }) => (signIn !== null && signIn.oidc.length > 0 ? [['signIn', 'oidc']] : []),
-  },
-  {
     what: 'Sign-in with an LDAP directory',
     asked: ({ signIn }) => (signIn !== null && signIn.ldap !== null ? [['signIn', 'ldap']] : []),
   },

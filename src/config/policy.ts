@@ -3,7 +3,7 @@
  */
 
 import { z } from 'zod'
-import { count, domain, duration, flag, httpsUrl, network, oneOf, path, text } from './units.ts'
+import { address, count, domain, duration, flag, httpsUrl, network, oneOf, path, text } from './units.ts'
 import { PROTOCOLS } from './upstreams.ts'
 
 export const names = z
@@ -157,7 +157,30 @@ export const signIn = z
             issuer: httpsUrl().meta({ description: 'Issuer of the OpenID provider' }),
             clientId: text('Client id as registered with the provider', 1024),
             clientSecretFile: path('File with the client secret, mode 0600'),
+            caFile: path('Certificate authorities to trust instead of the public ones, PEM').nullable().default(null),
+            scopes: z
+              .array(text('Scope', 256), 'must be a list of scopes')
+              .default(['openid', 'email', 'profile'])
+              .meta({ description: 'Scopes to ask for; openid is always among them' }),
             requireTwoStep: flag('Refuse a sign-in that the provider made without a second step').default(true),
+            twoStepAmr: z
+              .array(text('Method', 64), 'must be a list')
+              .default(['mfa'])
+              .meta({ description: 'Methods (amr, RFC 8176) each of which says that there was a second step' }),
+            twoStepAcr: z
+              .array(text('Class', 1024), 'must be a list')
+              .default([])
+              .meta({ description: 'Authentication classes (acr) that say so, too; they are asked for' }),
+            linkClaim: text(
+              'Claim that holds the mail address: with it users who have no second step yet are linked at their first sign-in. Only for a provider that lets nobody choose it. Left out: linked by invitation only',
+              64,
+            )
+              .nullable()
+              .default(null),
+            allowedDomains: z
+              .array(domain('Mail domain'), 'must be a list of mail domains')
+              .default([])
+              .meta({ description: 'Domains whose users linkClaim may link', example: ['example.org'] }),
           }),
           'must be a list of providers',
         )
@@ -168,6 +191,7 @@ export const signIn = z
           url: z
             .url({ protocol: /^ldaps?$/, error: 'must be an ldaps:// address' })
             .meta({ description: 'Address of the directory' }),
+          startTls: flag('Begin TLS with StartTLS, for an ldap:// address').default(false),
           baseDn: text('Where users are searched', 1024),
           userFilter: text('Filter that finds one user; {user} stands for the name', 1024),
           bindDn: text('Who searches; left out: nobody in particular', 1024).nullable().default(null),
@@ -218,6 +242,21 @@ export const eas = z
   )
   .prefault({})
   .meta({ description: 'ActiveSync' })
+
+export const mail = z
+  .strictObject(
+    {
+      from: address('Sender: a mailbox of a served domain. Mails go through the upstream of that mailbox'),
+      name: text('Name beside the sender', 64).default('Mail service'),
+    },
+    'must be a section with from',
+  )
+  .nullable()
+  .default(null)
+  .meta({
+    description: 'Mails to users: invitations, and what others did to their account. Left out: none are sent',
+    example: { from: 'noreply@example.org' },
+  })
 
 export const workers = z
   .union([z.literal('auto'), count('Mail edges', 0, 256)], {

@@ -260,6 +260,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     grants,
     throttle,
     services,
+    bus,
     log,
     clock,
     now,

@@ -35,9 +35,14 @@ export function createPortal(deps: PortalOptions): PortalHandlers {
   const passkeys = createProvenPasskeys(deps)
   const local = createLocalPasswords(deps.hasher, deps.keys)
   const firstFactor = createFirstFactor({ config: deps.config, local })
+  let loading: ReturnType<typeof loadOpenId> | null = null
+  const openId = () => {
+    loading ??= loadOpenId(deps)
+    return loading
+  }
   const handlers: PortalHandlers = {
     ...signInHandlers(deps, { guesses, signingIn, passkeys, firstFactor }),
-    ...providerHandlers(deps),
+    ...providerHandlers(deps, { presence, signingIn, openId }),
     ...sessionHandlers(deps, { presence, guesses, signingIn, passkeys }),
     ...methodHandlers(deps, { presence, notices: createNotices(deps) }),
     ...appPasswordHandlers(deps, presence),
@@ -59,4 +64,12 @@ export function createPortal(deps: PortalOptions): PortalHandlers {
 
   const names = Object.keys(handlers) as PortalMethodName[]
   return Object.fromEntries(names.map((name) => [name, worded(name)])) as PortalHandlers
+}
+
+/** Some 50 MB and half a second of libraries, which a keeper without OpenID providers never loads. */
+async function loadOpenId(deps: PortalOptions) {
+  const { createProviders } = await import('./sign-in/oidc.ts')
+  const { createLogoutTokens } = await import('./sign-in/logout-token.ts')
+  const providers = createProviders(deps)
+  return { providers, logoutTokens: createLogoutTokens({ ...deps, providers }) }
 }

@@ -1,15 +1,10 @@
 /**
  * Passkeys (WebAuthn Level 3): what to ask a browser for, and whether its answer is good. The library verifies; here stands
- * what we demand. No state: challenges are the caller's, credentials the store's.
+ * what we demand. No state: challenges are the caller's, credentials the store's. The library is loaded at the first use: half a
+ * second and 25 MB that most starts of a keeper need not wait for.
  */
 
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server'
-import {
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server'
 import type { PasskeyRow } from './store/people.ts'
 import type { UserRow } from './store/store.ts'
 
@@ -29,6 +24,7 @@ export interface Ceremony {
 export type NewPasskey = Pick<PasskeyRow, 'credentialId' | 'publicKey' | 'counter' | 'transports' | 'backedUp'>
 
 const TIMEOUT_MS = 5 * 60_000
+const webauthn = () => import('@simplewebauthn/server')
 
 /** For `portal.url`. */
 export function relyingParty(url: string): RelyingParty {
@@ -42,6 +38,7 @@ export async function passkeyCreation(
   user: UserRow,
   existing: readonly PasskeyRow[],
 ): Promise<Ceremony> {
+  const { generateRegistrationOptions } = await webauthn()
   const options = await generateRegistrationOptions({
     rpID: party.id,
     rpName: party.name,
@@ -65,6 +62,7 @@ export async function createdPasskey(
   challenge: string,
   response: Readonly<Record<string, unknown>>,
 ): Promise<NewPasskey | null> {
+  const { verifyRegistrationResponse } = await webauthn()
   const verified = await tried(() =>
     verifyRegistrationResponse({
       response: response as unknown as RegistrationResponseJSON,
@@ -87,6 +85,7 @@ export async function createdPasskey(
 
 /** Asks for one of these passkeys; none given: any that the browser knows for us. */
 export async function passkeyRequest(party: RelyingParty, passkeys: readonly PasskeyRow[]): Promise<Ceremony> {
+  const { generateAuthenticationOptions } = await webauthn()
   const options = await generateAuthenticationOptions({
     rpID: party.id,
     timeout: TIMEOUT_MS,
@@ -106,6 +105,7 @@ export async function usedPasskey(
   passkey: PasskeyRow,
   response: Readonly<Record<string, unknown>>,
 ): Promise<{ readonly counter: number; readonly backedUp: boolean } | null> {
+  const { verifyAuthenticationResponse } = await webauthn()
   const verified = await tried(() =>
     verifyAuthenticationResponse({
       response: response as unknown as AuthenticationResponseJSON,

@@ -8,7 +8,7 @@ import type { PortalClient } from '../../src/contract/portal/client.ts'
 import type { House, HouseOptions } from './house.ts'
 import { house } from './house.ts'
 
-export const PORTAL = 'portal: { url: "https://mail.a.test" }\nsignIn: { local: true }'
+const PORTAL = 'portal: { url: "https://mail.a.test" }'
 export const PASSWORD = 'correct horse 1'
 export const CLIENT: PortalClient = { ip: '192.0.2.7', agent: 'Firefox', language: 'en' }
 
@@ -18,13 +18,13 @@ export function codeOf(seed: string, at: Date): string {
 }
 
 /** A keeper with a portal and a clock that stands until it is moved. */
-export async function peopleHouse(t: Test, options: HouseOptions = {}) {
+export async function peopleHouse(t: Test, options: HouseOptions & { readonly signIn?: string } = {}) {
   const time = { at: new Date('2026-03-01T12:00:00Z') }
   const h = await house(t, {
     clock: () => time.at,
     now: () => time.at.getTime(),
     ...options,
-    yaml: `${PORTAL}\n${options.yaml ?? ''}`,
+    yaml: [PORTAL, options.signIn ?? 'signIn: { local: true }', options.yaml ?? ''].join('\n'),
   })
   return {
     ...h,

@@ -7,6 +7,7 @@ import type { NameRules } from '../../contract/names.ts'
 import type { ServiceHandlers } from '../../contract/services.ts'
 import type { Log } from '../../log.ts'
 import type { AppPasswords } from '../../records/app-passwords.ts'
+import type { Bus } from '../../records/bus.ts'
 import type { PasswordHasher } from '../../records/hash.ts'
 import type { Keys } from '../../records/keys.ts'
 import type { OneTimeLinks } from '../../records/one-time-links.ts'
@@ -33,6 +34,7 @@ export interface PortalDeps {
   readonly throttle: Throttle
   /** The services of the command line: what the portal changes, it changes through them. */
   readonly services: ServiceHandlers
+  readonly bus: Bus
   readonly log: Log
   readonly clock: () => Date
   /** Monotonic, milliseconds. */

@@ -175,11 +175,16 @@ export interface PeopleRecords {
   ): Promise<boolean>
   seePortalSession(id: string, at: Date): Promise<void>
   finishEnrolment(id: string): Promise<void>
+  /** The provider that a session has been linked with since it began. */
+  linkPortalSession(id: string, linkId: string, providerSession: string | null): Promise<void>
   deletePortalSession(id: string): Promise<boolean>
   /** All of a user but one. */
   deletePortalSessionsOf(userId: string, but: string | null): Promise<number>
-  /** Those that a provider opened; `providerSession` null: all of that link. */
-  deletePortalSessionsOfLink(linkId: string, providerSession: string | null): Promise<number>
+  /**
+   * Those that an issuer opened: of one subject, of one session there (and of those whose session there is not known), or of
+   * one session whoever the subject is.
+   */
+  deleteProviderSessions(issuer: string, subject: string | null, providerSession: string | null): Promise<number>
 
   insertApiToken(row: ApiTokenRow): Promise<void>
   apiToken(digests: readonly string[]): Promise<ApiTokenRow | null>

@@ -370,9 +370,10 @@ type Sessions = Pick<
   | 'renewPortalSession'
   | 'seePortalSession'
   | 'finishEnrolment'
+  | 'linkPortalSession'
   | 'deletePortalSession'
   | 'deletePortalSessionsOf'
-  | 'deletePortalSessionsOfLink'
+  | 'deleteProviderSessions'
 >
 
 function sessions(db: () => Db): Sessions {
@@ -422,6 +423,14 @@ function sessions(db: () => Db): Sessions {
       await db().updateTable('portal_sessions').set({ stage: 'full' }).where('id', '=', id).execute()
     },
 
+    async linkPortalSession(id, linkId, providerSession) {
+      await db()
+        .updateTable('portal_sessions')
+        .set({ link_id: linkId, provider_session: providerSession })
+        .where('id', '=', id)
+        .execute()
+    },
+
     async deletePortalSession(id) {
       return gone(await db().deleteFrom('portal_sessions').where('id', '=', id).executeTakeFirst())
     },
@@ -432,9 +441,20 @@ function sessions(db: () => Db): Sessions {
       return Number((await query.executeTakeFirst()).numDeletedRows)
     },
 
-    async deletePortalSessionsOfLink(linkId, providerSession) {
-      let query = db().deleteFrom('portal_sessions').where('link_id', '=', linkId)
-      if (providerSession !== null) query = query.where('provider_session', '=', providerSession)
+    async deleteProviderSessions(issuer, subject, providerSession) {
+      let query = db()
+        .deleteFrom('portal_sessions')
+        .where('link_id', 'in', (of) => {
+          const links = of.selectFrom('provider_links').select('id').where('issuer', '=', issuer)
+          return subject === null ? links : links.where('subject', '=', subject)
+        })
+      if (providerSession !== null) {
+        query = query.where((is) =>
+          subject === null
+            ? is('provider_session', '=', providerSession)
+            : is.or([is('provider_session', '=', providerSession), is('provider_session', 'is', null)]),
+        )
+      }
       return Number((await query.executeTakeFirst()).numDeletedRows)
     },
   }
