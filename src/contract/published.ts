@@ -33,7 +33,10 @@ export interface PublishedSettings {
 }
 
 /** What a device can be set up for: mail needs both ways, in and out. */
-export function setUpKinds({ ports, activeSync }: PublishedSettings): readonly SetUpKind[] {
+export function setUpKinds({
+  ports,
+  activeSync,
+}: Pick<PublishedSettings, 'ports' | 'activeSync'>): readonly SetUpKind[] {
   return [
     ...(ports.imap.length > 0 && ports.smtp.length > 0 ? (['imap'] as const) : []),
     ...(activeSync === null ? [] : (['eas'] as const)),

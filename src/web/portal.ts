@@ -23,6 +23,7 @@ import { signInRoutes } from './portal/routes/sign-in.ts'
 import { stepUpRoutes } from './portal/routes/step-up.ts'
 import type { PortalSettings } from './portal/settings.ts'
 import type { Portal } from './portal/visit.ts'
+import { deviceRoutes } from './set-up/device-routes.ts'
 
 export interface PortalOptions {
   readonly keeper: PortalServices
@@ -46,6 +47,7 @@ export async function registerPortal(
   securityInfoRoutes(app, portal)
   methodRoutes(app, portal)
   appPasswordRoutes(app, portal)
+  deviceRoutes(app, portal)
   stepUpRoutes(app, portal)
   helpRoutes(app, portal)
   app.get(

@@ -21,6 +21,8 @@ export type Answer =
   /** 303: a form is followed by a page, so that going back and reloading repeat nothing. */
   | { readonly go: string }
   | { readonly json: unknown }
+  /** To be saved, or handed to whatever knows its type. `name` is ours. */
+  | { readonly file: Buffer; readonly type: string; readonly name: string }
 
 export type Handler = (visit: Visit) => Promise<Answer> | Answer
 export type SignedInHandler = (visit: Visit, session: SignedIn) => Promise<Answer> | Answer
@@ -130,6 +132,13 @@ function answerFailure(error: unknown, visit: Visit): Answer {
 function send(reply: FastifyReply, answer: Answer): FastifyReply {
   if ('go' in answer) return reply.redirect(answer.go, 303)
   if ('json' in answer) return reply.send(answer.json)
+  if ('file' in answer) {
+    return reply
+      .type(answer.type)
+      .header('content-disposition', `attachment; filename="${answer.name}"`)
+      .header('cache-control', 'no-store')
+      .send(answer.file)
+  }
   if (answer.status === 503) reply.header('retry-after', '5')
   return reply
     .code(answer.status ?? 200)

@@ -158,6 +158,8 @@ export const en = {
     recoveryCodesText: 'Ten codes for the day you lose your phone.',
     appPassword: 'App password',
     appPasswordText: 'For a mail program, phone or scanner that can’t do two steps.',
+    setUp: 'Set up an iPhone, iPad or Mac',
+    setUpText: 'Scan a code with the device, and its mail is set up, app password included.',
     recommended: 'Recommended',
   },
 
@@ -269,6 +271,46 @@ export const en = {
     deleteAllSubmit: 'Delete all',
     renameTitle: (name: string) => `Rename “${name}”`,
     renameName: 'New name',
+  },
+
+  deviceSetUp: {
+    title: 'Set up an iPhone, iPad or Mac',
+    intro:
+      'You get a link for the device. Opening it there sets up Mail and makes an app password for that device alone; there is nothing to type.',
+    name: 'Which device is it?',
+    nameHint: 'For example “iPhone”. You will see this name in your list.',
+    kind: 'What should be set up?',
+    kinds: {
+      imap: 'Mail (iPhone, iPad and Mac)',
+      eas: 'Mail, calendar and contacts by ActiveSync (iPhone and iPad)',
+    },
+    make: 'Make the link',
+    invalid: 'That can’t be. Check the name: at most 64 characters.',
+    noRoom: (cap: number) => `You have ${cap} app passwords, and there is no room for another. Delete one first.`,
+    tooMany: 'Too many links are waiting to be used. Cancel one first.',
+    made: 'Links of the last day',
+    used: (at: string, ip: string) => `Used ${at}, from ${ip}`,
+    waiting: (at: string) => `Made ${at}, not used yet`,
+    runOut: 'Not used, and run out',
+    cancel: 'Cancel this link',
+    linkTitle: (name: string) => `Set up “${name}”`,
+    scan: 'Scan this with the camera of the iPhone or iPad.',
+    scanAlt: 'QR code with the set-up link',
+    orOpen: 'Or open this link on the device itself, in Safari.',
+    once: (when: string) =>
+      `The link works once and runs out ${when}. Show it to nobody: whoever opens it gets into your mail.`,
+    installTitle: 'Set up mail on this device',
+    installIntro: (user: string, name: string) =>
+      `This sets up Mail for ${user} and makes an app password called “${name}”.`,
+    install: 'Set up this device',
+    thenAllow: 'If you are asked whether a profile may be downloaded, allow it.',
+    thenPhone: 'iPhone and iPad: open Settings, choose “Profile Downloaded”, then Install.',
+    thenMac: 'Mac: open the downloaded file, then System Settings, and install the profile there.',
+    validUntil: (when: string) => `This works once and runs out ${when}.`,
+    gone: 'This link doesn’t work any more',
+    goneText: 'It has been used, or it has run out. Make a new one on the page where you got it.',
+    failedText:
+      'No app password could be made: you may have as many as you can have. Delete one, then make a new link.',
   },
 
   deleteMethod: {

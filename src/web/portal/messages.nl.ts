@@ -158,6 +158,8 @@ export const nl = {
     recoveryCodesText: 'Tien codes voor als je je telefoon kwijtraakt.',
     appPassword: 'App-wachtwoord',
     appPasswordText: 'Voor een mailprogramma, telefoon of scanner die geen twee stappen kan.',
+    setUp: 'Een iPhone, iPad of Mac instellen',
+    setUpText: 'Scan een code met het apparaat en e-mail is ingesteld, met app-wachtwoord en al.',
     recommended: 'Aanbevolen',
   },
 
@@ -271,6 +273,46 @@ export const nl = {
     deleteAllSubmit: 'Alle verwijderen',
     renameTitle: (name: string) => `Naam van ‘${name}’ wijzigen`,
     renameName: 'Nieuwe naam',
+  },
+
+  deviceSetUp: {
+    title: 'Een iPhone, iPad of Mac instellen',
+    intro:
+      'Je krijgt een link voor het apparaat. Als je die daar opent, wordt Mail ingesteld en krijgt dat apparaat een eigen app-wachtwoord; je hoeft niets te typen.',
+    name: 'Welk apparaat is het?',
+    nameHint: 'Bijvoorbeeld ‘iPhone’. Deze naam zie je terug in je lijst.',
+    kind: 'Wat moet er worden ingesteld?',
+    kinds: {
+      imap: 'E-mail (iPhone, iPad en Mac)',
+      eas: 'E-mail, agenda en contacten met ActiveSync (iPhone en iPad)',
+    },
+    make: 'Link maken',
+    invalid: 'Zo kan het niet. Controleer de naam: hooguit 64 tekens.',
+    noRoom: (cap: number) => `Je hebt ${cap} app-wachtwoorden; meer kan niet. Verwijder er eerst een.`,
+    tooMany: 'Er wachten te veel links. Trek er eerst een in.',
+    made: 'Links van de laatste dag',
+    used: (at: string, ip: string) => `Gebruikt: ${at}, vanaf ${ip}`,
+    waiting: (at: string) => `Gemaakt: ${at}, nog niet gebruikt`,
+    runOut: 'Niet gebruikt, en verlopen',
+    cancel: 'Link intrekken',
+    linkTitle: (name: string) => `‘${name}’ instellen`,
+    scan: 'Scan dit met de camera van de iPhone of iPad.',
+    scanAlt: 'QR-code met de instellink',
+    orOpen: 'Of open deze link op het apparaat zelf, in Safari.',
+    once: (when: string) =>
+      `De link werkt één keer en verloopt ${when}. Laat hem aan niemand zien: wie hem opent, kan bij je e-mail.`,
+    installTitle: 'E-mail instellen op dit apparaat',
+    installIntro: (user: string, name: string) =>
+      `Hiermee stel je Mail in voor ${user} en maak je een app-wachtwoord dat ‘${name}’ heet.`,
+    install: 'Dit apparaat instellen',
+    thenAllow: 'Als gevraagd wordt of een profiel mag worden gedownload, sta dat dan toe.',
+    thenPhone: 'iPhone en iPad: open Instellingen, kies ‘Profiel gedownload’ en dan Installeer.',
+    thenMac: 'Mac: open het gedownloade bestand, ga naar Systeeminstellingen en installeer daar het profiel.',
+    validUntil: (when: string) => `Dit werkt één keer en verloopt ${when}.`,
+    gone: 'Deze link werkt niet meer',
+    goneText: 'Hij is al gebruikt of verlopen. Maak een nieuwe op de pagina waar je hem kreeg.',
+    failedText:
+      'Er kon geen app-wachtwoord worden gemaakt: misschien heb je er al zoveel als mag. Verwijder er een en maak dan een nieuwe link.',
   },
 
   deleteMethod: {

@@ -64,6 +64,12 @@ const notices = methodList({
   ],
 })
 
+const setUps = [
+  { id: 'l1', name: 'iPhone', createdAt: ago(0.1), usedAt: null, usedIp: null, appPassword: null },
+  { id: 'l2', name: 'iPad', createdAt: ago(2), usedAt: ago(1.9), usedIp: '198.51.100.4', appPassword: 'a1' },
+  { id: 'l3', name: 'Mac', createdAt: ago(5), usedAt: null, usedIp: null, appPassword: null },
+]
+
 const sessions: Answers = {
   'session.show': sessionView(),
   'mail-session.list': [
@@ -278,6 +284,43 @@ export const SHOTS: readonly Shot[] = [
   { name: 'delete-app-password', path: '/app-passwords/a1/delete', signedIn: true, answers: signedIn },
   { name: 'delete-all', path: '/app-passwords/delete-all', signedIn: true, answers: signedIn },
   { name: 'rename', path: '/app-passwords/a1/rename', signedIn: true, answers: signedIn },
+  { name: 'set-up', path: '/set-up', signedIn: true, answers: { ...signedIn, 'set-up.list': [] } },
+  { name: 'set-up-made', path: '/set-up', signedIn: true, answers: { ...signedIn, 'set-up.list': setUps } },
+  {
+    name: 'set-up-no-room',
+    path: '/set-up',
+    form: { name: 'iPhone', kind: 'imap' },
+    signedIn: true,
+    answers: { ...signedIn, 'set-up.list': [], 'set-up.create': new ServiceError('cap-reached', 'full') },
+    status: 409,
+  },
+  {
+    name: 'set-up-link',
+    path: '/set-up',
+    form: { name: 'iPhone', kind: 'imap' },
+    signedIn: true,
+    answers: { ...signedIn, 'set-up.create': { token: 'k3Jd9fWq0LmZx8VtR2yBnA', expiresAt: ago(-1 / 6) } },
+  },
+  {
+    name: 'set-up-install',
+    path: '/set-up/k3Jd9fWq0LmZx8VtR2yBnA',
+    answers: {
+      'set-up.show': { user: 'ann@example.org', name: 'iPhone', kind: 'imap', expiresAt: ago(-1 / 7) },
+    },
+  },
+  {
+    name: 'set-up-gone',
+    path: '/set-up/k3Jd9fWq0LmZx8VtR2yBnA',
+    answers: { 'set-up.show': null },
+    status: 404,
+  },
+  {
+    name: 'set-up-failed',
+    path: '/profile/k3Jd9fWq0LmZx8VtR2yBnA.mobileconfig',
+    form: {},
+    answers: { 'set-up.consume': new ServiceError('cap-reached', 'full') },
+    status: 409,
+  },
   {
     name: 'step-up',
     path: '/step-up?next=/app-passwords/new?name=iPad',

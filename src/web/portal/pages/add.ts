@@ -1,6 +1,7 @@
 /** Adding a method (R32): one list of kinds, then a page for each. */
 
 import { encode } from 'uqr'
+import { setUpKinds } from '../../../contract/published.ts'
 import type { Html } from '../html.ts'
 import { html } from '../html.ts'
 import { paths } from '../paths.ts'
@@ -22,6 +23,7 @@ ${choice('/add/authenticator', add.totp, add.totpText)}
 ${choice('/add/passkey', add.passkey, add.passkeyText)}
 ${choice('/recovery-codes', add.recoveryCodes, add.recoveryCodesText)}
 ${allowed && choice(paths.newAppPassword(), add.appPassword, add.appPasswordText)}
+${allowed && setUpKinds({ ports: visit.settings.mail, activeSync: visit.settings.mail.activeSync }).length > 0 && choice(paths.setUp(), add.setUp, add.setUpText)}
 </ul>
 <p><a class="button quiet" href="/">${common.cancel}</a></p>`,
   )
