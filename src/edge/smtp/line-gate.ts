@@ -53,13 +53,24 @@ const MAX_LIBRARY_LINE = 64 * 1024
 /** What a line comes to when there is nobody left to hear it. */
 const OVER: Handed = { at: 'reply', reply: '', isOver: true }
 
+/**
+ * Conversations of each kind that stand ready, once there was one: the library takes its first line only 100 ms after a
+ * conversation was begun, to catch clients that talk too soon, which is our affair. As many may begin at a moment without
+ * waiting for that; they hold nothing of anybody's.
+ */
+export const SPARES = 32
+
 type OnAuth = (answer: (error: SMTPServerError) => void) => void
 
 /** One for each edge: the library's two servers have no port, and no limits of their own. */
 export function createLineGates(options: LineGateOptions): LineGates {
   const waiting = new Map<string, OnAuth>()
-  const servers = { secure: server(true), clear: server(false) }
-  let opened = 0
+  const kinds = { secure: kind(true), clear: kind(false) }
+  let begun = 0
+
+  function kind(isSecure: boolean): { readonly server: SMTPServer; readonly spares: LineStream[] } {
+    return { server: server(isSecure), spares: [] }
+  }
 
   function server(isSecure: boolean): SMTPServer {
     const made = new SMTPServer({
@@ -84,16 +95,22 @@ export function createLineGates(options: LineGateOptions): LineGates {
     return made
   }
 
+  function begin(to: SMTPServer): LineStream {
+    begun += 1
+    const id = `gate-${begun}`
+    const stream = new LineStream(id, waiting)
+    // No address is handed on: the library has no use for one.
+    const address = { remoteAddress: '0.0.0.0', remotePort: 0, localAddress: '0.0.0.0', localPort: 0 }
+    // The library uses what sockets have in common with other streams, and the few things that LineStream adds.
+    to.connect(stream as Duplex as Socket, { id, ...address })
+    return stream
+  }
+
   return {
     open(isSecure) {
-      opened += 1
-      const id = `gate-${opened}`
-      const stream = new LineStream(id, waiting)
-      // No address is handed on: the library has no use for one.
-      const address = { remoteAddress: '0.0.0.0', remotePort: 0, localAddress: '0.0.0.0', localPort: 0 }
-      const to = isSecure ? servers.secure : servers.clear
-      // The library uses what sockets have in common with other streams, and the few things that LineStream adds.
-      to.connect(stream as Duplex as Socket, { id, ...address })
+      const { server: to, spares } = isSecure ? kinds.secure : kinds.clear
+      const stream = spares.shift() ?? begin(to)
+      while (spares.length < SPARES) spares.push(begin(to))
       return stream
     },
   }
@@ -118,7 +135,7 @@ class LineStream extends Duplex implements LineGate {
   }
 
   async hand(line: string): Promise<Handed> {
-    // The library waits a moment before it greets, and takes no line before that.
+    // A spare has been greeted long ago.
     await this.#greeted.promise
     return this.#next(() => this.push(Buffer.from(`${line}\r\n`, 'latin1')))
   }

@@ -86,6 +86,20 @@ t.test('AUTH asks, and a refusal is the answer, in each of our codes', async (t)
   gate.close()
 })
 
+t.test('nobody waits for the library to be ready, but the first', async (t) => {
+  const made = gates(t)
+  await made.open(true).hand('NOOP')
+  const isAnswered = made
+    .open(true)
+    .hand('EHLO x')
+    .then(() => true)
+  const isLate = (async () => {
+    for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve))
+    return false
+  })()
+  t.ok(await Promise.race([isAnswered, isLate]), 'within a few turns of the loop; the library’s own delay is 100 ms')
+})
+
 t.test('conversations don’t mix', async (t) => {
   const all = gates(t)
   const open = [true, false, true].map((isSecure) => all.open(isSecure))
