@@ -27,6 +27,8 @@ export interface Entry extends LaneKey {
 /** Failures that count for the next delay, attempts under way included. */
 export const failuresOf = (entry: Entry): number => entry.failures + entry.underWay + entry.elsewhere
 
+const MAX_DROPPED = 100
+
 export class LaneTable {
   readonly #entries = new Map<string, Entry>()
   readonly #overflow: Entry
@@ -94,10 +96,11 @@ export class LaneTable {
     return counted === 0 && entry.until <= now && entry.turn === null
   }
 
-  /** From the oldest on, as far as they are of no use. */
+  /** From the oldest on, as far as they are of no use; a few at a time, since a login waits. */
   #dropForgotten(now: number): void {
+    let dropped = 0
     for (const [name, entry] of this.#entries) {
-      if (!this.#isEmpty(entry, now)) return
+      if (!this.#isEmpty(entry, now) || ++dropped > MAX_DROPPED) return
       this.#entries.delete(name)
     }
   }
