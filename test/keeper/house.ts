@@ -26,6 +26,8 @@ import { noteSecret } from '../support/secrets.ts'
 export interface HouseOptions extends Partial<Omit<KeeperOptions, 'config' | 'log' | 'metrics' | 'version'>> {
   /** YAML that stands in the configuration besides what every house has. */
   readonly yaml?: string
+  /** Instead of the one listener that every house has, in YAML. */
+  readonly listeners?: string
   /** The identity of upstream "main", in YAML. */
   readonly identity?: string
   /** A directory of an earlier house, to open it again. */
@@ -128,7 +130,7 @@ export async function writeConfig(directory: string, options: HouseOptions): Pro
     `
 dataDirectory: ${directory}
 domains: [a.test, b.test]
-listeners: [{ protocol: imap, bind: 127.0.0.1, port: 1143, tls: none }]
+listeners: ${options.listeners ?? '[{ protocol: imap, bind: 127.0.0.1, port: 1143, tls: none }]'}
 upstreams:
   main:
     imap: { host: 127.0.0.1, port: 1993, tls: implicit }

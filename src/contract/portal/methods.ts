@@ -32,7 +32,17 @@ export interface MethodList {
   readonly providers: readonly { readonly id: string; readonly name: string; readonly linkedAt: string }[]
   /** Newest first; empty and never mentioned when the policy forbids them and there are none. */
   readonly appPasswords: readonly PortalAppPassword[]
+  /** Short names for scanners, on the ports that take them (M11). */
+  readonly aliases: readonly AliasView[]
   readonly notices: readonly Notice[]
+}
+
+export interface AliasView {
+  readonly alias: string
+  readonly protocol: string
+  readonly port: number
+  /** What to set as From on the device; nothing is enforced. */
+  readonly sender: string | null
 }
 
 export interface PortalAppPassword extends AppPasswordView {

@@ -12,6 +12,7 @@ import { newTotpSeed, totpAddress } from '../../records/totp.ts'
 import type { Added } from '../../records/two-step.ts'
 import { Secret } from '../../secret.ts'
 import { providerName } from '../services/two-step.ts'
+import { aliasesOf } from './aliases.ts'
 import type { PortalDeps } from './deps.ts'
 import type { Notices } from './notices.ts'
 import { createPending } from './pending.ts'
@@ -110,6 +111,7 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
           ...appPasswordView(row, user.address),
           sessions: open.get(row.id)?.length ?? 0,
         })),
+        aliases: aliasesOf(config(), user.address),
         notices: shown,
       }
     },

@@ -233,6 +233,11 @@ export const en = {
     expired: (when: string) => `Ran out ${when}`,
     open: (n: number) => `${count(n, 'open connection', 'open connections')}`,
     deleteAll: 'Delete all app passwords',
+    shortNames: 'Short names',
+    shortNamesIntro:
+      'For scanners and other devices in the office: the user name to type in there, with an app password of its own for each.',
+    shortNameOn: (protocol: string, port: number) => `${protocol}, port ${port}`,
+    shortNameSender: (sender: string) => `From address to set: ${sender}`,
     lastMethod: 'To replace this, add another one first.',
   },
 

@@ -233,6 +233,11 @@ export const nl = {
     expired: (when: string) => `Verlopen ${when}`,
     open: (n: number) => count(n, 'open verbinding', 'open verbindingen'),
     deleteAll: 'Alle app-wachtwoorden verwijderen',
+    shortNames: 'Korte namen',
+    shortNamesIntro:
+      'Voor scanners en andere apparaten op kantoor: de gebruikersnaam om daar in te vullen, met voor elk een eigen app-wachtwoord.',
+    shortNameOn: (protocol: string, port: number) => `${protocol}, poort ${port}`,
+    shortNameSender: (sender: string) => `In te stellen afzender: ${sender}`,
     lastMethod: 'Wil je dit vervangen? Voeg dan eerst iets anders toe.',
   },
 

@@ -55,6 +55,10 @@ const forty = Array.from({ length: 40 }, (_, index) =>
   }),
 )
 const notices = methodList({
+  aliases: [
+    { alias: 'scan1', protocol: 'smtp', port: 2525, sender: 'scan@example.org' },
+    { alias: 'scan2', protocol: 'smtp', port: 2525, sender: null },
+  ],
   notices: [
     ...methodList().notices,
     { kind: 'set-up-used', id: 'n2', name: 'New iPhone', appPassword: 'a1', at: ago(1), ip: '198.51.100.4' },

@@ -77,6 +77,7 @@ export function methodList(more: Partial<MethodList> = {}): MethodList {
         lastUsed: null,
       }),
     ],
+    aliases: [],
     notices: [
       {
         kind: 'deleted-still-tries',

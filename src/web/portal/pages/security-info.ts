@@ -1,6 +1,6 @@
 /** The security info page (R30–R32): everything that lets somebody in, in one list, and what they should know. */
 
-import type { MethodList, Notice, PortalAppPassword } from '../../../contract/portal/methods.ts'
+import type { AliasView, MethodList, Notice, PortalAppPassword } from '../../../contract/portal/methods.ts'
 import type { PortalSessionView } from '../../../contract/portal/session.ts'
 import type { Html } from '../html.ts'
 import { html } from '../html.ts'
@@ -30,6 +30,7 @@ ${!alone && html`<p>${words.home.intro(session.user.address)}</p>`}
 ${notices(visit, methods.notices)}
 ${!alone && secondSteps(visit, methods)}
 ${isListed && appPasswords(visit, session, methods.appPasswords, alone)}
+${isListed && methods.aliases.length > 0 && shortNames(visit, methods.aliases)}
 ${confirmDialog(visit)}`,
   )
 }
@@ -97,6 +98,19 @@ ${list.length === 0 ? html`<p class="empty">${t.appPasswordsNone}</p>` : html`<u
 <p class="buttons">${allowed && html`<a class="button quiet" href="${paths.newAppPassword()}">${t.newAppPassword}</a>`}${
     list.length > 1 && html`<a class="plain danger" href="/app-passwords/delete-all">${t.deleteAll}</a>`
   }</p>
+</section>`
+}
+
+/** Devices that have no room for an address (M11). */
+function shortNames(visit: Visit, aliases: readonly AliasView[]): Html {
+  const { home: t, protocols } = visit.words
+  return html`<section aria-labelledby="short-names">
+<h2 id="short-names">${t.shortNames}</h2>
+<p>${t.shortNamesIntro}</p>
+<ul class="list">${aliases.map(
+    ({ alias, protocol, port, sender }) =>
+      html`<li><div><strong class="name" translate="no">${alias}</strong><p class="facts">${t.shortNameOn(protocols[protocol] ?? protocol, port)}${sender !== null && ` · ${t.shortNameSender(sender)}`}</p></div></li>`,
+  )}</ul>
 </section>`
 }
 
