@@ -14,6 +14,7 @@ import type { Log } from '../log.ts'
 import { anyone, page } from './portal/answer.ts'
 import { serveAssets } from './portal/assets.ts'
 import * as errors from './portal/pages/errors.ts'
+import { adminRoutes } from './portal/routes/admin.ts'
 import { appPasswordRoutes } from './portal/routes/app-passwords.ts'
 import { enrolRoutes } from './portal/routes/enrol.ts'
 import { helpRoutes } from './portal/routes/help.ts'
@@ -50,6 +51,7 @@ export async function registerPortal(
   deviceRoutes(app, portal)
   stepUpRoutes(app, portal)
   helpRoutes(app, portal)
+  adminRoutes(app, portal)
   app.get(
     '/*',
     anyone(portal, (visit) => page(errors.notFound(visit), 404)),

@@ -30,6 +30,8 @@ export interface SallyportOptions {
   readonly ports?: Partial<SallyportPorts>
   /** Without a certificate of its own: the self-made one. */
   readonly selfMadeCertificate?: boolean
+  /** Given, though it may be {}: the portal on an https port of its own, with these settings over `url`. */
+  readonly portal?: Readonly<Record<string, unknown>>
 }
 
 export interface SallyportPorts {
@@ -51,6 +53,8 @@ export interface SallyportPorts {
   readonly smtps: number
   /** Health and metrics. */
   readonly http: number
+  /** There is such a listener when there is a portal. */
+  readonly https: number
 }
 
 /** What the CLI printed and how it ended. */
@@ -129,6 +133,7 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
     smtp: options.ports?.smtp ?? (await freePort()),
     smtps: options.ports?.smtps ?? (await freePort()),
     http: options.ports?.http ?? (await freePort()),
+    https: options.ports?.https ?? (await freePort()),
   }
   const caFile = put('ca.pem', ca.cert)
   const certFile = put('cert.pem', pair.cert)
@@ -156,9 +161,14 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
             { protocol: 'smtp', bind, port: ports.smtps, tls: 'implicit' },
           ]
         : []),
+      ...(options.portal === undefined ? [] : [{ protocol: 'https', bind, port: ports.https, serves: ['portal'] }]),
       { protocol: 'http', bind, port: ports.http, serves: ['health', 'metrics'] },
       ...(options.listeners ?? []),
     ],
+    ...(options.portal !== undefined && {
+      signIn: { local: true },
+      portal: { url: `https://localhost:${ports.https}`, ...options.portal },
+    }),
     upstreams: options.upstreams,
     workers: options.workers ?? 2,
     throttle: { delays: ['1ms'] },

@@ -598,7 +598,12 @@ export const nl = {
     auditWho: 'Door wie',
     auditUser: 'Gebruiker',
     auditNone: 'Nog niets.',
-    auditOlder: 'Ouder',
+    auditSince: (hours: number) =>
+      hours === 1
+        ? 'Afgelopen uur'
+        : hours < 48
+          ? `Afgelopen ${hours} uur`
+          : `Afgelopen ${count(hours / 24, 'dag', 'dagen')}`,
     policyIntro: 'Wie app-wachtwoorden mag hebben. Waar ze verboden zijn, werken bestaande meteen niet meer.',
     policyAll: 'Iedereen',
     policyGroup: (group: string) => `Groep ${group}`,

@@ -35,7 +35,7 @@ export const paths = {
   adminUser: (address: string, what: string | null = null) =>
     `/admin/users/${part(address)}${what === null ? '' : `/${what}`}`,
   adminAppPassword: (address: string, id: string) => `/admin/users/${part(address)}/app-passwords/${part(id)}/delete`,
-  adminAudit: (user: string | null = null, before: string | null = null) => query('/admin/audit', { user, before }),
+  adminAudit: (user: string | null = null) => query('/admin/audit', { user }),
 } as const
 
 /** Longer than any address of ours with a name of 64 characters, each of them encoded. */

@@ -1,0 +1,273 @@
+/**
+ * The section for administrators: the services of the command line, asked for with this session (`admin.call`). The keeper
+ * checks the role for every call, and for whatever changes something that a factor is fresh; the pages only ask in time.
+ */
+
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import type { AdminMethod } from '../../../contract/portal/admin.ts'
+import type { ServiceAnswer, ServiceRequest, UserDetail } from '../../../contract/services.ts'
+import { ServiceError } from '../../../contract/services.ts'
+import type { Answer } from '../answer.ts'
+import { administrator, go, page } from '../answer.ts'
+import type { Note } from '../cookies.ts'
+import { empty, formOf, id, text } from '../form.ts'
+import * as pages from '../pages/admin.ts'
+import { paths } from '../paths.ts'
+import type { Portal, SignedIn, Visit } from '../visit.ts'
+import { needsStepUp } from './methods.ts'
+
+const PAGE = 25
+const AUDIT_PAGE = 100
+const HOUR_MS = 3600_000
+export const AUDIT_HOURS = [1, 24, 24 * 7, 24 * 90] as const
+
+const ofUser = z.strictObject({ address: text(254) })
+
+/** @throws ServiceError */
+async function ask<N extends AdminMethod>(
+  visit: Visit,
+  method: N,
+  params: ServiceRequest<N>,
+): Promise<ServiceAnswer<N>> {
+  const asked = { client: visit.client, as: { session: visit.token }, method, params }
+  // The answer is that of the service, which has checked it (contract/portal/admin.ts).
+  return (await visit.call('admin.call', asked)).answer as ServiceAnswer<N>
+}
+
+export function adminRoutes(app: FastifyInstance, portal: Portal): void {
+  app.get(
+    '/admin',
+    administrator(portal, async (visit) => {
+      const { find, after } = visit.query(z.object({ find: text(254).default(''), after: text(254).optional() }))
+      const { users, next } = await ask(visit, 'user.list', {
+        ...(find !== '' && { search: find }),
+        after: after ?? null,
+        limit: PAGE,
+      })
+      return page(pages.users(visit, { users, next, find }))
+    }),
+  )
+
+  app.get(
+    '/admin/users/new',
+    administrator(portal, (visit, session) => {
+      if (needsStepUp(session)) return go(paths.stepUp('/admin/users/new'))
+      return page(pages.newUser(visit, { address: '', name: '', groups: '', admin: false }, null))
+    }),
+  )
+
+  app.post(
+    '/admin/users/new',
+    administrator(portal, async (visit) => {
+      const typed = visit.form(
+        formOf({ address: text(254), name: text(128), groups: text(1024), admin: z.literal('yes').optional() }),
+      )
+      visit.returnTo = '/admin/users/new'
+      try {
+        const user = await ask(visit, 'user.add', {
+          address: typed.address,
+          name: typed.name || null,
+          groups: typed.groups.split(/[\s,]+/).filter((group) => group !== ''),
+          admin: typed.admin === 'yes',
+        })
+        return page(pages.invited(visit, await ask(visit, 'user.invite', { address: user.address })))
+      } catch (error) {
+        if (!(error instanceof ServiceError) || !['exists', 'invalid'].includes(error.code)) throw error
+        return page(pages.newUser(visit, { ...typed, admin: typed.admin === 'yes' }, error.message), 422)
+      }
+    }),
+  )
+
+  app.get(
+    '/admin/users/:address',
+    administrator(portal, async (visit) => {
+      const user = await find(visit)
+      const [list, policy] = await Promise.all([
+        ask(visit, 'app-password.list', { user: user.address }),
+        ask(visit, 'policy.list', {}),
+      ])
+      const own = policy.find(({ scope, subject }) => scope === 'user' && subject === user.address)
+      return page(pages.user(visit, { user, appPasswords: list, policy: own?.appPasswords ?? null }))
+    }),
+  )
+
+  /** Asks on a page of its own, with a factor that is fresh by then, what the form on it does. */
+  function confirmed(
+    what: string,
+    ask: (visit: Visit, user: UserDetail) => pages.Question | Promise<pages.Question>,
+    act: (visit: Visit, user: UserDetail) => Promise<Note | Answer>,
+  ): void {
+    const path = `/admin/users/:address/${what}`
+    app.get(
+      path,
+      administrator(portal, async (visit, session) => {
+        if (needsStepUp(session)) return go(paths.stepUp(visit.returnTo))
+        const user = await find(visit)
+        return page(pages.question(visit, user, visit.returnTo, await ask(visit, user)))
+      }),
+    )
+    app.post(path, changing(act))
+  }
+
+  function changing(act: (visit: Visit, user: UserDetail) => Promise<Note | Answer>) {
+    return administrator(portal, async (visit: Visit, _: SignedIn) => {
+      const user = await find(visit)
+      visit.returnTo = paths.adminUser(user.address)
+      const done = await act(visit, user)
+      if (!('kind' in done)) return done
+      visit.leave(done)
+      return go(paths.adminUser(user.address))
+    })
+  }
+
+  confirmed(
+    'disable',
+    ({ words: { admin: t } }, { address }) => ({
+      title: t.disableTitle(address),
+      text: t.disableText,
+      submit: t.disable,
+    }),
+    async (visit, { address }) => {
+      visit.form(empty)
+      await ask(visit, 'user.disable', { address })
+      return { kind: 'user-disabled' }
+    },
+  )
+
+  app.post(
+    '/admin/users/:address/enable',
+    changing(async (visit, { address }) => {
+      visit.form(empty)
+      await ask(visit, 'user.enable', { address })
+      return { kind: 'user-enabled' }
+    }),
+  )
+
+  confirmed(
+    'reset-two-step',
+    ({ words: { admin: t } }, { address }) => ({
+      title: t.resetTitle(address),
+      text: t.resetText,
+      submit: t.resetSubmit,
+    }),
+    async (visit, { address }) => {
+      visit.form(empty)
+      return page(pages.invited(visit, await ask(visit, 'user.reset-two-step', { address })))
+    },
+  )
+
+  app.post(
+    '/admin/users/:address/invite',
+    changing(async (visit, { address }) => {
+      visit.form(empty)
+      return page(pages.invited(visit, await ask(visit, 'user.invite', { address })))
+    }),
+  )
+
+  confirmed(
+    'delete-app-passwords',
+    ({ words: { admin: t } }, { address, appPasswords }) => ({
+      title: t.deleteAllTitle(address),
+      text: t.deleteAllText(appPasswords),
+      submit: t.deleteAll,
+    }),
+    async (visit, { address }) => {
+      visit.form(empty)
+      const { deleted, sessionsEnded } = await ask(visit, 'app-password.delete-all', { user: address })
+      return { kind: 'app-passwords-deleted', count: deleted.length, sessions: sessionsEnded }
+    },
+  )
+
+  confirmed(
+    'app-passwords/:id/delete',
+    async (visit, user) => {
+      const { name } = await appPassword(visit, user)
+      const { admin: t, appPassword: words } = visit.words
+      return { title: words.deleteTitle(name), text: t.deleteOneText(user.address, name), submit: words.deleteSubmit }
+    },
+    async (visit, user) => {
+      visit.form(empty)
+      const found = await appPassword(visit, user)
+      const { sessionsEnded, unanswered } = await ask(visit, 'app-password.delete', { id: found.id })
+      return {
+        kind: 'app-password-deleted',
+        name: found.name,
+        sessions: sessionsEnded,
+        partly: unanswered.length > 0,
+      }
+    },
+  )
+
+  app.post(
+    '/admin/users/:address/policy',
+    changing(async (visit, { address }) => {
+      const { policy } = visit.form(formOf({ policy: pages.POLICY }))
+      await ask(visit, 'policy.set', { scope: 'user', user: address, appPasswords: policy })
+      return { kind: 'policy-set' }
+    }),
+  )
+
+  app.get(
+    '/admin/policy',
+    administrator(portal, async (visit) => page(pages.policies(visit, await ask(visit, 'policy.list', {})))),
+  )
+
+  app.post(
+    '/admin/policy',
+    administrator(portal, async (visit) => {
+      const { group, policy } = visit.form(formOf({ group: text(64).optional(), policy: pages.POLICY }))
+      visit.returnTo = '/admin/policy'
+      if (group === '') return go('/admin/policy')
+      await ask(
+        visit,
+        'policy.set',
+        group === undefined ? { scope: 'all', appPasswords: policy } : { scope: 'group', group, appPasswords: policy },
+      )
+      visit.leave({ kind: 'policy-set' })
+      return go('/admin/policy')
+    }),
+  )
+
+  app.get(
+    '/admin/audit',
+    administrator(portal, async (visit) => {
+      const asked = visit.query(
+        z.object({
+          user: text(254).optional(),
+          hours: z.coerce
+            .number()
+            .pipe(z.literal([...AUDIT_HOURS]))
+            .catch(24),
+          after: z.coerce.number().int().min(0).catch(0),
+        }),
+      )
+      const { entries, lastSeq } = await ask(visit, 'audit.list', {
+        ...(asked.user && { user: asked.user }),
+        sinceMs: Date.now() - asked.hours * HOUR_MS,
+        afterSeq: asked.after,
+        limit: AUDIT_PAGE,
+      })
+      const next = entries.length === AUDIT_PAGE ? lastSeq : null
+      return page(
+        pages.audit(visit, { entries, next, hours: asked.hours, user: asked.user || null, choices: AUDIT_HOURS }),
+      )
+    }),
+  )
+}
+
+async function find(visit: Visit): Promise<UserDetail> {
+  const { address } = visit.params(z.looseObject(ofUser.shape))
+  return await ask(visit, 'user.show', { address })
+}
+
+/** One of this very user's; the address of the page and what is deleted can't be of two people. */
+async function appPassword(
+  visit: Visit,
+  { address }: UserDetail,
+): Promise<{ readonly id: string; readonly name: string }> {
+  const { id: wanted } = visit.params(z.looseObject({ id }))
+  const found = (await ask(visit, 'app-password.list', { user: address })).find((each) => each.id === wanted)
+  if (found === undefined) throw new ServiceError('not-found', 'no such app password')
+  return found
+}
