@@ -18,10 +18,12 @@ export interface WebSettings {
   /** Where mail clients find us; null: under no name that is known. */
   readonly published: PublishedSettings | null
   readonly names: NameRules
+  /** What the configuration says for everybody, or for some group: help for whoever is not signed in goes by it (R29). */
+  readonly appPasswordsAllowed: boolean
 }
 
 export function webSettingsOf(config: Config, version: string): WebSettings {
-  const { log, domains, portal } = config
+  const { log, domains, portal, appPasswords, groups } = config
   return {
     version,
     logLevel: log.level,
@@ -29,5 +31,7 @@ export function webSettingsOf(config: Config, version: string): WebSettings {
     portal,
     published: publishedSettings(config),
     names: nameRulesOf(config),
+    appPasswordsAllowed:
+      appPasswords.allowed || Object.values(groups).some((group) => group.appPasswords?.allowed === true),
   }
 }

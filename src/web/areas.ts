@@ -9,6 +9,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Door } from '../contract/web-door.ts'
 import { api } from './api/area.ts'
 import { health } from './health.ts'
+import { portal } from './portal.ts'
 import type { WebDeps } from './server.ts'
 import { setUp } from './set-up.ts'
 
@@ -17,4 +18,4 @@ export interface Area {
   register(app: FastifyInstance, deps: WebDeps): Promise<void> | void
 }
 
-export const AREAS: readonly Area[] = [health, api, setUp]
+export const AREAS: readonly Area[] = [health, api, setUp, portal]

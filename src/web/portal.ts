@@ -11,6 +11,8 @@ import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { PortalServices } from '../contract/portal.ts'
 import type { Log } from '../log.ts'
+import type { Area } from './areas.ts'
+import { faultOf } from './errors.ts'
 import { anyone, page } from './portal/answer.ts'
 import { serveAssets } from './portal/assets.ts'
 import * as errors from './portal/pages/errors.ts'
@@ -23,7 +25,9 @@ import { securityInfoRoutes } from './portal/routes/security-info.ts'
 import { signInRoutes } from './portal/routes/sign-in.ts'
 import { stepUpRoutes } from './portal/routes/step-up.ts'
 import type { PortalSettings } from './portal/settings.ts'
+import { portalSettings } from './portal/settings.ts'
 import type { Portal } from './portal/visit.ts'
+import { Visit } from './portal/visit.ts'
 import { deviceRoutes } from './set-up/device-routes.ts'
 
 export interface PortalOptions {
@@ -33,16 +37,46 @@ export interface PortalOptions {
   readonly log: Log
   /** Where a request comes from: the socket's far end is a process of ours. */
   readonly addressOf: (request: FastifyRequest) => string
+  /** A fault in this program that answered this request. */
+  readonly bug: (error: unknown, request: FastifyRequest) => void
+}
+
+export const portal: Area = {
+  door: 'public',
+  async register(app, { keeper, settings, log, metrics }) {
+    app.addHook('onRequest', async (_, reply) => {
+      if (settings().portal === null) reply.callNotFound()
+    })
+    await registerPortal(app, {
+      keeper,
+      log,
+      settings() {
+        const found = portalSettings(settings())
+        if (found === null) throw new Error('a page of a portal that is not there')
+        return found
+      },
+      addressOf: (request) => request.client.ip,
+      bug(error, request) {
+        metrics.bugs.inc()
+        log.bug(error, `a fault in this program answered request ${request.client.requestId}`)
+      },
+    })
+  },
 }
 
 /** Register it on its own: it brings cookies and a form parser. */
-export async function registerPortal(
-  app: FastifyInstance,
-  { keeper, settings, log, addressOf }: PortalOptions,
-): Promise<void> {
+export async function registerPortal(app: FastifyInstance, options: PortalOptions): Promise<void> {
+  const { bug, ...rest } = options
   await app.register(cookie)
   await app.register(formbody)
-  const portal: Portal = { keeper, settings, log, addressOf, assets: serveAssets(app) }
+  const portal: Portal = { ...rest, assets: serveAssets(app) }
+  app.setErrorHandler((error, request, reply) => {
+    const { status } = faultOf(error)
+    if (status === 500) bug(error, request)
+    const visit = Visit.stranger(portal, request, reply)
+    const content = status === 500 ? errors.bug(visit) : status === 413 ? errors.tooMuch(visit) : errors.invalid(visit)
+    return reply.code(status).type('text/html; charset=utf-8').send(content.toString())
+  })
   signInRoutes(app, portal)
   enrolRoutes(app, portal)
   securityInfoRoutes(app, portal)

@@ -3,15 +3,14 @@
  */
 
 import type { Language } from '../../contract/languages.ts'
+import type { PublishedPort } from '../../contract/published.ts'
+import type { WebSettings } from '../../contract/web-settings.ts'
 
 /** Pages from which people reach their security info, each of which can be turned off (R30). */
 export const ENTRY_POINTS = ['/security-info', '/', '/app-passwords', '/profile'] as const
 export type EntryPoint = (typeof ENTRY_POINTS)[number]
 
-export interface MailPort {
-  readonly port: number
-  readonly tls: 'implicit' | 'starttls'
-}
+export type MailPort = PublishedPort
 
 /** Where mail programs find us. The best port first; an empty list: not offered. */
 export interface MailServers {
@@ -38,4 +37,24 @@ export interface PortalSettings {
 /** Where "home" is: the first entry point that is on. */
 export function homeOf({ entryPoints }: PortalSettings): EntryPoint {
   return ENTRY_POINTS.find((path) => entryPoints.includes(path)) ?? '/security-info'
+}
+
+/** null: there is no portal. */
+export function portalSettings(settings: WebSettings): PortalSettings | null {
+  const { portal, domains, published, appPasswordsAllowed } = settings
+  if (portal === null) return null
+  const { hostname } = new URL(portal.url)
+  const { ports, activeSync } = published ?? { ports: { imap: [], pop3: [], smtp: [] }, activeSync: null }
+  return {
+    url: portal.url,
+    name: published?.name ?? domains[0] ?? hostname,
+    languages: portal.languages,
+    entryPoints: portal.entryPoints,
+    mail: {
+      host: published?.host ?? hostname,
+      ...ports,
+      activeSync: activeSync === null ? null : new URL(activeSync).host,
+    },
+    appPasswordsAllowed,
+  }
 }

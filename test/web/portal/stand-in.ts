@@ -126,6 +126,16 @@ export async function standIn(
   }
   const log = createLog({ level: 'error', version: 'test', process: 'web' })
   const app = Fastify()
-  await app.register((portal) => registerPortal(portal, { keeper, settings, log, addressOf: () => '192.0.2.7' }))
+  await app.register((portal) =>
+    registerPortal(portal, {
+      keeper,
+      settings,
+      log,
+      addressOf: () => '192.0.2.7',
+      bug(error) {
+        throw error
+      },
+    }),
+  )
   return app
 }
