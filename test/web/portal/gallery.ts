@@ -1,6 +1,7 @@
 /** Every page there is, each with what the keeper must say for it to be shown. */
 
 import type { EnrolmentStep } from '../../../src/contract/portal/session.ts'
+import type { UserView } from '../../../src/contract/services.ts'
 import { ServiceError } from '../../../src/contract/services.ts'
 import type { Answers } from './stand-in.ts'
 import { ago, appPassword, methodList, sessionView } from './stand-in.ts'
@@ -112,6 +113,75 @@ function mailSession(id: string, name: string, protocol: string, hours: number) 
     upstream: 'main',
     state: 'open',
   } as const
+}
+
+const admin = sessionView({ user: { ...sessionView().user, admin: true } })
+const asUser = (address: string, name: string | null, more: Partial<UserView> = {}): UserView => ({
+  id: address,
+  address,
+  name,
+  groups: [],
+  admin: false,
+  enabled: true,
+  hasPassword: true,
+  enrolledAt: ago(24 * 30),
+  createdAt: ago(24 * 60),
+  appPasswords: 3,
+  ...more,
+})
+const users = [
+  asUser('ann@example.org', 'Ann de Vries', { admin: true }),
+  asUser('bob@example.org', 'Bob', { enrolledAt: null, appPasswords: 0 }),
+  asUser('cas@example.org', null, { enabled: false, groups: ['contractors'] }),
+]
+/** Answers to the services of administrators, by service. */
+function administration(services: Readonly<Record<string, unknown>> = {}, session = admin): Answers {
+  const answers: Readonly<Record<string, unknown>> = {
+    'user.list': { users, next: 'cas@example.org' },
+    'user.show': {
+      ...asUser('bob@example.org', 'Bob Jansen', { groups: ['contractors', 'staff'] }),
+      methods: [
+        { kind: 'totp', id: 't1', name: 'Pixel', createdAt: ago(24 * 30), lastUsedAt: ago(4) },
+        { kind: 'passkey', id: 'p1', name: 'Laptop', createdAt: ago(24 * 3), lastUsedAt: null },
+      ],
+      recoveryCodes: 9,
+    },
+    'app-password.list': methodList().appPasswords,
+    'policy.list': [
+      { scope: 'all', subject: null, appPasswords: 'allowed', source: 'configured', configured: 'allowed' },
+      { scope: 'group', subject: 'contractors', appPasswords: 'forbidden', source: 'set', configured: null },
+      { scope: 'user', subject: 'cas@example.org', appPasswords: 'allowed', source: 'set', configured: null },
+    ],
+    'user.add': users[1],
+    'user.invite': {
+      user: 'bob@example.org',
+      url: 'https://mail.example.org/invitation/k3Jd9fWq0LmZx8VtR2yBnA',
+      expiresAt: ago(-72),
+      mailed: false,
+    },
+    'audit.list': {
+      entries: ['sign_in_accepted', 'app_password_created', 'app_password_deleted', 'user_disabled'].map(
+        (event, index) => ({
+          seq: index + 1,
+          at: ago(4 - index),
+          event,
+          actor: 'user:9a1c',
+          user: 'ann@example.org',
+          detail: { name: 'iPad', ip: '192.0.2.7', sessions: 2 },
+        }),
+      ),
+      lastSeq: 4,
+    },
+    ...services,
+  }
+  return {
+    'session.show': session,
+    'admin.call': ({ method }: { readonly method: string }) => {
+      const answer = answers[method]
+      if (answer instanceof ServiceError) throw answer
+      return { answer, replayed: false }
+    },
+  }
 }
 
 export const SHOTS: readonly Shot[] = [
@@ -333,6 +403,58 @@ export const SHOTS: readonly Shot[] = [
       'session.show': sessionView({ freshUntil: null, stepUp: ['totp', 'passkey', 'recovery-code', 'provider'] }),
       'sign-in.options': options,
     },
+  },
+  { name: 'admin', path: '/admin', signedIn: true, answers: administration() },
+  {
+    name: 'admin-none',
+    path: '/admin?find=zz',
+    signedIn: true,
+    answers: administration({ 'user.list': { users: [], next: null } }),
+  },
+  { name: 'admin-user', path: '/admin/users/bob%40example.org', signedIn: true, answers: administration() },
+  { name: 'admin-new-user', path: '/admin/users/new', signedIn: true, answers: administration() },
+  {
+    name: 'admin-user-exists',
+    path: '/admin/users/new',
+    form: { address: 'bob@example.org', name: '', groups: '' },
+    signedIn: true,
+    answers: administration({ 'user.add': new ServiceError('exists', 'bob@example.org is there already') }),
+    status: 422,
+  },
+  {
+    name: 'admin-invited',
+    path: '/admin/users/new',
+    form: { address: 'bob@example.org', name: '', groups: '' },
+    signedIn: true,
+    answers: administration(),
+  },
+  { name: 'admin-disable', path: '/admin/users/bob%40example.org/disable', signedIn: true, answers: administration() },
+  {
+    name: 'admin-reset',
+    path: '/admin/users/bob%40example.org/reset-two-step',
+    signedIn: true,
+    answers: administration(),
+  },
+  {
+    name: 'admin-delete-app-passwords',
+    path: '/admin/users/bob%40example.org/delete-app-passwords',
+    signedIn: true,
+    answers: administration(),
+  },
+  {
+    name: 'admin-delete-app-password',
+    path: '/admin/users/bob%40example.org/app-passwords/a1/delete',
+    signedIn: true,
+    answers: administration(),
+  },
+  { name: 'admin-policy', path: '/admin/policy', signedIn: true, answers: administration() },
+  { name: 'admin-audit', path: '/admin/audit', signedIn: true, answers: administration() },
+  {
+    name: 'admin-for-others',
+    path: '/admin',
+    signedIn: true,
+    answers: administration({}, sessionView()),
+    status: 404,
   },
   { name: 'help', path: '/help' },
   { name: 'help-outlook-2010', path: '/help/outlook-2010' },

@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import Fastify from 'fastify'
 import type { MethodList, PortalAppPassword } from '../../../src/contract/portal/methods.ts'
 import type { PortalSessionView } from '../../../src/contract/portal/session.ts'
-import type { PortalAnswer, PortalMethodName, PortalServices } from '../../../src/contract/portal.ts'
+import type { PortalAnswer, PortalMethodName, PortalRequest, PortalServices } from '../../../src/contract/portal.ts'
 import { ServiceError } from '../../../src/contract/services.ts'
 import { createLog } from '../../../src/log.ts'
 import type { PortalSettings } from '../../../src/web/portal/settings.ts'
@@ -17,7 +17,7 @@ const HOUR = 3600_000
 export const ago = (hours: number): string => new Date(Date.now() - hours * HOUR).toISOString()
 
 export type Answers = {
-  readonly [N in PortalMethodName]?: PortalAnswer<N> | ServiceError | ((request: never) => PortalAnswer<N>)
+  readonly [N in PortalMethodName]?: PortalAnswer<N> | ServiceError | ((request: PortalRequest<N>) => PortalAnswer<N>)
 }
 
 export function sessionView(more: Partial<PortalSessionView> = {}): PortalSessionView {
