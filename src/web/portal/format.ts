@@ -57,9 +57,11 @@ function createFormat(language: Language): Format {
 function distance(distances: Intl.RelativeTimeFormat, ms: number): string {
   const size = Math.abs(ms)
   if (size < MINUTE) return distances.format(0, 'second')
-  if (size < HOUR) return distances.format(Math.trunc(ms / MINUTE), 'minute')
-  if (size < DAY) return distances.format(Math.trunc(ms / HOUR), 'hour')
-  return distances.format(Math.trunc(ms / DAY), 'day')
+  // What lies ahead is rounded: a link that was made for three days a second ago is one for three days.
+  const whole = ms > 0 ? Math.round : Math.trunc
+  if (size < HOUR) return distances.format(whole(ms / MINUTE), 'minute')
+  if (size < DAY) return distances.format(whole(ms / HOUR), 'hour')
+  return distances.format(whole(ms / DAY), 'day')
 }
 
 const FORMATS: Readonly<Record<Language, Format>> = { en: createFormat('en'), nl: createFormat('nl') }

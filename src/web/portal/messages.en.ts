@@ -120,7 +120,7 @@ export const en = {
       `Two-step sign-in for ${user} was reset. Set it up again here; it takes about two minutes.`,
     need: 'You need your phone, or a computer with a fingerprint reader, a camera or a PIN.',
     start: 'Start',
-    validUntil: (when: string) => `This link works once, until ${when}.`,
+    validUntil: (when: string) => `This link works once and runs out ${when}.`,
     gone: 'This link doesn’t work any more',
     goneText:
       'It has been used, or it has run out. Ask your administrator for a new one. If you set up two-step sign-in already, just sign in.',
@@ -229,7 +229,7 @@ export const en = {
       `Last used ${when} by ${agent}, ${protocol}, from ${ip}`,
     only: (protocols: string) => `Only for ${protocols}`,
     networks: (networks: string) => `Only from ${networks}`,
-    expires: (when: string) => `Works until ${when}`,
+    expires: (when: string) => `Runs out ${when}`,
     expired: (when: string) => `Ran out ${when}`,
     open: (n: number) => `${count(n, 'open connection', 'open connections')}`,
     deleteAll: 'Delete all app passwords',
@@ -560,7 +560,7 @@ export const en = {
     addSubmit: 'Add',
     invited: (user: string) => `Invitation for ${user}`,
     invitedText: (until: string) =>
-      `Give this link to them, and to nobody else. It works once, until ${until}. You won’t see it again.`,
+      `Give this link to them, and to nobody else. It works once and runs out ${until}. You won’t see it again.`,
     enabled: 'Enabled',
     disabled: 'Disabled',
     administrator: 'Administrator',
@@ -602,6 +602,7 @@ export const en = {
     policyInherit: 'As for everybody',
     policySet: 'Change',
     policyGroupName: 'Group',
+    policyOther: 'Another group',
   },
 }
 

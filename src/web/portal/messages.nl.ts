@@ -119,7 +119,7 @@ export const nl = {
       `Inloggen in twee stappen is teruggezet voor ${user}. Stel het hier opnieuw in; dat kost ongeveer twee minuten.`,
     need: 'Je hebt je telefoon nodig, of een computer met vingerafdruklezer, camera of pincode.',
     start: 'Beginnen',
-    validUntil: (when: string) => `Deze link werkt één keer, tot ${when}.`,
+    validUntil: (when: string) => `Deze link werkt één keer en verloopt ${when}.`,
     gone: 'Deze link werkt niet meer',
     goneText:
       'De link is al gebruikt of verlopen. Vraag je beheerder om een nieuwe. Heb je inloggen in twee stappen al ingesteld? Dan kun je gewoon inloggen.',
@@ -229,7 +229,7 @@ export const nl = {
       `Laatst gebruikt ${when} door ${agent}, ${protocol}, vanaf ${ip}`,
     only: (protocols: string) => `Alleen voor ${protocols}`,
     networks: (networks: string) => `Alleen vanaf ${networks}`,
-    expires: (when: string) => `Werkt tot ${when}`,
+    expires: (when: string) => `Verloopt ${when}`,
     expired: (when: string) => `Verlopen ${when}`,
     open: (n: number) => count(n, 'open verbinding', 'open verbindingen'),
     deleteAll: 'Alle app-wachtwoorden verwijderen',
@@ -564,7 +564,7 @@ export const nl = {
     addSubmit: 'Toevoegen',
     invited: (user: string) => `Uitnodiging voor ${user}`,
     invitedText: (until: string) =>
-      `Geef deze link aan die persoon en aan niemand anders. De link werkt één keer, tot ${until}. Je krijgt hem niet nog een keer te zien.`,
+      `Geef deze link aan die persoon en aan niemand anders. De link werkt één keer en verloopt ${until}. Je krijgt hem niet nog een keer te zien.`,
     enabled: 'Ingeschakeld',
     disabled: 'Uitgeschakeld',
     administrator: 'Beheerder',
@@ -612,5 +612,6 @@ export const nl = {
     policyInherit: 'Zoals voor iedereen',
     policySet: 'Wijzigen',
     policyGroupName: 'Groep',
+    policyOther: 'Een andere groep',
   },
 } satisfies Messages

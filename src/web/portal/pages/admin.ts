@@ -238,7 +238,7 @@ ${usersWith.map(
     html`<li><div><a href="${paths.adminUser(subject ?? '')}"><strong class="name">${subject}</strong></a></div><p>${appPasswords === 'allowed' ? t.policyAllowed : t.policyForbidden}</p></li>`,
 )}
 </ul>
-<h2>${t.policyGroupName}</h2>
+<h2>${t.policyOther}</h2>
 ${form(
   visit,
   '/admin/policy',
