@@ -19,6 +19,8 @@ export interface AppPasswordForm {
   /** Days; '' for what the policy says, 'never'. */
   readonly expiry: string
   readonly networks: string
+  /** Sent twice, it counts once. */
+  readonly once: string
 }
 
 export const EXPIRY_DAYS = [7, 30, 90, 365] as const
@@ -46,6 +48,7 @@ ${alert(problem)}
 ${form(
   visit,
   '/app-passwords/new',
+  hidden('once', typed.once),
   field({ name: 'name', label: t.name, value: typed.name, hint: t.nameHint, maxlength: 64, focus: true }),
   html`<details${isNarrowed && html` open`}><summary>${t.more}</summary>
 <fieldset><legend>${t.protocols}</legend>${session.appPasswords.protocols.map(

@@ -11,7 +11,8 @@ import { ServiceError } from '../../../contract/services.ts'
 import type { Answer } from '../answer.ts'
 import { go, home, page, signedIn } from '../answer.ts'
 import { empty, formOf, id, several, text } from '../form.ts'
-import type { AppPasswordForm } from '../pages/app-password.ts'
+import type { Once } from '../once.ts'
+import { createOnce } from '../once.ts'
 import * as pages from '../pages/app-password.ts'
 import * as errors from '../pages/errors.ts'
 import { paths } from '../paths.ts'
@@ -27,9 +28,12 @@ const newForm = formOf({
   protocols: several.pipe(z.array(z.enum(PROTOCOL_NAMES))),
   expiry: z.enum(['', 'never', ...pages.EXPIRY_DAYS.map(String)]).default(''),
   networks: text(2048).default(''),
+  once: z.string().max(64).default(''),
 })
 
 export function appPasswordRoutes(app: FastifyInstance, portal: Portal): void {
+  const once = createOnce()
+
   app.get(
     '/app-passwords/new',
     signedIn(
@@ -39,7 +43,7 @@ export function appPasswordRoutes(app: FastifyInstance, portal: Portal): void {
         if (!appPasswords.allowed) return page(errors.notFound(visit), 404)
         const { name } = visit.query(z.object({ name: text(256).default('') }))
         if (needsStepUp(session)) return go(paths.stepUp(paths.newAppPassword(name)))
-        const typed = { name, protocols: appPasswords.protocols, expiry: '', networks: '' }
+        const typed = { name, protocols: appPasswords.protocols, expiry: '', networks: '', once: once.mark() }
         return page(pages.newAppPassword(visit, session.view, typed, null))
       },
       'any',
@@ -52,7 +56,10 @@ export function appPasswordRoutes(app: FastifyInstance, portal: Portal): void {
       portal,
       async (visit, session) => {
         if (!session.view.appPasswords.allowed) return page(errors.notFound(visit), 404)
-        return await issue(visit, session, visit.form(newForm))
+        const typed = visit.form(newForm)
+        // The page with the password, loaded again: it has been shown (R16), and there is no second one.
+        if (once.isDone(typed.once)) return go(home(visit))
+        return await issue(visit, session, typed, once)
       },
       'any',
     ),
@@ -143,11 +150,7 @@ export function appPasswordRoutes(app: FastifyInstance, portal: Portal): void {
   )
 }
 
-async function issue(
-  visit: Visit,
-  session: SignedIn,
-  typed: AppPasswordForm & { readonly protocols: z.output<typeof newForm>['protocols'] },
-): Promise<Answer> {
+async function issue(visit: Visit, session: SignedIn, typed: z.output<typeof newForm>, once: Once): Promise<Answer> {
   const { view, token } = session
   visit.returnTo = paths.newAppPassword(typed.name.slice(0, MAX_NAME))
   const again = (problem: string) => page(pages.newAppPassword(visit, view, typed, problem), 422)
@@ -162,6 +165,7 @@ async function issue(
       networks: typed.networks.split(/[\s,;]+/).filter((network) => network !== ''),
       ...(typed.expiry !== '' && { expiresInMs: typed.expiry === 'never' ? null : Number(typed.expiry) * DAY_MS }),
     })
+    if (typed.once !== '') once.done(typed.once)
     return page(pages.issued(visit, issued, view.stage === 'enrolling'))
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error
