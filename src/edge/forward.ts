@@ -94,8 +94,10 @@ export function createForward(options: ForwardOptions): Forward {
         headers: [
           ...requestHeaders(request.rawHeaders, NOT_SENT),
           ...Object.entries(doorHeaders(client, key)).flat(),
+          // Still one request for each connection, which ends when its answer is complete. But it must not be web that closes:
+          // what we still write then (the end of a body that web has already answered) is an error, and the answer is lost.
           'Connection',
-          'close',
+          'keep-alive',
           ...(request.headers['transfer-encoding'] === undefined ? [] : ['Transfer-Encoding', 'chunked']),
         ],
         timeout: answerMs,

@@ -273,6 +273,12 @@ if (requireService(t, 'chromium') && requireService(t, 'dovecot')) {
     t.match(known.text, 'That didn’t work')
   })
 
+  t.test('every form is answered, however quick the answer is', async (t) => {
+    const statuses = new Set<number>()
+    for (let i = 0; i < 200; i++) statuses.add((await ask('/language', { form: { csrf: 'x', language: 'nl' } })).status)
+    t.strictSame([...statuses], [403], 'an answer is not lost because it came before the edge had ended the question')
+  })
+
   t.test('nothing of ours was a bug', async (t) => {
     t.strictSame(house.gate.lines('bug'), [])
   })

@@ -10,7 +10,7 @@ import { messagesOf } from '../../../src/web/portal/messages.ts'
 import type { Shot } from './gallery.ts'
 import { SHOTS } from './gallery.ts'
 import type { Answers } from './stand-in.ts'
-import { appPassword, methodList, SETTINGS, SIGNED_IN, sessionView, standIn } from './stand-in.ts'
+import { ago, appPassword, methodList, SETTINGS, SIGNED_IN, sessionView, standIn } from './stand-in.ts'
 
 let answers: Answers = {}
 let settings = SETTINGS
@@ -175,6 +175,26 @@ t.test('R29: where app passwords are forbidden, no page says a word of them', as
   const kept = await show({ name: 'list', path: '/security-info', signedIn: true, answers: old }, 'en')
   t.match(kept.body, /Delete iPad/, 'old ones can still be deleted')
   t.notMatch(kept.body, /New app password|Rename/, 'and nothing else')
+})
+
+t.test('R9: at the limit, those unused the longest come first', async (t) => {
+  const used = (hours: number) => ({ at: ago(hours), protocol: 'imap', ip: '192.0.2.7', agent: null })
+  const list = [
+    appPassword('a1', 'used today', { lastUsed: used(2), createdAt: ago(2000) }),
+    appPassword('a2', 'made yesterday', { lastUsed: null, createdAt: ago(24) }),
+    appPassword('a3', 'made last year', { lastUsed: null, createdAt: ago(9000) }),
+    appPassword('a4', 'used last month', { lastUsed: used(700), createdAt: ago(9500) }),
+  ]
+  const answers: Answers = {
+    'session.show': sessionView(),
+    'methods.list': methodList({ appPasswords: list }),
+    'app-password.issue': new ServiceError('cap-reached', 'at the cap'),
+  }
+  const form = { name: 'iPad & co', expiry: '', networks: '' }
+  const { body } = await show({ name: 'cap', path: '/app-passwords/new', form, signedIn: true, answers }, 'en')
+  const names = [...body.matchAll(/<strong class="name">([^<]+)</g)].map(([, name]) => name)
+  t.strictSame(names, ['made last year', 'used last month', 'made yesterday', 'used today'])
+  t.match(body, '/app-passwords/a3/delete?for=iPad%20%26%20co', 'and the name goes along')
 })
 
 t.test('R30, R31: each entry point can be turned off', async (t) => {
