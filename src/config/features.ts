@@ -31,10 +31,6 @@ const UNAVAILABLE: readonly Feature[] = [
   { what: 'ActiveSync (serves: eas)', asked: (config) => serving(config, 'eas') },
   { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },
   { what: 'OAuth 2.0 upstream (method: oauth2)', asked: (config) => identities(config, 'oauth2') },
-  {
-    what: 'Sign-in with an LDAP directory',
-    asked: ({ signIn }) => (signIn !== null && signIn.ldap !== null ? [['signIn', 'ldap']] : []),
-  },
 ]
 
 /** The settings that this version can't serve; empty when it can serve all. */

@@ -19,6 +19,7 @@ import { sessionHandlers } from './portal/session.ts'
 import { setUpHandlers } from './portal/set-up.ts'
 import { signInHandlers } from './portal/sign-in.ts'
 import { createSigningIn } from './portal/signing-in.ts'
+import { createPrimaryPasswords } from './primary.ts'
 import { asServiceError } from './services/shared.ts'
 import { createFirstFactor } from './sign-in/first-factor.ts'
 import { createLocalPasswords } from './sign-in/local.ts'
@@ -34,7 +35,12 @@ export function createPortal(deps: PortalOptions): PortalHandlers {
   const signingIn = createSigningIn(deps)
   const passkeys = createProvenPasskeys(deps)
   const local = createLocalPasswords(deps.hasher, deps.keys)
-  const firstFactor = createFirstFactor({ config: deps.config, local })
+  const firstFactor = createFirstFactor({
+    config: deps.config,
+    local,
+    primary: createPrimaryPasswords({ now: deps.now }),
+    log: deps.log,
+  })
   let loading: ReturnType<typeof loadOpenId> | null = null
   const openId = () => {
     loading ??= loadOpenId(deps)
