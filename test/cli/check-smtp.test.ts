@@ -78,6 +78,9 @@ t.test('M15: against a real Postfix', async (t) => {
     t.match(advice, /Take this machine’s address out of smtpd_authorized_xforward_hosts\./)
     t.match(advice, /main\.cf, or with -o .* master\.cf; then postfix reload/)
     t.notMatch(postfix.log(), /192\.0\.2\.1/, 'nobody was told of a client')
+    const { run } = house(t, config(startTls(trusting)))
+    const early = (await run(['check', '--json'])).json<Step[]>().find(({ step }) => step === 'trust')
+    t.match(early, { ok: true, advice: /--user.*smtpd_authorized_xclient_hosts and smtpd_authorized_xforward_hosts/ })
   })
 
   await t.test('trusted: XCLIENT gives itself up, XFORWARD does not', async (t) => {
@@ -91,7 +94,7 @@ t.test('M15: against a real Postfix', async (t) => {
     const deaf = await check(t, config(startTls(submission), trusted), password)
     t.equal(deaf.status, 0)
     t.match(
-      deaf.steps.find(({ step }) => step === 'client address'),
+      deaf.steps.find(({ step }) => step === 'trust'),
       { ok: true, advice: /can’t be told .*smtpd_authorized_xclient_hosts/ },
     )
   })

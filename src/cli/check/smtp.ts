@@ -150,9 +150,20 @@ export function judgeAfterLogin(keywords: readonly string[], trusted: boolean): 
   )
 }
 
-/** Whether a server that is to be told the client's address can be. @param keywords as they are before the login */
-export function judgeTrust(keywords: readonly string[]): Finding | null {
-  if (parametersOf(keywords, 'XCLIENT') !== null) return null
+/**
+ * What a server believes of this machine before the login, where that is worth a word; null where it is not.
+ *
+ * @param trusted whether it is to be told the client's address
+ */
+export function judgeTrust(keywords: readonly string[], trusted: boolean): Finding | null {
+  const wide = keptTrust(keywords).filter(({ keyword }) => keyword === 'XFORWARD' || !trusted)
+  if (wide.length > 0) {
+    return good(
+      `${wide.map(({ keyword }) => keyword).join(' and ')} offered to this machine`,
+      `If that is so after the login as well, sallyport joins nobody to this server: check with --user, and see ${wide.map(({ setting }) => setting).join(' and ')} (Postfix).`,
+    )
+  }
+  if (!trusted || parametersOf(keywords, 'XCLIENT') !== null) return null
   return good(
     'XCLIENT is not offered',
     'The server can’t be told the client’s address (trusted: true), and logs and judges this machine’s: put this machine’s address into smtpd_authorized_xclient_hosts (Postfix), use proxyProtocol, or leave trusted out.',

@@ -83,9 +83,10 @@ async function checkHost(
     talk.socket.destroy()
     socket.destroy()
   }
-  if (protocol === 'smtp' && upstream.trusted && upstream.proxyProtocol === null) {
-    const finding = smtp.judgeTrust(offered)
-    if (finding !== null) report.add(hop, 'client address', finding)
+  // Behind a PROXY header another address than ours counts.
+  if (protocol === 'smtp' && upstream.proxyProtocol === null) {
+    const finding = smtp.judgeTrust(offered, upstream.trusted)
+    if (finding !== null) report.add(hop, 'trust', finding)
   }
   const identity = identities[protocol]
   if (identity === null) return
