@@ -44,6 +44,14 @@ export async function openSmtpHouse(t: Test, options: HouseOptions & { known?: r
   return Object.assign(house, { offers })
 }
 
+/** A house whose upstream has told what it offers. */
+export function knownSmtp(): HouseOptions {
+  const smtp = openSmtp({ dialer: createDialer(), log: captureLog().log, metrics: createMetrics(), name: NAME })
+  smtp.offers.expect(['another'])
+  smtp.offers.learn('another', KEYWORDS)
+  return { upstream: friendlySmtp(), protocol: (dialogue) => smtp.protocol(dialogue) }
+}
+
 /** An SMTP server that takes anybody and then answers each line with `250 line`. `seen` gets all lines after the login. */
 export function friendlySmtp(seen: string[] = [], keywords: readonly string[] = KEYWORDS): Script {
   return async (peer) => {
