@@ -71,6 +71,18 @@ Examples:
     )
 
   command
+    .command('show')
+    .argument('<id>', 'id of an app password')
+    .description('Show one app password, with its last use. The value itself is nowhere.')
+    .action(
+      run<[string], object>(async (context, [id]) => {
+        const shown = await context.withServices((services) => services.call('app-password.show', { id }))
+        await context.print(shown, table([shown], { USER: ({ user }) => user, ...COLUMNS }))
+        return undefined
+      }),
+    )
+
+  command
     .command('update')
     .argument('<id>', 'id of an app password')
     .description('Change what an app password may do. Sessions that it does not allow any more end within a second.')

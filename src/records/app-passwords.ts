@@ -58,6 +58,7 @@ export interface AppPasswords {
   issue(request: IssueRequest, policy: IssuePolicy, actor: Actor): Promise<Issued>
   /** Newest first, those that have run out included. */
   list(address: string): Promise<{ readonly user: UserRow; readonly rows: readonly AppPasswordRow[] }>
+  show(id: string): Promise<{ readonly user: UserRow; readonly row: AppPasswordRow }>
   /** With `ownerId`, somebody else's is 'not-found'. */
   rename(id: string, name: string, actor: Actor, ownerId?: string): Promise<void>
   /** Gives it other protocols, networks or another life; what is left out stays. Whatever is wider than the policy is 'forbidden'. */
@@ -127,6 +128,8 @@ export function createAppPasswords(options: AppPasswordsOptions): AppPasswords {
       const user = await userAt(store, address, names())
       return { user, rows: await store.appPasswordsOf(user.id) }
     },
+
+    show: (id) => ownedRow(store, id, undefined),
 
     async rename(id, raw, actor, ownerId) {
       const name = appPasswordName(raw)

@@ -33,6 +33,7 @@ export const ADMIN_METHODS = {
   'user.invite': 'users:write',
   'user.reset-two-step': 'users:write',
   'app-password.list': 'app-passwords:read',
+  'app-password.show': 'app-passwords:read',
   'app-password.create': 'app-passwords:write',
   'app-password.update': 'app-passwords:write',
   'app-password.delete': 'app-passwords:write',

@@ -48,6 +48,7 @@ export const APP_PASSWORD_METHODS = {
     }),
   ),
   'app-password.list': method<readonly AppPasswordView[]>()(z.strictObject({ user: address })),
+  'app-password.show': method<AppPasswordView>()(z.strictObject({ id })),
   /** What is left out stays. Sessions that it does not allow any more end. */
   'app-password.update': method<AppPasswordView & SessionsEnded>()(
     z.strictObject({

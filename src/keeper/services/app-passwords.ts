@@ -15,6 +15,7 @@ type AppPasswordServices = Pick<
   ServiceHandlers,
   | 'app-password.create'
   | 'app-password.list'
+  | 'app-password.show'
   | 'app-password.update'
   | 'app-password.delete'
   | 'app-password.delete-all'
@@ -99,6 +100,11 @@ export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
         })
       }
       return fit
+    },
+
+    async 'app-password.show'({ id }) {
+      const { user, row } = await appPasswords.show(id)
+      return appPasswordView(row, user.address)
     },
 
     async 'app-password.update'({ id, ...request }, actor) {

@@ -5,10 +5,12 @@
 import { z } from 'zod'
 import { SERVICE_METHODS } from '../../contract/services.ts'
 import { page, pageOf } from './paging.ts'
+import { ApiProblem } from './problem.ts'
 import { route } from './route.ts'
 import { DeletedToken, NewToken, Token } from './views.ts'
 
 const tag = 'Tokens'
+const ID = z.strictObject({ id: z.string().min(1).max(64).describe('Id of a token.') })
 
 export const TOKEN_ROUTES = [
   route({
@@ -37,6 +39,23 @@ export const TOKEN_ROUTES = [
     tell: (token) => ({ body: token, location: `/tokens/${token.id}` }),
   }),
   route({
+    verb: 'GET',
+    path: '/tokens/{id}',
+    id: 'getToken',
+    tag,
+    summary: 'Show a token',
+    service: 'token.list',
+    params: ID,
+    answer: Token,
+    problems: ['not-found'],
+    ask: () => ({}),
+    tell(tokens, { params: { id } }) {
+      const token = tokens.find((each) => each.id === id)
+      if (token === undefined) throw new ApiProblem('not-found', `There is no token ${id}.`)
+      return { body: token }
+    },
+  }),
+  route({
     verb: 'DELETE',
     path: '/tokens/{id}',
     id: 'deleteToken',
@@ -44,7 +63,7 @@ export const TOKEN_ROUTES = [
     summary: 'Delete a token',
     description: 'It is worth nothing from now on.',
     service: 'token.delete',
-    params: z.strictObject({ id: z.string().min(1).max(64).describe('Id of a token.') }),
+    params: ID,
     answer: DeletedToken,
     problems: ['not-found'],
     ask: ({ params: { id } }) => ({ id }),

@@ -65,6 +65,8 @@ t.test('R16, R24, R25: an app password is shown once, and its end ends its sessi
   t.match(await api('GET', '/sessions?user=ann@a.test'), { json: { items: [{ appPassword: { id } }], next: null } })
   const list = await api('GET', '/users/ann@a.test/app-passwords')
   t.match(list, { json: { items: [{ id, name: 'phone' }], next: null } })
+  t.strictSame((await api('GET', `/app-passwords/${id}`)).json, (list.json.items as unknown[])[0])
+  t.match(await api('GET', '/app-passwords/nothing'), { status: 404, ...problem('not-found') })
   t.notMatch(list.text, password ?? '')
   t.match(await api('PATCH', `/app-passwords/${id}`, { networks: ['10.0.0.0/8'] }), {
     status: 200,
@@ -209,7 +211,10 @@ t.test('tokens: made, listed, used, deleted; shown once', async (t) => {
   t.match((await h.api('POST', '/tokens', ask, { 'idempotency-key': 'k' })).json, { id: made.json.id, token: null })
   t.match(await h.caller(token)('GET', '/audit'), { status: 200 })
   const list = await h.api('GET', '/tokens')
-  t.match(list.json.items, [{ id: made.json.id }])
+  const [first] = list.json.items as readonly { readonly id: string }[]
+  t.equal(first?.id, made.json.id)
+  t.strictSame((await h.api('GET', `/tokens/${first?.id}`)).json, first)
+  t.match(await h.api('GET', '/tokens/nothing'), { status: 404, ...problem('not-found') })
   t.notMatch(list.text, token)
   t.notMatch((await h.api('GET', '/audit')).text, token)
   t.match(await h.api('DELETE', `/tokens/${String(made.json.id)}`), { status: 200, json: { name: 'backup job' } })
