@@ -15,6 +15,8 @@ import type { ApiRoute } from './route.ts'
 import { API_ROOT, API_ROUTES, DOCUMENT_PATH } from './routes.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
+/** What the keeper takes in one frame, less what stands around it. */
+const MAX_QUESTION_BYTES = 60 * 1024
 const JSON_TYPE = 'application/json; charset=utf-8'
 const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 /** What a caller waits before asking again: the longest failure delay, and a keeper that starts. */
@@ -75,11 +77,13 @@ function addRoute(api: FastifyInstance, route: ApiRoute, { keeper, clientOf }: A
     onRequest: async (request) => void bearerOf(request.raw),
     async handler(request, reply) {
       const input = checkedInput(route, request)
+      const params = { ...route.ask(input) }
+      refuseTooMuch(params)
       const { answer, replayed } = await keeper.call('admin.call', {
         client: clientOf(request),
         as: { bearer: bearerOf(request.raw) },
         method: route.service,
-        params: { ...route.ask(input) },
+        params,
         idempotencyKey: route.creates ? idempotencyKeyOf(request.raw) : null,
       })
       const { body, location, next } = route.tell(answer, input)
@@ -92,6 +96,12 @@ function addRoute(api: FastifyInstance, route: ApiRoute, { keeper, clientOf }: A
         .send(JSON.stringify(body))
     },
   })
+}
+
+/** With defaults filled in a question is longer than the body was. */
+function refuseTooMuch(params: object): void {
+  if (Buffer.byteLength(JSON.stringify(params)) <= MAX_QUESTION_BYTES) return
+  throw new ApiProblem('too-large', 'This is more than one request can hold: send it in pieces.')
 }
 
 function sendProblem(reply: FastifyReply, problem: ApiProblem, request: FastifyRequest): FastifyReply {

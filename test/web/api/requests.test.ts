@@ -121,6 +121,15 @@ t.test('bodies: JSON in UTF-8, at most 64 KiB, and none where none belongs', asy
   t.match(deleting, { status: 422, json: { errors: [{ pointer: '#', detail: 'This takes no body.' }] } })
 })
 
+t.test('a list that fits the body and not the keeper’s frame is refused here, with words', async (t) => {
+  const app = await apiApp(t, nobody)
+  const users = Array.from({ length: 200 }, (_, line) => ({ line, address: `${'a'.repeat(280)}${line}@a.test` }))
+  const body = JSON.stringify({ users })
+  t.ok(body.length < 64 * 1024)
+  const answer = await ask(app, { method: 'POST', url: '/api/v1/users/import', headers: json, body })
+  t.match(answer, { status: 413, json: { type: 'urn:sallyport:problem:too-large', detail: /in pieces/ } })
+})
+
 t.test('queries: known parameters, once, in their limits', async (t) => {
   const app = await apiApp(t, nobody)
   for (const [url, parameter] of [
