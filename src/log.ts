@@ -7,6 +7,7 @@
 
 import { inspect } from 'node:util'
 import pino from 'pino'
+import { createSink } from './log/sink.ts'
 
 export const LOG_EVENTS = [
   'connection_opened',
@@ -85,6 +86,10 @@ export interface Log {
   bug(error: unknown, msg: string, fields?: LogFields): void
   /** How many bugs have been logged by this object. A test run in which it is not 0 has failed. */
   readonly bugs: number
+  /** Lines that were dropped, because nobody took them. */
+  readonly lost: number
+  /** Milliseconds for which nobody has taken anything although lines wait; 0: none waits. */
+  readonly waitingMs: number
   setLevel(level: LogLevel): void
   /** Writes out what is buffered; call before the process exits. */
   flush(): void
@@ -95,12 +100,17 @@ export interface LogOptions {
   readonly version: string
   /** The process role, printed as `process` unless a line gives its own. */
   readonly process: string
-  /** Where lines go; default: standard output, written asynchronously with a bounded buffer. */
-  readonly destination?: { write(line: string): void; flushSync?(): void }
+  /** Where lines go; default: standard output, written asynchronously with a bounded buffer (log/sink.ts). */
+  readonly destination?: {
+    write(line: string): void
+    flushSync?(): void
+    readonly lost?: number
+    readonly waitingMs?: number
+  }
 }
 
-/** Buffered lines beyond this are dropped rather than held: a blocked log pipe must not eat the memory of a login path. */
-const MAX_BUFFERED_BYTES = 4 * 1024 * 1024
+/** A log that nobody has taken for this long stands still. */
+export const LOG_STANDS_MS = 2000
 /** threats J1: names are cut; error details and stacks of our own may be longer. */
 const MAX_FIELD = 128
 const LONG_FIELDS: ReadonlySet<string> = new Set(['detail', 'stack'])
@@ -119,8 +129,7 @@ export function printable(text: string, max: number = MAX_FIELD): string {
 }
 
 export function createLog(options: LogOptions): Log {
-  const destination =
-    options.destination ?? pino.destination({ fd: 1, sync: false, maxLength: MAX_BUFFERED_BYTES, minLength: 0 })
+  const destination = options.destination ?? createSink(1)
   const logger = pino(
     {
       level: options.level,
@@ -168,6 +177,12 @@ export function createLog(options: LogOptions): Log {
     },
     get bugs() {
       return bugs
+    },
+    get lost() {
+      return destination.lost ?? 0
+    },
+    get waitingMs() {
+      return destination.waitingMs ?? 0
     },
     setLevel(level) {
       logger.level = level

@@ -36,7 +36,11 @@ const io: Io = {
 const args = process.argv.slice(2)
 
 try {
-  const code = args[0] === 'internal-role' ? await childRole(args[1] ?? '') : await commandLine()
+  const isChild = args[0] === 'internal-role'
+  const code = isChild ? await childRole(args[1] ?? '') : await commandLine()
+  // A process that exits in good order makes its standard output block again, and with it that of all who share it: with nobody
+  // taking the log, the supervisor would hang at its last line (threat I-10). What a child has to say is said.
+  if (isChild && code === 0) process.kill(process.pid, 'SIGKILL')
   // Whatever still holds the event loop (a socket of a check that was given up) must not hold the command.
   process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
 } catch (error) {

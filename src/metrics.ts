@@ -79,6 +79,7 @@ export function createMetrics() {
     eventLoopLag: histogram('event_loop_lag_seconds', 'How late timers fire', LAG_BUCKETS),
     buildInfo: gauge('build_info', 'Always 1', ['version', 'node'], 'max'),
     auditLost: counter('audit_lost_total', 'Entries of the audit trail that could not be written'),
+    logLost: counter('log_lost_total', 'Log lines that were dropped because nobody took them'),
     bugs: counter('bugs_total', 'Faults in this program that ended a connection'),
     snapshot(): Promise<MetricsSnapshot> {
       return registry.getMetricsAsJSON()

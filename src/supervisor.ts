@@ -18,14 +18,17 @@ import { createLog } from './log.ts'
 import type { Metrics, MetricsSnapshot } from './metrics.ts'
 import { createMetrics, metricsText } from './metrics.ts'
 import { Secret } from './secret.ts'
+import type { CertificateWatch } from './supervisor/certificate-watch.ts'
+import { createCertificateWatch } from './supervisor/certificate-watch.ts'
 import type { CertificatePair } from './supervisor/certificates.ts'
-import { createExpiryWatch, loadCertificates } from './supervisor/certificates.ts'
+import { CertificateError, createExpiryWatch, loadCertificates } from './supervisor/certificates.ts'
 import type { ChildOptions, ChildTuning } from './supervisor/child.ts'
 import { Child } from './supervisor/child.ts'
 import type { OperatorListener, OperatorServer } from './supervisor/http.ts'
 import { serveOperators } from './supervisor/http.ts'
 import type { ChildRole } from './supervisor/launch.ts'
 import { launchOf } from './supervisor/launch.ts'
+import { watchLogLoss } from './supervisor/log-loss.ts'
 import { watchLoopLag } from './supervisor/loop-lag.ts'
 import type { EdgeIdentity, EdgeInit, EdgeListener, HttpsInit, HttpsListener, Init } from './supervisor/messages.ts'
 import { notifyService } from './supervisor/notify.ts'
@@ -136,6 +139,7 @@ class Server {
   readonly #edgeSecret = new Secret(randomBytes(32).toString('base64url'))
   #ticketKeys = newTicketKeys()
   readonly #expiry: ReturnType<typeof createExpiryWatch>
+  readonly #certificateWatch: CertificateWatch
   #loaded: LoadedConfig
   #certificates: readonly CertificatePair[] = []
   #keeper: KeeperRole | null = null
@@ -156,6 +160,7 @@ class Server {
     this.#loaded = options.loaded
     this.#way = needsWeb(this.#config) ? createWebWay(this.#config.runtimeDirectory) : null
     this.#expiry = createExpiryWatch(log, this.#metrics)
+    this.#certificateWatch = createCertificateWatch({ log, changed: () => void this.#renewCertificates() })
   }
 
   async start(): Promise<void> {
@@ -165,6 +170,7 @@ class Server {
     await ensurePrivateDirectory(config.runtimeDirectory)
     this.#metrics.buildInfo.set({ version, node: process.version }, 1)
     watchLoopLag(this.#metrics)
+    watchLogLoss(this.#log, this.#metrics)
     this.#certificates = await this.#loadCertificates(config)
     this.#keeper = await this.#startKeeper()
     const [mail, https] = await Promise.all([this.#startMailEdges(), this.#startHttpsEdge(), this.#startWeb()])
@@ -175,6 +181,7 @@ class Server {
       urls.push(`http://${hostPort(listener.bind, port)}`)
     }
     this.#expiry.look(this.#certificates)
+    this.#certificateWatch.follow(config.tls.certificates)
     this.#timers = [
       setInterval(() => this.#expiry.look(this.#certificates), EXPIRY_LOOK_MS).unref(),
       setInterval(() => void this.#rotateTicketKeys(), TICKET_KEY_MS).unref(),
@@ -214,6 +221,7 @@ class Server {
       ?.reload(webSettingsOf(this.#config, this.#options.version))
       .catch((error: unknown) => this.#childFailed('web', error))
     this.#expiry.look(certificates)
+    this.#certificateWatch.follow(loaded.config.tls.certificates)
     if (renewed) this.#log.event('info', 'certificate_reloaded', 'new certificates are in use')
     this.#log.event('info', 'config_reloaded', 'the new configuration is in use', { detail: loaded.file })
   }
@@ -221,6 +229,7 @@ class Server {
   /** Stops accepting at once, lets sessions end for the grace, cuts the rest, and ends. */
   async drain(signal: ServerSignal): Promise<void> {
     this.#draining = true
+    this.#certificateWatch[Symbol.dispose]()
     const graceMs = this.#config.limits.drain
     const spreadMs = this.#options.tuning?.spreadMs ?? SPREAD_MS
     this.#log.event('info', 'draining', `${signal}: no new connections; open sessions have ${graceMs} ms`)
@@ -236,6 +245,7 @@ class Server {
   }
 
   kill(): void {
+    this.#certificateWatch[Symbol.dispose]()
     for (const edge of this.#edges) edge.kill()
     this.#web?.kill()
     this.#keeper?.kill()
@@ -255,6 +265,29 @@ class Server {
       names: [...portal, ...(config.eas.host === null ? [] : [config.eas.host]), ...config.domains],
       log: this.#log,
     })
+  }
+
+  /** After a change in their directories. All of them are good, or none is taken. */
+  async #renewCertificates(): Promise<void> {
+    const config = this.#config
+    try {
+      const certificates = await this.#loadCertificates(config)
+      // A reload has taken over meanwhile, or there is nothing new.
+      if (this.#draining || config !== this.#config) return
+      if (JSON.stringify(certificates) === JSON.stringify(this.#certificates)) return
+      this.#certificates = certificates
+      await this.#renewEdges()
+      this.#expiry.look(certificates)
+      this.#log.event('info', 'certificate_reloaded', 'new certificates are in use', { detail: 'their files changed' })
+    } catch (error) {
+      if (!(error instanceof CertificateError)) this.#log.bug(error, 'renewing certificates')
+      else {
+        this.#log.event('error', 'warning', 'new certificates are refused, the old ones stay in use', {
+          detail: error.message,
+          error_code: error.code,
+        })
+      }
+    }
   }
 
   get #config(): Config {

@@ -9,6 +9,7 @@ import { enableCompileCache, flushCompileCache } from 'node:module'
 import type { Log, LogLevel } from '../log.ts'
 import { createLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
+import { watchLogLoss } from '../supervisor/log-loss.ts'
 import { watchLoopLag } from '../supervisor/loop-lag.ts'
 import type { AskName, EdgeInit, HttpsInit, KeeperInit, WebInit } from '../supervisor/messages.ts'
 import { answering } from '../supervisor/messages.ts'
@@ -46,6 +47,7 @@ export async function runChild(role: string): Promise<number> {
     watchLoopLag(metrics)
     const made = (level: LogLevel, version: string, name: string) => {
       log = createLog({ level, version, process: name })
+      watchLogLoss(log, metrics)
       return log
     }
     switch (role) {

@@ -18,6 +18,7 @@ import type { Smtp } from '../edge/smtp/index.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
+import { demandLog } from './audit-gate.ts'
 import { openContexts } from './edge-contexts.ts'
 import { cut, waitUntil } from './edge-ending.ts'
 import type { GateMaker, RunningEdge } from './edge-over-channel.ts'
@@ -43,7 +44,7 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
   const { log, metrics } = options
   let { slice } = options
   const sessions = createSessions()
-  const logins = watchLogins(options.gate(sessions, sessions))
+  const logins = watchLogins(demandLog(options.gate(sessions, sessions), () => slice.auditRequired, log))
   const dialer = createDialer({ log, metrics })
   const contexts = openContexts(slice.tls, options.listeners)
   const fitting = connectionsThatFit()

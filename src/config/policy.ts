@@ -68,6 +68,11 @@ export const primaryPassword = oneOf(
   'What becomes of a primary password typed into a mail client. refuse: never taken; until-enrolled: known users who never set up two-step may go on with it, the upstream judging it, until the day they enrol',
 ).default('refuse')
 
+export const audit = oneOf(
+  ['best-effort', 'required'],
+  'Whether people may log in while it could not be recorded: nobody takes the log, or the store takes no write (a full disk). best-effort: they may, and lost lines are counted; required: logins fail as temporary until both work again',
+).default('best-effort')
+
 export const enrolment = oneOf(
   ['invitation', 'password'],
   'How a user sets up two-step the first time: by an invitation link, or with the primary password alone',

@@ -10,6 +10,7 @@ import { clientSetup } from './client-set-up.ts'
 import { listeners, tls } from './listeners.ts'
 import {
   appPasswords,
+  audit,
   eas,
   enrolment,
   groups,
@@ -66,6 +67,7 @@ export const settings = z.strictObject(
     throttle,
     workers,
     log,
+    audit,
   },
   'must be a section of keys',
 )

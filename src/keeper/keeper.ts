@@ -37,6 +37,7 @@ import { createTwoStep } from '../records/two-step.ts'
 import { createUsers } from '../records/users.ts'
 import { createVault } from '../records/vault.ts'
 import { createAuditLoss } from './audit-loss.ts'
+import { createAuditWatch } from './audit-watch.ts'
 import { createSeenLogins, createVerifiedLogins } from './cache.ts'
 import { createEdges } from './edges.ts'
 import { createGate } from './gate.ts'
@@ -205,6 +206,12 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     now,
     clock,
   })
+  const auditWatch = createAuditWatch({
+    isRequired: () => config().audit === 'required',
+    store,
+    log,
+    ...(options.storeLookMs === undefined ? {} : { everyMs: options.storeLookMs }),
+  })
   const revocation = createRevocation({
     config,
     store,
@@ -318,7 +325,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   await noteAuditMark()
 
   return {
-    gateHouse: createGateHouse({ admit, grants, revocation }),
+    gateHouse: createGateHouse({ admit: auditWatch.guard(admit), grants, revocation }),
     services,
     expectEdges: (edgeIds) => edges.expect(edgeIds),
     portal,
@@ -346,6 +353,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       clearInterval(housekeeping)
       clearInterval(counting)
       watch[Symbol.dispose]()
+      auditWatch[Symbol.dispose]()
       revocation[Symbol.dispose]()
       grants.close()
       await lastUse[Symbol.asyncDispose]()

@@ -113,6 +113,7 @@ export class Child {
     const timer = setTimeout(() => life.process.kill('SIGKILL'), EXIT_MS)
     await exited
     clearTimeout(timer)
+    this.#options.onReady?.(false)
   }
 
   /** Ends it at once, and for good. */

@@ -72,6 +72,8 @@ export interface EdgeSlice {
     readonly ticketKeys: string
   }
   readonly logLevel: LogLevel
+  /** Nobody is let in while nobody takes the log. */
+  readonly auditRequired: boolean
 }
 
 /** Who an edge is, to its supervisor and to the keeper. */

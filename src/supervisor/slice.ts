@@ -14,7 +14,7 @@ export function edgeSlice(
   ticketKeys: string,
   edges: number,
 ): EdgeSlice {
-  const { limits, tls, portal, eas, log } = config
+  const { limits, tls, portal, eas, log, audit } = config
   return {
     limits: {
       connections: Math.ceil(limits.connections / edges),
@@ -35,6 +35,7 @@ export function edgeSlice(
       ticketKeys,
     },
     logLevel: log.level,
+    auditRequired: audit === 'required',
   }
 }
 

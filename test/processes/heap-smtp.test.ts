@@ -64,6 +64,7 @@ t.test('invariant 13: after SMTP logins an edge’s heap holds no planted secret
     upstreams: [],
     tls: { certificates: [], minVersion: 'TLSv1.2', ticketKeys: randomBytes(48).toString('base64') },
     logLevel: 'error',
+    auditRequired: false,
     version: 'test',
     name: 'edge-1',
     edgeId,

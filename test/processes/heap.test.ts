@@ -67,6 +67,7 @@ async function startEdge(t: Test) {
       ticketKeys: randomBytes(48).toString('base64'),
     },
     logLevel: 'error',
+    auditRequired: false,
     version: 'test',
     name: 'edge-1',
     edgeId,

@@ -177,6 +177,16 @@ t.test('I-12: certificates are swapped without a drop, and a pair that does not 
   await server.wait('certificate_reloaded')
   for (let i = 0; i < 6; i++) t.match(await shown(), /new\.example\.org/, 'by both edges')
   t.notOk(raw.destroyed, 'open connections notice nothing')
+
+  // Without a signal: their directory is watched.
+  const third = await ca.issue({ names: ['localhost', '127.0.0.1', 'third.example.org'] })
+  write(server.directory, third.cert, second.key)
+  const { detail } = await server.wait('warning', ({ error_code }) => error_code === 'ERR_CERTIFICATE')
+  t.match(detail, /key\.pem is not that of the certificate/)
+  t.match(await shown(), /new\.example\.org/, 'half a renewal is none')
+  write(server.directory, third.cert, third.key)
+  await server.wait('certificate_reloaded', (line) => line.detail === 'their files changed')
+  for (let i = 0; i < 6; i++) t.match(await shown(), /third\.example\.org/, 'by both edges')
   t.match(
     (await server.get('/metrics')).text,
     /sallyport_certificate_expiry_timestamp_seconds\{certificate=".*cert\.pem"\} \d+/,

@@ -45,6 +45,8 @@ export interface SqlDialect {
   relaxed<T>(db: Db, work: (db: Db) => Promise<T>): Promise<T>
   /** A consistent copy in a file of its own. */
   backup(file: string): Promise<void>
+  /** @throws StoreError when there is no room for more */
+  room(): Promise<void>
   /** Closes what Kysely has not: it closes nothing that it has not used yet. */
   close(): void
 }

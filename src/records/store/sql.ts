@@ -97,6 +97,11 @@ class SqlStore extends SqlTransaction implements Store {
     await sql`select count(*) from key_checks`.execute(this.#open())
   }
 
+  async pingWrite(): Promise<void> {
+    await sql`update key_checks set check_value = check_value`.execute(this.#open())
+    await this.#dialect.room()
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true

@@ -7,6 +7,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { chmodSync, closeSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import type { Migrations } from './migrations.ts'
@@ -19,6 +20,8 @@ export const MIGRATION_TABLE = 'schema_migrations'
 export const MIGRATION_LOCK_TABLE = 'schema_migrations_lock'
 /** Pages of 4 KiB copied between two turns of the event loop. */
 const BACKUP_PAGES = 256
+/** Room that a store should have for what is written next. A write into pages that it has already says nothing of that. */
+const ROOM_BYTES = 1024 * 1024
 
 /**
  * Makes the file when it is not there, closes it to others when it is. Files that SQLite puts beside it get its mode.
@@ -198,5 +201,22 @@ export function syncDirectory(file: string): void {
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/** @throws StoreError when the disk is as good as full */
+export async function demandRoom(file: string): Promise<void> {
+  let free: number
+  try {
+    const { bavail, bsize } = await statfs(dirname(file))
+    free = bavail * bsize
+  } catch (error) {
+    throw storeErrorOf(error, file)
+  }
+  if (free < ROOM_BYTES) {
+    throw new StoreError(
+      'ERR_STORE_UNAVAILABLE',
+      `the disk of the store ${file} is full (${free} bytes left): make room`,
+    )
   }
 }

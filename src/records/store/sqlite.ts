@@ -18,6 +18,7 @@ import { NodeSqliteDialect, storeErrorOf } from './sqlite-dialect.ts'
 import {
   appliedMigrations,
   copyDatabase,
+  demandRoom,
   latestMigration,
   MIGRATION_LOCK_TABLE,
   MIGRATION_TABLE,
@@ -84,6 +85,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
         }
       })
     },
+    room: () => demandRoom(file),
     backup: (to) => copyDatabase(database, resolve(to), false),
     close() {
       if (database.isOpen) database.close()

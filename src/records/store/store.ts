@@ -248,5 +248,7 @@ export interface Store extends StoreTransaction {
   backup(file: string): Promise<void>
   /** Reads one row: whether the store answers. */
   ping(): Promise<void>
+  /** Writes, durably, what is there already, and looks whether there is room for more: whether the store takes a write. */
+  pingWrite(): Promise<void>
   close(): Promise<void>
 }

@@ -1,0 +1,24 @@
+/**
+ * Log lines that were dropped because nobody took them: a metric, and a line when it is over (threat I-10).
+ */
+
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+
+const EVERY_MS = 1000
+
+/** Looks until disposed of. */
+export function watchLogLoss(log: Log, { logLost }: Metrics, everyMs: number = EVERY_MS): Disposable {
+  let counted = 0
+  let told = 0
+  const timer = setInterval(() => {
+    const { lost, waitingMs } = log
+    if (lost > counted) logLost.inc(lost - counted)
+    counted = lost
+    if (lost === told || waitingMs > 0) return
+    log.event('error', 'warning', `${lost - told} log lines were lost, because nobody took them`)
+    told = lost
+  }, everyMs)
+  timer.unref()
+  return { [Symbol.dispose]: () => clearInterval(timer) }
+}
