@@ -23,10 +23,17 @@ export function addressBlocks(ip: string): AddressBlocks {
 
 /** Whether `ip` lies in one of `networks` (CIDR blocks or single addresses). An address or network that can't be read never matches. */
 export function inNetworks(ip: string, networks: readonly string[]): boolean {
+  if (networks.length === 0) return false
+  const blocks = blocksOf(networks)
+  if (blocks.last?.ip !== ip) blocks.last = { ip, isIn: isIn(ip, blocks) }
+  return blocks.last.isIn
+}
+
+function isIn(ip: string, blocks: Blocks): boolean {
   const family = isIP(ip)
-  if (networks.length === 0 || family === 0) return false
+  if (family === 0) return false
   const type = family === 6 ? 'ipv6' : 'ipv4'
-  return blocksOf(networks)[type].check(ip, type)
+  return blocks[type].check(ip, type)
 }
 
 /** A memory of what was read, and of nothing else: the lists of records and of the configuration never change. */
@@ -36,12 +43,14 @@ const read = new WeakMap<readonly string[], Blocks>()
 interface Blocks {
   readonly ipv4: BlockList
   readonly ipv6: BlockList
+  /** The last answer: one login asks the same several times, and a wrong network must not be told by it (invariant 6). */
+  last: { readonly ip: string; readonly isIn: boolean } | null
 }
 
 function blocksOf(networks: readonly string[]): Blocks {
   const known = read.get(networks)
   if (known) return known
-  const blocks: Blocks = { ipv4: new BlockList(), ipv6: new BlockList() }
+  const blocks: Blocks = { ipv4: new BlockList(), ipv6: new BlockList(), last: null }
   for (const network of networks) {
     const [address = '', prefix] = network.split('/')
     const family = isIP(address)

@@ -3,6 +3,7 @@
  */
 
 import type { Compilable, CompiledQuery, Kysely, Selectable } from 'kysely'
+import { sql } from 'kysely'
 import type { AppPasswordsTable, StoredSecretsTable, Tables, TombstonesTable, UsersTable } from './schema.ts'
 
 /** A query whose text is made once; parameters are given in the order in which they stand in it. */
@@ -36,13 +37,24 @@ type LiveCheckColumns = Selectable<UsersTable> & {
   [C in keyof AppPasswordsTable as `ap_${C}`]: AppPasswordsTable[C] | null
 }
 
+type Nobody = { readonly [C in keyof UsersTable]: null }
+
 /** Queries that a login runs. The values in them are place-holders. */
 export function prepareQueries(db: Kysely<Tables>) {
   const users = db.selectFrom('users').selectAll()
   const appPasswords = db.selectFrom('app_passwords').selectAll()
   return {
     userById: prepared<Selectable<UsersTable>>(users.where('id', '=', '')),
-    userByAddress: prepared<Selectable<UsersTable>>(users.where('address', '=', '')),
+    /**
+     * Always answers a row, all null for an address that is nobody's: making one takes longer than finding none, and that
+     * would tell who exists (invariant 6).
+     */
+    userByAddress: prepared<Selectable<UsersTable> | Nobody>(
+      db
+        .selectFrom(sql<{ wanted: string }>`(select cast(${''} as text) as wanted)`.as('asked'))
+        .leftJoin('users', 'users.address', 'asked.wanted')
+        .selectAll('users') as unknown as Compilable<Selectable<UsersTable> | Nobody>,
+    ),
     bySelector: prepared<Selectable<AppPasswordsTable>>(
       appPasswords.where('user_id', '=', '').where('selector', '=', 0),
     ),
