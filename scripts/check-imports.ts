@@ -57,6 +57,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ldapts: ['keeper'],
   otpauth: ['records'],
   '@simplewebauthn/server': ['records'],
+  nodemailer: ['keeper'],
   fastify: ['web'],
   commander: ['cli', 'main'],
 }

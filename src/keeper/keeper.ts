@@ -44,6 +44,7 @@ import { createGate } from './gate.ts'
 import { createGrants } from './grants.ts'
 import type { LivePolicy } from './live-policy.ts'
 import { createLivePolicy } from './live-policy.ts'
+import { createMailer } from './mail/mailer.ts'
 import { createNotifier } from './notifier.ts'
 import { isUsable } from './policy.ts'
 import { createPortal } from './portal.ts'
@@ -228,6 +229,8 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const apiTokens = createApiTokens(records)
   const twoStep = createTwoStep({ ...records, vault: createVault(keys, 'seal') })
   const links = createOneTimeLinks(records)
+  const mailer = createMailer({ config, store, secrets })
+  const notifier = createNotifier({ config, store, mailer, log, clock })
   const services = createServices({
     config,
     names: () => names,
@@ -244,7 +247,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     twoStep,
     links,
     apiTokens,
-    notifier: createNotifier({ store, clock }),
+    notifier,
     throttle,
     log,
     clock,
@@ -259,6 +262,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     keys,
     hasher,
     users,
+    notifier,
     twoStep,
     sessions: createPortalSessions(records),
     links,
@@ -356,6 +360,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       auditWatch[Symbol.dispose]()
       revocation[Symbol.dispose]()
       grants.close()
+      await notifier.close()
       await lastUse[Symbol.asyncDispose]()
       await tombstoneTries[Symbol.asyncDispose]()
       await verifier.idle()

@@ -16,6 +16,7 @@ import type { Store } from '../../records/store/store.ts'
 import type { TwoStep } from '../../records/two-step.ts'
 import type { Users } from '../../records/users.ts'
 import type { Grants } from '../grants.ts'
+import type { Notifier } from '../notifier.ts'
 import type { Throttle } from '../throttle.ts'
 
 export interface PortalDeps {
@@ -26,6 +27,7 @@ export interface PortalDeps {
   readonly keys: Keys
   readonly hasher: PasswordHasher
   readonly users: Users
+  readonly notifier: Notifier
   readonly twoStep: TwoStep
   readonly sessions: PortalSessions
   readonly links: OneTimeLinks

@@ -48,7 +48,7 @@ export interface SignInParts {
 }
 
 export function signInHandlers(deps: PortalDeps, parts: SignInParts): SignInHandlers {
-  const { config, names, store, keys, twoStep, clock, now } = deps
+  const { config, names, store, keys, notifier, twoStep, clock, now } = deps
   const { guesses, signingIn, passkeys, firstFactor } = parts
   const flows = createPending<Flow>({ now })
 
@@ -111,6 +111,7 @@ export function signInHandlers(deps: PortalDeps, parts: SignInParts): SignInHand
       }
       // One-way: who has enrolled before is let in to enrol again by an invitation only.
       if (config().enrolment === 'password' && user.enrolledAt === null) {
+        notifier.enrolling(user, client.ip)
         return await signingIn.accept(user, [first], 'enrolling', client)
       }
       return signingIn.refuse({ next: 'refused', why: 'needs-invitation' }, user.address, client, factor)

@@ -14,24 +14,33 @@ type TwoStepServices = Pick<ServiceHandlers, 'user.invite' | 'user.reset-two-ste
 export function twoStepServices(deps: ServiceDeps): TwoStepServices {
   const { config, users, twoStep, links, notifier } = deps
 
-  async function invite(user: UserRow, actor: string): Promise<IssuedInvitation> {
-    const { token, expiresAt } = await links.invite(user, false, actor)
+  async function invite(user: UserRow, mail: boolean, actor: string): Promise<IssuedInvitation> {
+    const { token, expiresAt } = await links.invite(user, mail, actor)
     const url = `${portalUrl(config())}/invitation/${token.reveal()}`
-    return { user: user.address, url, expiresAt: expiresAt.toISOString(), mailed: false }
+    if (mail) await notifier.invite(user, url, expiresAt)
+    return { user: user.address, url: mail ? null : url, expiresAt: expiresAt.toISOString(), mailed: mail }
+  }
+
+  /** Asked before anything is changed. */
+  function demandMeans(mail: boolean): void {
+    portalUrl(config())
+    if (mail && config().mail === null) {
+      throw new ServiceError('not-configured', 'the configuration has no sender for mails: set mail.from')
+    }
   }
 
   return {
-    async 'user.invite'({ address }, actor) {
-      portalUrl(config())
-      return await invite(await users.show(address), actor)
+    async 'user.invite'({ address, mail }, actor) {
+      demandMeans(mail)
+      return await invite(await users.show(address), mail, actor)
     },
 
-    async 'user.reset-two-step'({ address }, actor) {
-      portalUrl(config())
+    async 'user.reset-two-step'({ address, mail }, actor) {
+      demandMeans(mail)
       const user = await users.show(address)
       const methodsDeleted = await twoStep.reset(user, actor)
       await notifier.doneForYou(user, 'two-step-reset', null, actor)
-      return { ...(await invite(user, actor)), methodsDeleted }
+      return { ...(await invite(user, mail, actor)), methodsDeleted }
     },
   }
 }

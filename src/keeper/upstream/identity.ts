@@ -35,7 +35,7 @@ export class UpstreamIdentityError extends Error {
  */
 export function identityFor(
   route: Route,
-  user: UserRow,
+  user: Pick<UserRow, 'id' | 'address'>,
   secrets: StoredSecrets,
 ): UpstreamIdentity | Promise<UpstreamIdentity> {
   const { identity, name } = route
@@ -85,7 +85,11 @@ export function primaryIdentity(route: Route, user: UserRow, secret: Secret): Up
   return { kind: 'password', authcid: user.address, authzid: '', secret }
 }
 
-async function storedIdentity(upstream: string, user: UserRow, secrets: StoredSecrets): Promise<UpstreamIdentity> {
+async function storedIdentity(
+  upstream: string,
+  user: Pick<UserRow, 'id' | 'address'>,
+  secrets: StoredSecrets,
+): Promise<UpstreamIdentity> {
   const opened = await secrets.open(user.id, upstream)
   if (!opened.ok) {
     throw new UpstreamIdentityError(
