@@ -21,6 +21,7 @@ import { appPasswordRoutes } from './portal/routes/app-passwords.ts'
 import { enrolRoutes } from './portal/routes/enrol.ts'
 import { helpRoutes } from './portal/routes/help.ts'
 import { methodRoutes } from './portal/routes/methods.ts'
+import { passwordRoutes } from './portal/routes/password.ts'
 import { securityInfoRoutes } from './portal/routes/security-info.ts'
 import { signInRoutes } from './portal/routes/sign-in.ts'
 import { stepUpRoutes } from './portal/routes/step-up.ts'
@@ -81,6 +82,7 @@ export async function registerPortal(app: FastifyInstance, options: PortalOption
   enrolRoutes(app, portal)
   securityInfoRoutes(app, portal)
   methodRoutes(app, portal)
+  passwordRoutes(app, portal)
   appPasswordRoutes(app, portal)
   deviceRoutes(app, portal)
   stepUpRoutes(app, portal)

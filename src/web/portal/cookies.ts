@@ -67,6 +67,7 @@ const note = z.discriminatedUnion('kind', [
       'signed-out',
       'session-over',
       'language',
+      'password-set',
       'user-disabled',
       'user-enabled',
       'two-step-reset',

@@ -136,13 +136,6 @@ export const en = {
     codesSaved: 'I have saved them',
     codesMissing: 'You have no recovery codes yet. They let you in when your phone is lost.',
     codesMake: 'Make recovery codes',
-    passwordTitle: 'Choose a password',
-    passwordIntro: 'You sign in here with this password and a code from your app. Mail programs never use it.',
-    password: 'New password',
-    passwordHint: 'At least 8 characters. A few words that don’t belong together are easy to remember.',
-    passwordAgain: 'The same again',
-    passwordsDiffer: 'These two aren’t the same. Type them again.',
-    passwordUnfit: 'Choose one of 8 to 256 characters.',
     appPasswordIntro:
       'Older mail programs, phones and scanners can’t do the second step. Each of them gets an app password instead. Here is your first.',
     doneTitle: 'All set',
@@ -189,6 +182,19 @@ export const en = {
     defaultName: 'Passkey',
     submit: 'Make a passkey',
     instead: 'Use an authenticator app instead',
+  },
+
+  password: {
+    firstTitle: 'Choose a password',
+    newTitle: 'New password',
+    intro: 'You sign in here with this password and a code from your app. Mail programs never use it.',
+    others: 'Wherever else you are signed in here, you are signed out.',
+    password: 'New password',
+    hint: 'At least 8 characters. A few words that don’t belong together are easy to remember.',
+    again: 'The same again',
+    differ: 'These two aren’t the same. Type them again.',
+    unfit: 'Choose one of 8 to 256 characters.',
+    change: 'Change password',
   },
 
   recoveryCodes: {
@@ -346,6 +352,7 @@ export const en = {
     'signed-out': 'You are signed out.',
     'session-over': 'You were signed out because nothing happened for a while. Please sign in again.',
     language: 'The language is changed.',
+    'password-set': 'Your password is changed.',
     'user-disabled': 'The user is disabled, and open connections were ended.',
     'user-enabled': 'The user is enabled.',
     'two-step-reset': 'Two-step sign-in is reset.',

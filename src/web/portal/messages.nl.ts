@@ -136,13 +136,6 @@ export const nl = {
     codesSaved: 'Ik heb ze bewaard',
     codesMissing: 'Je hebt nog geen herstelcodes. Daarmee kom je binnen als je je telefoon kwijt bent.',
     codesMake: 'Herstelcodes maken',
-    passwordTitle: 'Kies een wachtwoord',
-    passwordIntro: 'Je logt hier in met dit wachtwoord en een code uit je app. Mailprogramma’s gebruiken het nooit.',
-    password: 'Nieuw wachtwoord',
-    passwordHint: 'Minstens 8 tekens. Een paar woorden die niets met elkaar te maken hebben, onthoud je makkelijk.',
-    passwordAgain: 'Nog een keer hetzelfde',
-    passwordsDiffer: 'Deze twee zijn niet hetzelfde. Typ ze opnieuw.',
-    passwordUnfit: 'Kies er een van 8 tot 256 tekens.',
     appPasswordIntro:
       'Oudere mailprogramma’s, telefoons en scanners kunnen de tweede stap niet. Die krijgen elk een app-wachtwoord. Hier maak je je eerste.',
     doneTitle: 'Alles staat klaar',
@@ -189,6 +182,19 @@ export const nl = {
     defaultName: 'Passkey',
     submit: 'Passkey maken',
     instead: 'Liever een authenticator-app gebruiken',
+  },
+
+  password: {
+    firstTitle: 'Kies een wachtwoord',
+    newTitle: 'Nieuw wachtwoord',
+    intro: 'Je logt hier in met dit wachtwoord en een code uit je app. Mailprogramma’s gebruiken het nooit.',
+    others: 'Op andere plekken waar je hier bent ingelogd, word je uitgelogd.',
+    password: 'Nieuw wachtwoord',
+    hint: 'Minstens 8 tekens. Een paar woorden die niets met elkaar te maken hebben, onthoud je makkelijk.',
+    again: 'Nog een keer hetzelfde',
+    differ: 'Deze twee zijn niet hetzelfde. Typ ze opnieuw.',
+    unfit: 'Kies er een van 8 tot 256 tekens.',
+    change: 'Wachtwoord wijzigen',
   },
 
   recoveryCodes: {
@@ -350,6 +356,7 @@ export const nl = {
     'signed-out': 'Je bent uitgelogd.',
     'session-over': 'Je bent uitgelogd omdat er een tijd niets gebeurde. Log opnieuw in.',
     language: 'De taal is gewijzigd.',
+    'password-set': 'Je wachtwoord is gewijzigd.',
     'user-disabled': 'De gebruiker is uitgeschakeld en open verbindingen zijn verbroken.',
     'user-enabled': 'De gebruiker is ingeschakeld.',
     'two-step-reset': 'Inloggen in twee stappen is teruggezet.',

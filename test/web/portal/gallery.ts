@@ -295,6 +295,7 @@ export const SHOTS: readonly Shot[] = [
   },
   { name: 'app-passwords', path: '/app-passwords', signedIn: true, answers: signedIn },
   { name: 'profile', path: '/profile', signedIn: true, answers: signedIn },
+  { name: 'new-password', path: '/profile/password', signedIn: true, answers: signedIn },
   { name: 'sessions', path: '/sessions', signedIn: true, answers: sessions },
   {
     name: 'sessions-none',

@@ -6,7 +6,7 @@ import { html } from '../html.ts'
 import { paths } from '../paths.ts'
 import type { Visit } from '../visit.ts'
 import { layout, token } from './layout.ts'
-import { alert, button, codeList, field, form, steps } from './parts.ts'
+import { alert, button, codeList, form, steps } from './parts.ts'
 
 export function invitation(visit: Visit, link: string, view: InvitationView, problem: string | null): Html {
   const t = visit.words.invitation
@@ -89,25 +89,5 @@ export function recoveryCodesMissing(visit: Visit, allowed: boolean): Html {
 <h1>${t.codesTitle}</h1>
 <p>${t.codesMissing}</p>
 ${form(visit, '/recovery-codes', button(t.codesMake))}`,
-  )
-}
-
-/** Somebody with an authenticator app and no password yet: the other half of signing in. */
-export function choosePassword(visit: Visit, allowed: boolean, problem: string | null): Html {
-  const t = visit.words.enrol
-  const own = { type: 'password', autocomplete: 'new-password', maxlength: 256 } as const
-  return layout(
-    visit,
-    { title: t.passwordTitle },
-    html`${steps(visit, 2, stepsOf(allowed))}
-<h1>${t.passwordTitle}</h1>
-<p>${t.passwordIntro}</p>
-${form(
-  visit,
-  '/enrol/password',
-  field({ ...own, name: 'password', label: t.password, hint: t.passwordHint, problem, focus: true }),
-  field({ ...own, name: 'again', label: t.passwordAgain }),
-  button(visit.words.common.next),
-)}`,
   )
 }

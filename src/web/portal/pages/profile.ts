@@ -11,7 +11,8 @@ import { button, confirmDialog } from './parts.ts'
 import { secondSteps } from './security-info.ts'
 
 export function profile(visit: Visit, { user }: PortalSessionView, methods: MethodList): Html {
-  const { profile: t, common, nav } = visit.words
+  const { words } = visit
+  const { profile: t, common, nav } = words
   return layout(
     visit,
     { title: t.title, here: 'profile' },
@@ -31,6 +32,7 @@ ${
   )}</select></div>
 ${button(common.save, 'quiet')}</form>`
 }
+${user.hasPassword && html`<p><a class="button quiet" href="/profile/password">${words.password.change}</a></p>`}
 ${secondSteps(visit, methods)}
 <form method="post" action="/sign-out">${token(visit)}<p>${button(nav.signOut, 'quiet')}</p></form>
 ${confirmDialog(visit)}`,

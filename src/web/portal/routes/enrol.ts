@@ -7,11 +7,11 @@
 
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { ServiceError } from '../../../contract/services.ts'
 import type { Answer } from '../answer.ts'
 import { anyone, go, home, page, signedIn } from '../answer.ts'
 import { empty, formOf, token } from '../form.ts'
 import * as pages from '../pages/enrol.ts'
+import { choosePassword } from '../pages/password.ts'
 import { paths } from '../paths.ts'
 import { refusalText } from '../refusal.ts'
 import type { Portal, SignedIn, Visit } from '../visit.ts'
@@ -65,35 +65,6 @@ export function enrolRoutes(app: FastifyInstance, portal: Portal): void {
   )
 
   app.post(
-    '/enrol/password',
-    signedIn(
-      portal,
-      async (visit, session) => {
-        const typed = visit.form(formOf({ password: z.string().max(1024), again: z.string().max(1024) }))
-        visit.returnTo = '/enrol'
-        const { allowed } = session.view.appPasswords
-        const t = visit.words.enrol
-        if (typed.password !== typed.again) return page(pages.choosePassword(visit, allowed, t.passwordsDiffer), 422)
-        if (typed.password === '') return page(pages.choosePassword(visit, allowed, t.passwordUnfit), 422)
-        try {
-          visit.signIn(
-            await visit.call('password.set', {
-              client: visit.client,
-              session: session.token,
-              password: typed.password,
-            }),
-          )
-        } catch (error) {
-          if (!(error instanceof ServiceError && error.code === 'invalid')) throw error
-          return page(pages.choosePassword(visit, allowed, t.passwordUnfit), 422)
-        }
-        return go('/enrol')
-      },
-      'any',
-    ),
-  )
-
-  app.post(
     '/enrol/finish',
     signedIn(
       portal,
@@ -117,7 +88,7 @@ async function proceed(visit: Visit, session: SignedIn): Promise<Answer> {
     case 'recovery-codes':
       return page(pages.recoveryCodesMissing(visit, allowed))
     case 'password':
-      return page(pages.choosePassword(visit, allowed, null))
+      return page(choosePassword(visit, null))
     case 'app-password':
       return go(paths.newAppPassword())
     default:
