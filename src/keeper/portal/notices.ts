@@ -6,11 +6,13 @@
 
 import type { Notice } from '../../contract/portal/methods.ts'
 import type { NoticeRow } from '../../records/store/people.ts'
-import type { UserRow } from '../../records/store/store.ts'
+import type { TombstoneRow, UserRow } from '../../records/store/store.ts'
 import type { PortalDeps } from './deps.ts'
 
 /** Fewer recovery codes than this are few. */
 const FEW_CODES = 3
+/** How long after its last try a deleted app password is still of interest, and how often one that goes on trying is told of anew. */
+const STILL_TRIES_MS = 7 * 24 * 60 * 60_000
 
 export interface Notices {
   of(user: UserRow): Promise<readonly Notice[]>
@@ -20,9 +22,23 @@ export interface Notices {
 export function createNotices({ store, clock }: PortalDeps): Notices {
   /** What stands in the records themselves. */
   async function seen(user: UserRow): Promise<readonly Notice[]> {
-    const codes = await store.people.recoveryCodesOf(user.id)
-    if (codes === null || codes.left >= FEW_CODES) return []
-    return [{ kind: 'recovery-codes-low', id: `codes-${codes.madeAt.getTime()}-${codes.left}`, left: codes.left }]
+    const [codes, tombstones] = await Promise.all([
+      store.people.recoveryCodesOf(user.id),
+      store.listTombstones(user.id),
+    ])
+    const since = clock().getTime() - STILL_TRIES_MS
+    return [
+      ...tombstones.flatMap((tombstone) => stillTries(tombstone, since) ?? []),
+      ...(codes === null || codes.left >= FEW_CODES
+        ? []
+        : [
+            {
+              kind: 'recovery-codes-low',
+              id: `codes-${codes.madeAt.getTime()}-${codes.left}`,
+              left: codes.left,
+            } as const,
+          ]),
+    ]
   }
 
   return {
@@ -39,6 +55,22 @@ export function createNotices({ store, clock }: PortalDeps): Notices {
       const detail = { notice: id }
       await store.people.putNotice({ id: `${user.id}-${id}`, userId: user.id, kind: 'dismissed', detail, at: clock() })
     },
+  }
+}
+
+/** The old phone (M5). Dismissed, it is told of again when it is still at it a week later. */
+function stillTries({ appPasswordId, name, deletedAt, lastTried }: TombstoneRow, since: number): Notice | null {
+  if (lastTried === null || lastTried.at.getTime() < since) return null
+  const week = Math.floor((lastTried.at.getTime() - deletedAt.getTime()) / STILL_TRIES_MS)
+  return {
+    kind: 'deleted-still-tries',
+    id: `tried-${appPasswordId}-${week}`,
+    name,
+    deletedAt: deletedAt.toISOString(),
+    lastTriedAt: lastTried.at.toISOString(),
+    ip: lastTried.ip,
+    protocol: lastTried.protocol,
+    tries: lastTried.tries,
   }
 }
 
