@@ -46,7 +46,7 @@ export function secondSteps(visit: Visit, methods: MethodList): Html {
     label: string,
     facts: readonly (string | false)[],
   ): Html =>
-    html`<li><div><strong class="name">${name}</strong> <span class="tag">${label}</span><p class="facts">${facts.filter(Boolean).join(' · ')}</p></div>
+    html`<li><div><strong class="name">${name}</strong>${name !== label && html` <span class="tag">${label}</span>`}<p class="facts">${facts.filter(Boolean).join(' · ')}</p></div>
 ${
   isLast
     ? html`<p class="hint">${t.lastMethod}</p>`
