@@ -36,15 +36,22 @@ export interface RevokedAppPasswords extends SessionsEnded {
   readonly deleted: readonly { readonly id: string; readonly user: string; readonly name: string }[]
 }
 
+const networks = z
+  .array(z.string().max(64))
+  .max(32)
+  .describe('Addresses or blocks of addresses it works from; empty: from anywhere.')
+const expiresInMs = z.number().int().positive().nullable()
+
 export const APP_PASSWORD_METHODS = {
   'app-password.create': method<IssuedAppPassword>()(
     z.strictObject({
       user: address,
-      name: z.string().max(256),
-      protocols: protocols.optional(),
-      networks: z.array(z.string().max(64)).max(32).default([]),
-      /** Milliseconds from now; left out: what the policy says. */
-      expiresInMs: z.number().int().positive().nullable().optional(),
+      name: z.string().max(256).describe('Which device it is for: 1 to 64 characters.'),
+      protocols: protocols.optional().describe('What it works on; left out: what the policy allows.'),
+      networks: networks.default([]),
+      expiresInMs: expiresInMs
+        .optional()
+        .describe('Milliseconds from now; null: never; left out: what the policy says.'),
     }),
   ),
   'app-password.list': method<readonly AppPasswordView[]>()(z.strictObject({ user: address })),
@@ -54,10 +61,8 @@ export const APP_PASSWORD_METHODS = {
     z.strictObject({
       id,
       protocols: protocols.optional(),
-      /** Empty: from anywhere. */
-      networks: z.array(z.string().max(64)).max(32).optional(),
-      /** Milliseconds from now; null: for ever. */
-      expiresInMs: z.number().int().positive().nullable().optional(),
+      networks: networks.optional(),
+      expiresInMs: expiresInMs.optional().describe('Milliseconds from now; null: never.'),
     }),
   ),
   'app-password.delete': method<RevokedAppPasswords>()(z.strictObject({ id })),

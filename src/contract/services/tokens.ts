@@ -27,9 +27,14 @@ const DEFAULT_LIFE_MS = 90 * 24 * 60 * 60_000
 export const TOKEN_METHODS = {
   'token.create': method<IssuedApiToken>()(
     z.strictObject({
-      name: z.string().min(1).max(256),
+      name: z.string().min(1).max(256).describe('What it is for: 1 to 64 characters.'),
       scopes: z.array(z.enum(API_SCOPES)).min(1).max(API_SCOPES.length),
-      expiresInMs: z.number().int().positive().default(DEFAULT_LIFE_MS),
+      expiresInMs: z
+        .number()
+        .int()
+        .positive()
+        .default(DEFAULT_LIFE_MS)
+        .describe('Milliseconds from now, a year at the most.'),
     }),
   ),
   'token.list': method<readonly ApiTokenView[]>()(z.strictObject({})),

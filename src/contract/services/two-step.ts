@@ -22,7 +22,7 @@ export interface MethodView {
   readonly lastUsedAt: string | null
 }
 
-const mail = z.boolean().default(false)
+const mail = z.boolean().default(false).describe('Send the link to the mailbox instead of showing it.')
 
 export const TWO_STEP_METHODS = {
   /** A link with which the user sets up two-step; takes the place of earlier ones. 'forbidden' for who has two-step. */

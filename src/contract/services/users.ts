@@ -33,14 +33,18 @@ export interface ImportReport {
   readonly refused: readonly { readonly line: number; readonly address: string; readonly why: string }[]
 }
 
+const displayName = z.string().max(128).nullable().describe('To be shown; null: none.')
+const groups = z.array(text64).describe('Policies go by group.')
+const admin = z.boolean().describe('May use the administration pages of the portal.')
+
 export const USER_METHODS = {
   'user.add': method<UserView>()(
     z.strictObject({
-      address,
-      name: z.string().max(128).nullable().default(null),
-      groups: z.array(text64).default([]),
-      admin: z.boolean().default(false),
-      password: secret.nullable().default(null),
+      address: address.describe('Mail address; a bare name gets the first domain.'),
+      name: displayName.default(null),
+      groups: groups.default([]),
+      admin: admin.default(false),
+      password: secret.nullable().default(null).describe('For the portal; no mail client can use it.'),
     }),
   ),
   /** At most 200 entries a call; callers send a long file in pieces. */
@@ -51,8 +55,8 @@ export const USER_METHODS = {
           z.strictObject({
             line: z.number().int(),
             address: z.string().max(1024),
-            name: z.string().max(128).nullable().default(null),
-            groups: z.array(text64).default([]),
+            name: displayName.default(null),
+            groups: groups.default([]),
           }),
         )
         .max(200),
@@ -73,14 +77,14 @@ export const USER_METHODS = {
   'user.update': method<UserView & SessionsEnded>()(
     z.strictObject({
       address,
-      name: z.string().max(128).nullable().optional(),
-      groups: z.array(text64).max(32).optional(),
-      admin: z.boolean().optional(),
-      enabled: z.boolean().optional(),
+      name: displayName.optional(),
+      groups: groups.max(32).optional(),
+      admin: admin.optional(),
+      enabled: z.boolean().optional().describe('false: locked out, and every open session ends.'),
     }),
   ),
   /** Instead of those of before. Sessions that the new ones don't allow end. */
-  'user.set-groups': method<UserView & SessionsEnded>()(z.strictObject({ address, groups: z.array(text64).max(32) })),
+  'user.set-groups': method<UserView & SessionsEnded>()(z.strictObject({ address, groups: groups.max(32) })),
   'user.delete': method<SessionsEnded>()(z.strictObject({ address })),
   'user.set-password': method<UserView & SessionsEnded>()(z.strictObject({ address, password: secret })),
 } as const

@@ -20,7 +20,7 @@ export const CURSOR = z
 /** What a listing takes in its query. */
 export const PAGE = z.strictObject({
   cursor: CURSOR.optional().describe('Where to go on: `next` of the page before.'),
-  limit: integer(1, MAX_PAGE).default(DEFAULT_PAGE).describe('How many at the most; a page may be shorter.'),
+  limit: integer(1, MAX_PAGE, DEFAULT_PAGE).describe('How many at the most; a page may be shorter.'),
 })
 
 function cursorOf(after: string | number): string {

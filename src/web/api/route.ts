@@ -99,8 +99,9 @@ export const USER = z.strictObject({
   user: z.string().min(1).max(254).describe('Id or mail address of a user; percent-encode the @.'),
 })
 
-/** A number in a query, where everything is text. */
-export function integer(min: number, max: number) {
+/** A number in a query, where everything is text; `fallback` when it is left out. */
+export function integer(min: number, max: number, fallback?: number) {
   const fromText = (value: unknown) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value)
-  return z.preprocess(fromText, z.number().int().min(min).max(max))
+  const number = z.number().int().min(min).max(max)
+  return z.preprocess(fromText, fallback === undefined ? number : number.default(fallback))
 }

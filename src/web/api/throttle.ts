@@ -25,7 +25,7 @@ export const THROTTLE_ROUTES = [
       'The longest waits first, then most failures first. There is no next page: `total` says how many there are.',
     service: 'throttle.list',
     query: WHO.extend({
-      limit: integer(1, THROTTLE_LIST_LIMIT).default(200).describe('How many at the most.'),
+      limit: integer(1, THROTTLE_LIST_LIMIT, 200).describe('How many at the most.'),
     }),
     answer: pageOf(ThrottleLane).extend({ total: z.number().int().describe('How many there are, shown or not.') }),
     ask: ({ query }) => known(query),
