@@ -34,13 +34,18 @@ export interface NewApiToken {
   readonly expiresInMs: number
 }
 
+export interface FoundToken {
+  readonly row: ApiTokenRow
+  readonly isOver: boolean
+}
+
 /** All reject with ServiceError ('invalid', 'forbidden', 'not-found') or StoreError. */
 export interface ApiTokens {
   create(request: NewApiToken, actor: Actor): Promise<{ readonly row: ApiTokenRow; readonly token: Secret }>
   list(): Promise<readonly ApiTokenRow[]>
   delete(id: string, actor: Actor): Promise<ApiTokenRow>
-  /** null: unknown or over. Notes that it was used. */
-  find(token: string): Promise<ApiTokenRow | null>
+  /** null: unknown. One that is over is found, too: who has it may be told so. Notes the use of one that is not. */
+  find(token: string): Promise<FoundToken | null>
 }
 
 export function createApiTokens(options: ApiTokensOptions): ApiTokens {
@@ -98,11 +103,12 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
       if (!token.startsWith(PREFIX)) return null
       const row = await store.people.apiToken(tokenDigests(keys, 'api', token))
       const at = now()
-      if (row === null || row.expiresAt <= at) return null
+      if (row === null) return null
+      if (row.expiresAt <= at) return { row, isOver: true }
       if (row.lastUsedAt === null || at.getTime() - row.lastUsedAt.getTime() >= SEEN_EVERY_MS) {
         await store.people.seeApiToken(row.id, at)
       }
-      return row
+      return { row, isOver: false }
     },
   }
 }

@@ -42,19 +42,24 @@ export function adminHandlers(
   async function tokenOf(bearer: string, { ip }: PortalClient): Promise<ApiTokenRow> {
     const typed = new Secret(bearer)
     const charge = throttle.charge(TOKEN_LANE, ip, typed)
-    const token = await apiTokens.find(bearer).catch((error: unknown) => {
+    const found = await apiTokens.find(bearer).catch((error: unknown) => {
       charge.refund()
       throw error
     })
-    if (token !== null) {
+    if (found !== null) {
+      // One that is over is no guess either: whoever holds it may know.
       charge.refund()
-      return token
+      if (!found.isOver) return found.row
+      throw new ServiceError(
+        'unauthorised',
+        `this token ran out at ${found.row.expiresAt.toISOString()}: make a new one`,
+      )
     }
     const { throttled } = await charge.failed(typed)
     const reason = throttled ? 'throttled' : 'bad-credentials'
     log.event('info', 'sign_in_refused', 'a token of the API was refused', { remote_ip: ip, reason, protocol: 'api' })
     if (throttled) throw new ServiceError('throttled', 'too many wrong tokens from there: wait a moment')
-    throw new ServiceError('unauthorised', 'this token is unknown or over')
+    throw new ServiceError('unauthorised', 'this token is unknown, or was deleted')
   }
 
   /** Who calls, for the audit trail; may it? */
