@@ -60,6 +60,11 @@ export const LOG_FIELDS = [
   'app_password_name',
   'mechanism',
   'agent',
+  // ActiveSync: what was asked, from which device, and how it was answered.
+  'command',
+  'device',
+  'device_type',
+  'status',
   'result',
   'reason',
   'upstream',

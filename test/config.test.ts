@@ -478,7 +478,7 @@ signIn: { local: true }
   const { config } = await load(directoryFor(t), text)
   t.strictSame(
     unavailableFeatures(config).map(({ key }) => key),
-    ['listeners[0].serves', 'store.postgres'],
+    ['store.postgres'],
   )
 })
 

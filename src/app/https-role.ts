@@ -4,12 +4,14 @@
  * Loads node:http and nothing of the mail protocols; mail edges load nothing of this.
  */
 
+import { serveEas } from '../edge/eas/handler.ts'
 import { sendPage } from '../edge/forward/page.ts'
 import { createForward } from '../edge/forward.ts'
 import type { Exchange, HttpServer } from '../edge/http/server.ts'
 import { createHttpServer } from '../edge/http/server.ts'
 import { createSessions } from '../edge/login/sessions.ts'
 import { connectionsThatFit } from '../edge/net/descriptors.ts'
+import { createDialer } from '../edge/net/dial.ts'
 import type { Listener } from '../edge/net/listener.ts'
 import { createListener } from '../edge/net/listener.ts'
 import type { Log } from '../log.ts'
@@ -20,6 +22,7 @@ import { openContexts } from './edge-contexts.ts'
 import { cut, waitUntil } from './edge-ending.ts'
 import type { GateMaker, RunningEdge } from './edge-over-channel.ts'
 import { placeOf } from './https-routing.ts'
+import { watchLogins } from './logins-in-flight.ts'
 
 export interface HttpsEdgeOptions {
   readonly slice: EdgeSlice
@@ -34,6 +37,8 @@ export interface HttpsEdgeOptions {
 
 /** As old as the configuration allows in general. */
 const ANY_TLS = { tlsMinVersion: null }
+/** An upstream that hangs is not waited for. */
+const FINISH_LOGINS_MS = 5000
 /** For a TLS goodbye after the last answer. */
 const LAST_CLOSE_MS = 2000
 
@@ -42,8 +47,8 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
   const { log, metrics, web } = options
   let { slice } = options
   const sessions = createSessions()
-  // The channel to the keeper: a login without it is refused as temporary.
-  options.gate(sessions, sessions)
+  const logins = watchLogins(options.gate(sessions, sessions))
+  const dialer = createDialer({ log, metrics })
   const contexts = openContexts(slice.tls, [ANY_TLS])
   const forward = createForward({ path: web.path, key: new Secret(web.key), log })
   const fitting = connectionsThatFit()
@@ -58,7 +63,7 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
     const { name, bind, serves } = declared
     const server = createHttpServer({
       listener: name,
-      onExchange: (exchange) => answer(exchange, serves),
+      onExchange: (exchange) => answer(exchange, name, serves),
       log,
       metrics,
     })
@@ -90,9 +95,19 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
     return { listener, server }
   }
 
-  async function answer(exchange: Exchange, serves: HttpsListener['serves']): Promise<void> {
+  async function answer(exchange: Exchange, listener: string, serves: HttpsListener['serves']): Promise<void> {
     const { request, response, peer, target, id, wantBody } = exchange
     switch (placeOf(target, { serves, easHost: slice.easHost })) {
+      case 'eas':
+        return serveEas(exchange, {
+          gate: logins.gate,
+          sessions,
+          dialer,
+          nameRules: () => slice.names,
+          listener,
+          log,
+          metrics,
+        })
       case 'web':
         return forward({
           request,
@@ -134,6 +149,7 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
         server.stop()
         listener.expireLogins()
       }
+      await logins.none(Math.min(graceMs, FINISH_LOGINS_MS))
       await waitUntil(() => open() === 0, until - performance.now())
       await cut(sessions, spreadMs)
       await waitUntil(() => open() === 0, LAST_CLOSE_MS)

@@ -288,6 +288,12 @@ function checkUpstreams({ config, refuse, warn }: Check): void {
     if (upstream.eas?.url.startsWith('http:') && !isLoopback(new URL(upstream.eas.url).hostname)) {
       warn([...path, 'eas', 'url'], 'is without TLS for a host on the network: passwords and mail go there in clear')
     }
+    if (upstream.eas !== null && upstream.identity.method === 'authzid') {
+      refuse(
+        [...path, 'eas'],
+        'has no word for acting for somebody else, which identity: authzid needs: use master-user or stored-secret for an upstream of its own',
+      )
+    }
     if (upstream.trusted && upstream.proxyProtocol !== null) {
       warn([...path, 'trusted'], 'is not needed: proxyProtocol tells the server the client’s address already')
     }

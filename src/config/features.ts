@@ -10,25 +10,18 @@ import type { ConfigProblem } from './problems.ts'
 import { keyText } from './problems.ts'
 
 interface Feature {
-  /** 'HTTPS listeners'; goes in front of 'are not available yet'. */
+  /** 'PostgreSQL'; goes in front of 'not available in this version'. */
   readonly what: string
   /** Where the configuration asks for it. */
   readonly asked: (config: Config) => readonly (readonly PropertyKey[])[]
 }
 
-const serving = (config: Config, what: string) =>
-  config.listeners.flatMap((listener, index) =>
-    'serves' in listener && (listener.serves as readonly string[]).includes(what)
-      ? [['listeners', index, 'serves']]
-      : [],
-  )
 const identities = (config: Config, method: string) =>
   Object.entries(config.upstreams).flatMap(([name, { identity }]) =>
     identity.method === method ? [['upstreams', name, 'identity']] : [],
   )
 
 const UNAVAILABLE: readonly Feature[] = [
-  { what: 'ActiveSync (serves: eas)', asked: (config) => serving(config, 'eas') },
   { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },
   { what: 'OAuth 2.0 upstream (method: oauth2)', asked: (config) => identities(config, 'oauth2') },
 ]

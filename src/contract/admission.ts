@@ -36,6 +36,16 @@ export type Credential =
   | { readonly kind: 'password'; readonly authcid: string; readonly authzid: string; readonly secret: Secret }
   | { readonly kind: 'bearer'; readonly authcid: string; readonly token: Secret }
 
+/** The device that a request says it comes from (ActiveSync). It is the client's own word: good to tell devices apart, no proof. */
+export interface DeviceClaim {
+  /** Lower case, at most 64 printable ASCII characters. */
+  readonly id: string
+  /** As the client gave it, printable, at most 64 characters. */
+  readonly type: string | null
+  /** '14.1' */
+  readonly protocolVersion: string | null
+}
+
 export interface LoginAttempt {
   readonly protocol: ProtocolName
   /** As the protocol names it, upper case: 'LOGIN' (the IMAP command), 'PLAIN', 'USER' … For the log. */
@@ -44,6 +54,8 @@ export interface LoginAttempt {
   readonly peer: Peer
   /** What the client said it is (IMAP ID, EHLO name, User-Agent), at most 128 printable characters, null when it said nothing. */
   readonly agent: string | null
+  /** Left out where the protocol has none, or the request does not say. */
+  readonly device?: DeviceClaim
 }
 
 /** How we log in upstream. Names come from the account record, never from client text. */
@@ -73,6 +85,8 @@ export interface UpstreamTarget {
   readonly identity: UpstreamIdentity
   /** Tell it the client's address (IMAP ID, XCLIENT). */
   readonly trusted: boolean
+  /** For protocols that are HTTP: the Host to ask for, and the path in front of the protocol's own ('' or '/SOGo'). */
+  readonly http?: { readonly host: string; readonly path: string }
 }
 
 /**

@@ -17,6 +17,8 @@ export const LOGIN_FAILURE_REASONS = [
   'not-on-this-protocol',
   /** The primary password was typed where an app password is needed. */
   'use-app-password',
+  /** The secret is right; the device (ActiveSync) is blocked, waits to be allowed, is one too many, or is not the secret's own. */
+  'device-refused',
   'tls-required',
   'throttled',
   'too-many-sessions',

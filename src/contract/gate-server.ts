@@ -63,6 +63,13 @@ const attemptSchema = z.strictObject({
       .nullable(),
   }),
   agent: z.string().max(128).nullable(),
+  device: z.exactOptional(
+    z.strictObject({
+      id: z.string().regex(/^[\x21-\x7e]{1,64}$/),
+      type: z.string().max(64).nullable(),
+      protocolVersion: z.string().max(16).nullable(),
+    }),
+  ),
 }) satisfies z.ZodType<AttemptWire>
 
 const outcomes = ['accepted', 'upstream-refused', 'failed', 'client-gone'] as const satisfies readonly Outcome[]

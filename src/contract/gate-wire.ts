@@ -57,12 +57,13 @@ export function caNotices(slot: number, pem: string): CaNotice[] {
 }
 
 export function attemptToWire(attempt: LoginAttempt): AttemptWire {
-  const { protocol, mechanism, credential, peer, agent } = attempt
+  const { protocol, mechanism, credential, peer, agent, device } = attempt
   return {
     protocol,
     mechanism,
     peer,
     agent,
+    ...(device && { device }),
     credential:
       credential.kind === 'password'
         ? { ...credential, secret: credential.secret.reveal() }

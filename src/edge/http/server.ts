@@ -110,6 +110,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     else socket.destroy()
   })
 
+  // It never listens itself, and Node begins to look for overdue requests when a server does (tried on 24.21).
+  server.emit('listening')
+
   function enqueue(request: IncomingMessage, response: ServerResponse, waitsForLeave: boolean): void {
     const connection = connections.get(request.socket)
     if (connection === undefined) throw new Error('a request on a connection that nobody handed over')

@@ -15,6 +15,7 @@ const CODES: Readonly<Record<LoginFailureReason, string>> = {
   'app-password-expired': 'ALERT',
   'not-on-this-protocol': 'ALERT',
   'use-app-password': 'ALERT',
+  'device-refused': 'ALERT',
   'tls-required': 'PRIVACYREQUIRED',
   throttled: 'LIMIT',
   'too-many-sessions': 'LIMIT',

@@ -29,6 +29,7 @@ const EN: Words = {
     'app-password-expired': 'This app password has expired.',
     'not-on-this-protocol': 'This app password may not be used for {protocol}.',
     'use-app-password': 'Please use an app password instead of your account password.',
+    'device-refused': 'This device may not be used.',
     'tls-required': 'Please switch on SSL/TLS or STARTTLS in your mail program.',
     throttled: 'Too many failed logins, please wait a while.',
     'too-many-sessions': 'Too many open connections.',
@@ -51,6 +52,7 @@ const NL: Words = {
     'app-password-expired': 'Dit app-wachtwoord is verlopen.',
     'not-on-this-protocol': 'Dit app-wachtwoord mag niet worden gebruikt voor {protocol}.',
     'use-app-password': 'Gebruik een app-wachtwoord in plaats van het wachtwoord van uw account.',
+    'device-refused': 'Dit apparaat mag niet worden gebruikt.',
     'tls-required': 'Zet SSL/TLS of STARTTLS aan in uw mailprogramma.',
     throttled: 'Te veel mislukte aanmeldingen, wacht even.',
     'too-many-sessions': 'Te veel open verbindingen.',
@@ -73,6 +75,7 @@ const HELPED_BY_PORTAL: ReadonlySet<LoginFailureReason> = new Set([
   'app-password-expired',
   'not-on-this-protocol',
   'use-app-password',
+  'device-refused',
 ])
 
 /**

@@ -66,10 +66,14 @@ export interface Dialer {
    *
    * @param client whose connection this is for: told in the PROXY header
    * @param signal gives the dial up at once
+   * @param reading 'stream' for a socket that will be surrendered to a reader that is not ours; default 'onread'
    * @throws DialError
    */
-  dial(target: DialTarget, client: Peer, signal: AbortSignal): Promise<Wire>
+  dial(target: DialTarget, client: Peer, signal: AbortSignal, reading?: Reading): Promise<Wire>
 }
+
+/** How a socket hands over what it reads: into buffers of ours, at less cost, or as any stream does. */
+export type Reading = 'onread' | 'stream'
 
 const DEADLINE_MS = 10_000
 /** threats D2: all that an upstream may say before we are logged in. */
@@ -109,7 +113,12 @@ export function createDialer(options: DialerOptions = {}): Dialer {
     options.metrics?.upstreamBreaker.set({ upstream: target.name, host: `${host}:${port}` }, isOpen ? 1 : 0)
   }
 
-  async function dial(target: DialTarget, client: Peer, signal: AbortSignal): Promise<Wire> {
+  async function dial(
+    target: DialTarget,
+    client: Peer,
+    signal: AbortSignal,
+    reading: Reading = 'onread',
+  ): Promise<Wire> {
     const deadline = deadlines.next()
     const endsAt = performance.now() + deadlineMs
     const hosts = breakers.order(target.hosts)
@@ -120,7 +129,7 @@ export function createDialer(options: DialerOptions = {}): Dialer {
       breakers.trying(endpoint)
       try {
         const tls = tlsWith(target, endpoint)
-        const wire = await dialHost({ target, endpoint, client, tls, shareMs, signal, deadline })
+        const wire = await dialHost({ target, endpoint, client, tls, shareMs, signal, deadline, reading })
         if (breakers.succeeded(endpoint)) noteBreaker(target, endpoint, false)
         return wire
       } catch (error) {
@@ -161,10 +170,12 @@ interface Call {
   readonly shareMs: number
   readonly signal: AbortSignal
   readonly deadline: AbortSignal
+  readonly reading: Reading
 }
 
 async function dialHost(call: Call): Promise<Wire> {
   const { target, endpoint, client, tls, deadline } = call
+  const usesOnread = call.reading === 'onread'
   const { host, port } = endpoint
   const reader = new SocketReader()
   const base = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, allowHalfOpen: true }
@@ -173,8 +184,9 @@ async function dialHost(call: Call): Promise<Wire> {
   // With a PROXY header something is said before TLS, so TLS comes on top of a socket that is connected already.
   if (target.tls === 'implicit' && target.proxyProtocol === null) {
     const offered = tls.resumption?.session ?? null
-    const socket = connectTls({ ...base, ...clientOptions(tls, offered), ...({ onread: reader.onread() } as object) })
-    reader.attach(socket, true)
+    const onread = usesOnread ? { onread: reader.onread() } : {}
+    const socket = connectTls({ ...base, ...clientOptions(tls, offered), ...(onread as object) })
+    reader.attach(socket, usesOnread)
     try {
       await connected(socket, reader, 'secureConnect', call)
     } catch (error) {
@@ -184,8 +196,8 @@ async function dialHost(call: Call): Promise<Wire> {
     tls.resumption?.use(socket, offered)
     return new Wire(socket, wireOptions)
   }
-  const socket = connectTcp({ ...base, onread: reader.onread() })
-  reader.attach(socket, true)
+  const socket = connectTcp({ ...base, ...(usesOnread && { onread: reader.onread() }) })
+  reader.attach(socket, usesOnread)
   await connected(socket, reader, 'connect', call)
   const wire = new Wire(socket, wireOptions)
   if (target.proxyProtocol !== null) {

@@ -19,6 +19,7 @@ const CODES: Readonly<Record<LoginFailureReason, 'AUTH' | 'SYS/TEMP' | 'IN-USE' 
   'app-password-expired': 'AUTH',
   'not-on-this-protocol': 'AUTH',
   'use-app-password': 'AUTH',
+  'device-refused': 'AUTH',
   'tls-required': null,
   throttled: 'SYS/TEMP',
   'too-many-sessions': 'IN-USE',

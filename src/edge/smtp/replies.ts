@@ -26,6 +26,7 @@ const CODES: Readonly<Record<LoginFailureReason, ReplyCode>> = {
   'app-password-expired': WRONG,
   'not-on-this-protocol': WRONG,
   'use-app-password': WRONG,
+  'device-refused': WRONG,
   'tls-required': { code: 538, enhanced: '5.7.11' },
   throttled: LATER,
   'too-many-sessions': CLOSING,

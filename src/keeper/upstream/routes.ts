@@ -16,6 +16,7 @@ export interface Route {
   readonly tls: TlsMode
   readonly ca: string | null
   readonly serverName: string | null
+  readonly http?: { readonly host: string; readonly path: string }
 }
 
 export type Routed =
@@ -42,7 +43,10 @@ export function routeFor(config: RoutesConfig, address: string, protocol: Protoc
     const port = url.port === '' ? (HTTP_PORTS[url.protocol] ?? 443) : Number(url.port)
     const tls = url.protocol === 'https:' ? 'implicit' : 'none'
     const { ca, serverName } = upstream.eas
-    return { ok: true, route: { ...common, hosts: [{ host, port }], tls, ca, serverName } }
+    // Where the whole path is given, its last part is the protocol's own.
+    const path = url.pathname.replace(/\/(?:microsoft-server-activesync\/?)?$/i, '')
+    const http = { host: url.host, path }
+    return { ok: true, route: { ...common, hosts: [{ host, port }], tls, ca, serverName, http } }
   }
   const section = upstream[protocol]
   if (section === null) return { ok: false, why: `upstream "${name}" has no ${protocol} section` }

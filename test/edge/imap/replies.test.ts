@@ -25,6 +25,7 @@ t.test('each reason has its code (RFC 5530) and only helpful ones a link', async
     ['app-password-expired', 'ALERT', true],
     ['not-on-this-protocol', 'ALERT', true],
     ['use-app-password', 'ALERT', true],
+    ['device-refused', 'ALERT', true],
     ['tls-required', 'PRIVACYREQUIRED', false],
     ['throttled', 'LIMIT', false],
     ['too-many-sessions', 'LIMIT', false],

@@ -23,6 +23,7 @@ t.test('each reason has its code (RFC 2449, RFC 3206) and only helpful ones a li
     ['app-password-expired', '-ERR [AUTH] This app password has expired.', true],
     ['not-on-this-protocol', '-ERR [AUTH] This app password may not be used for POP3.', true],
     ['use-app-password', '-ERR [AUTH] Please use an app password', true],
+    ['device-refused', '-ERR [AUTH] This device may not be used', true],
     ['tls-required', '-ERR Please switch on SSL/TLS', false],
     ['throttled', '-ERR [SYS/TEMP] ', false],
     ['too-many-sessions', '-ERR [IN-USE] ', false],

@@ -146,6 +146,7 @@ t.test('invariant 11: each reason in its code; ours and the upstream’s never r
     'app-password-deleted': '535 5.7.8',
     'app-password-expired': '535 5.7.8',
     'not-on-this-protocol': '535 5.7.8',
+    'device-refused': '535 5.7.8',
     'use-app-password': '535 5.7.8',
     'tls-required': '538 5.7.11',
     throttled: '454 4.7.0',

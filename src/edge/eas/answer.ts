@@ -1,0 +1,42 @@
+/**
+ * What of an upstream's answer a phone gets to see (pure).
+ *
+ * Almost all of it, as it is. Not: a refusal of the credentials that are ours, a fault that would make a phone throw its mail
+ * away, a way past us, and a cookie that would be sent to whatever else lives under our name.
+ */
+
+import { endToEnd, headerPairs, headerValues } from '../http/headers.ts'
+import { ANSWER_HEADERS, RETRY_AFTER_SECONDS } from './replies.ts'
+
+export type Judged =
+  | { readonly pass: true; readonly headers: string[] }
+  /** 'refused': our own credentials were. 'fault': all else. Either way the phone is told to come back later. */
+  | { readonly pass: false; readonly why: 'refused' | 'fault'; readonly detail: string }
+
+const DROPPED: ReadonlySet<string> = new Set(['set-cookie', 'set-cookie2', ...Object.keys(ANSWER_HEADERS)])
+/** A gateway's own words for trouble behind it, and a server's for trouble in it. */
+const FAULTS: ReadonlySet<number> = new Set([407, 500, 502, 504])
+/** MS-ASHTTP §2.2.2.1.1.3.1: the mailbox is elsewhere. 'Elsewhere' is behind us as well. */
+const REDIRECT = 451
+
+/** @param url where the phone found us, for redirects: 'https://eas.example.org/Microsoft-Server-ActiveSync' */
+export function judge(status: number, rawHeaders: readonly string[], url: string): Judged {
+  if (status === 401) return { pass: false, why: 'refused', detail: 'the upstream refused our credentials (401)' }
+  if (FAULTS.has(status)) return { pass: false, why: 'fault', detail: `the upstream answered ${status}` }
+  if (status >= 300 && status < 400 && status !== 304) {
+    const [location = 'nowhere'] = headerValues(rawHeaders, 'location')
+    return {
+      pass: false,
+      why: 'fault',
+      detail: `the upstream sends us to ${location} (${status}): set eas.url to that`,
+    }
+  }
+  const headers = [...headerPairs(endToEnd(rawHeaders, DROPPED))].flatMap(([lower, name, value]) => [
+    name,
+    lower === 'x-ms-location' && status === REDIRECT ? url : value,
+  ])
+  if (status === 503 && headerValues(headers, 'retry-after').length === 0)
+    headers.push('Retry-After', RETRY_AFTER_SECONDS)
+  for (const [name, value] of Object.entries(ANSWER_HEADERS)) headers.push(name, value)
+  return { pass: true, headers }
+}

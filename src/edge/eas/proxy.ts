@@ -1,0 +1,151 @@
+/**
+ * One request to the upstream and its answer, streamed both ways over a connection of its own.
+ *
+ * A connection serves one request: none is shared between users, so no answer can reach somebody else, and nothing that an
+ * upstream says unasked is ever read (threats G-2). It is dialled like any other upstream connection, with its breaker, its
+ * deadline and its PROXY header. Nothing here cuts a long poll: the upstream may keep silent for as long as a phone may wait.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import type { Writable } from 'node:stream'
+import { Client } from 'undici'
+import type { Peer, UpstreamTarget } from '../../contract/admission.ts'
+import { LoginFailure } from '../../contract/failure.ts'
+import type { Dialer } from '../net/dial.ts'
+
+export interface ProxyRequest {
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  /** Name, value, name, value. */
+  readonly headers: readonly string[]
+  /** null: there is none. */
+  readonly body: IncomingMessage | null
+}
+
+export interface ProxyOptions {
+  readonly dialer: Dialer
+  readonly target: UpstreamTarget
+  readonly client: Peer
+  /** Ends it at once, whatever it is doing. */
+  readonly giveUp: AbortSignal
+  /** Takes the answer's head, and says where its body goes; null: nobody wants it. */
+  onHead(status: number, rawHeaders: readonly string[]): Writable | null
+  /** Default 65 min: Apple asks for polls of 59 (MS-ASCMD lets a client ask for as much). */
+  readonly headMs?: number
+  /** Between two parts of an answer. Default 5 min. */
+  readonly bodyMs?: number
+}
+
+export interface Proxied {
+  readonly status: number
+  readonly inBytes: number
+  readonly outBytes: number
+}
+
+/** The upstream took the request and did not answer as it should: it hung up, was silent for too long, or spoke no HTTP. */
+export class ProxyError extends Error {
+  readonly code = 'ERR_PROXY_CUT'
+  /** Whether its answer had begun. */
+  readonly afterHead: boolean
+  constructor(message: string, afterHead: boolean, options: { readonly cause: unknown }) {
+    super(message, options)
+    this.name = 'ProxyError'
+    this.afterHead = afterHead
+  }
+}
+
+const HEAD_MS = 65 * 60_000
+const BODY_MS = 5 * 60_000
+const MAX_HEAD_BYTES = 32 * 1024
+
+/**
+ * Sends a request and takes its answer. Resolves when the answer is complete, or was not wanted.
+ *
+ * @throws DialError; LoginFailure 'upstream-protocol' for an upstream that speaks before it is asked; ProxyError; the reason of
+ *   `giveUp` when that aborted
+ */
+export async function proxy(request: ProxyRequest, options: ProxyOptions): Promise<Proxied> {
+  const { dialer, target, client: peer, giveUp, headMs = HEAD_MS, bodyMs = BODY_MS } = options
+  using wire = await dialer.dial(target, peer, giveUp, 'stream')
+  giveUp.throwIfAborted()
+  if (wire.buffered > 0) throw new LoginFailure('upstream-protocol', `${target.name} spoke before it was asked`)
+  const { socket } = wire.surrender()
+  // TLS is there already where it has to be, and Host says where: the address here is never looked at.
+  const client = new Client('http://upstream', {
+    // In a later turn: called back at once it would not notice that it has a connection.
+    connect: (_, done) => setImmediate(done, null, socket),
+    allowH2: false,
+    pipelining: 1,
+    headersTimeout: headMs,
+    bodyTimeout: bodyMs,
+    maxHeaderSize: MAX_HEAD_BYTES,
+    maxRequestsPerClient: 1,
+  })
+  try {
+    return await exchange(client, request, options)
+  } finally {
+    socket.destroy()
+    client.destroy().catch(() => {}) // its own error, told already
+  }
+}
+
+function exchange(client: Client, request: ProxyRequest, { giveUp, onHead, target }: ProxyOptions): Promise<Proxied> {
+  const { method, path, headers, body } = request
+  return new Promise((resolve, reject) => {
+    let inBytes = 0
+    let outBytes = 0
+    let status = 0
+    let into: Writable | null = null
+    let abort: (() => void) | null = null
+    const over = () => {
+      if (abort !== null) giveUp.removeEventListener('abort', abort)
+      abort = null
+    }
+    client.dispatch(
+      { method, path, headers: [...headers], body, reset: true },
+      {
+        onRequestStart(controller) {
+          abort = () => controller.abort(new Error('given up'))
+          if (giveUp.aborted) abort()
+          else giveUp.addEventListener('abort', abort)
+        },
+        onBodySent(chunk: Buffer) {
+          inBytes += chunk.length
+        },
+        onResponseStart(controller, statusCode) {
+          if (statusCode < 200) return // what goes before an answer is between the upstream and us
+          status = statusCode
+          into = onHead(status, textOf(controller.rawHeaders))
+          if (into === null) {
+            over()
+            resolve({ status, inBytes, outBytes })
+            controller.abort(new Error('not wanted'))
+          } else into.on('drain', () => controller.resume())
+        },
+        onResponseData(controller, chunk: Buffer) {
+          outBytes += chunk.length
+          if (into?.write(chunk) === false) controller.pause()
+        },
+        onResponseEnd() {
+          over()
+          into?.end()
+          resolve({ status, inBytes, outBytes })
+        },
+        onResponseError(_, cause) {
+          over()
+          reject(
+            giveUp.aborted
+              ? giveUp.reason
+              : new ProxyError(`${target.name}: ${cause.message}`, status !== 0, { cause }),
+          )
+        },
+      },
+    )
+  })
+}
+
+function textOf(rawHeaders: unknown): readonly string[] {
+  if (!Array.isArray(rawHeaders)) return []
+  return rawHeaders.map((part) => (Buffer.isBuffer(part) ? part.toString('latin1') : String(part)))
+}

@@ -1,0 +1,179 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import t from 'tap'
+import { ANN, basic, openHouse, PATH, QUERY } from './house.ts'
+
+/** A request head with Ann's credentials, whole but for what a case adds. */
+const head = (line: string, more: string) => `${line}\r\nHost: eas.example.org\r\nAuthorization: ${ANN}\r\n${more}`
+const POST = `POST ${PATH}?${QUERY} HTTP/1.1`
+const SMUGGLED = `POST ${PATH}?Cmd=SendMail&User=bob&DeviceId=x HTTP/1.1\r\nHost: x\r\n\r\n`
+
+t.test('G-1: whatever is ambiguous about where a request ends is refused, and the connection closed', async (t) => {
+  const house = await openHouse(t)
+  for (const [text, why] of [
+    [head(POST, `Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`), 'CL.TE'],
+    [head(POST, `Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n${SMUGGLED}`), 'TE.CL'],
+    [head(POST, `Content-Length: 0\r\nContent-Length: 5\r\n\r\n${SMUGGLED}`), 'two Content-Length'],
+    [head(POST, `Content-Length: 5, 5\r\n\r\nhello`), 'a list of lengths'],
+    [head(POST, `Content-Length: +5\r\n\r\nhello`), 'a signed length'],
+    [head(POST, `Content-Length: 0x5\r\n\r\nhello`), 'a hexadecimal length'],
+    [head(POST, `Content-Length: -1\r\n\r\nhello`), 'a negative length'],
+    [head(POST, `Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`), 'TE: xchunked'],
+    [head(POST, `Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`), 'TE: chunked, identity'],
+    [head(POST, `Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`), 'TE: gzip, chunked'],
+    [head(POST, `Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`), 'two codings'],
+    [head(POST, `Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`), 'space before the colon'],
+    [head(POST, `X: a\r\n Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n`), 'obs-fold'],
+    [head(POST, `Content-Length: 0\n\n${SMUGGLED}`), 'bare LF'],
+    [head(POST, `Content-Length: 0\r\r\n\r\n`), 'bare CR'],
+    [head(POST, `X: a\0b\r\nContent-Length: 0\r\n\r\n`), 'NUL in a header'],
+    [head(POST, `Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n`), '0x size'],
+    [head(POST, `Transfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n`), 'blank behind a size'],
+    [head(POST, `Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhello\r\n0\r\n\r\n`), 'a size past 64 bits'],
+    [head(POST, `Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX\r\n0\r\n\r\n`), 'a chunk longer than it says'],
+    [head(`POST  ${PATH} HTTP/1.1`, `Content-Length: 0\r\n\r\n`), 'two blanks'],
+    [head(`POST ${PATH} HTTP/1.2`, `Content-Length: 0\r\n\r\n`), 'a version that is none'],
+    [head(`POST ${PATH} HTTP/0.9`, `\r\n`), 'HTTP/0.9'],
+    [`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`, 'HTTP/2 by prior knowledge'],
+    [`\x16\x03\x01\x02\x00\x01\x00\x01`, 'TLS inside TLS'],
+  ] as const) {
+    const answer = await house.raw(text)
+    t.notMatch(answer, /HTTP\/1\.1 200/, why)
+    t.notMatch(answer, /HTTP\/1\.1 [^4]/, `${why}: 4xx if anything`)
+    t.ok((answer.match(/HTTP\/1\.1/g) ?? []).length <= 1, `${why}: one answer`)
+  }
+  await house.quiet()
+  t.strictSame(
+    house.seen.map(({ url }) => url).filter((url) => url.includes('SendMail')),
+    [],
+    'nothing smuggled has arrived',
+  )
+  t.equal(house.logs.log.bugs, 0)
+})
+
+t.test('G-1: chunk extensions and trailers end at us; framing upstream is our own', async (t) => {
+  const house = await openHouse(t)
+  const answer = await house.raw(
+    head(
+      POST,
+      'Transfer-Encoding: chunked\r\nTrailer: X-Late\r\nConnection: close, X-Secret-Hop\r\nX-Secret-Hop: 1\r\nTE: trailers\r\nKeep-Alive: 5\r\nProxy-Authorization: Basic eA==\r\nUpgrade: h2c\r\n\r\n5;ext="a;b"\r\nhello\r\n0\r\nX-Late: 1\r\n\r\n',
+    ),
+  )
+  t.match(answer, /^HTTP\/1\.1 200/)
+  const [seen] = house.seen
+  t.equal(seen?.body.toString(), 'hello')
+  for (const name of ['x-secret-hop', 'x-late', 'trailer', 'te', 'keep-alive', 'proxy-authorization', 'upgrade']) {
+    t.notOk(seen?.headers[name], name)
+  }
+  t.equal(seen?.headers.connection, 'close')
+})
+
+t.test('G-2: what an upstream says behind its answer reaches nobody', async (t) => {
+  const house = await openHouse(t, {
+    socket: (socket) =>
+      socket.once('data', () => {
+        const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+        socket.write(`${answer}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen`)
+      }),
+  })
+  for (let i = 0; i < 3; i++) t.equal((await house.send()).body.toString(), 'ok')
+})
+
+t.test('G-3: path and host tricks', async (t) => {
+  const house = await openHouse(t)
+  for (const target of [
+    `http://eas.example.org${PATH}?${QUERY}`,
+    `https://mail.internal${PATH}?${QUERY}`,
+    `/${PATH}?${QUERY}`,
+    `/x/..${PATH}?${QUERY}`,
+    `/.${PATH}?${QUERY}`,
+    `/..;${PATH}?${QUERY}`,
+    `${PATH}%2f..?${QUERY}`,
+    `\\Microsoft-Server-ActiveSync?${QUERY}`,
+    `${PATH}%00?${QUERY}`,
+    '*',
+  ]) {
+    t.match(await house.raw(head(`POST ${target} HTTP/1.1`, 'Content-Length: 0\r\n\r\n')), /^HTTP\/1\.1 400/, target)
+  }
+  for (const hosts of [
+    '',
+    'Host: a\r\nHost: b\r\n',
+    'Host: a\r\nhost: a\r\n',
+    'Host: a b\r\n',
+    'Host: a@b\r\n',
+    'Host: a/b\r\n',
+    'Host: \r\n',
+    'Host: a:99999999\r\n',
+  ]) {
+    const text = `${POST}\r\n${hosts}Authorization: ${ANN}\r\nContent-Length: 0\r\n\r\n`
+    t.match(await house.raw(text), /^HTTP\/1\.1 400/, JSON.stringify(hosts))
+  }
+  t.strictSame(house.seen, [])
+  await house.send({ headers: { Host: 'evil.example.net' } })
+  t.equal(house.seen[0]?.headers.host, 'mail.internal', 'Host is the configuration’s')
+  t.match(house.seen[0]?.url, /User=ann@example\.org/, 'and User is whoever logged in')
+})
+
+t.test('G-8: header bombs, slow heads, slow bodies', async (t) => {
+  const house = await openHouse(t, { tuning: { headMs: 300 } })
+  const bomb = await house.raw(head(POST, `X: ${'x'.repeat(20_000)}\r\n\r\n`))
+  t.match(bomb, /^HTTP\/1\.1 431/, 'over 16 KiB')
+  const many = Array.from({ length: 101 }, (_, i) => `X-${i}: 1\r\n`).join('')
+  t.match(await house.raw(head(POST, `${many}Content-Length: 0\r\n\r\n`)), /^HTTP\/1\.1 431/, 'over 100 headers')
+  const hidden = Array.from({ length: 1200 }, (_, i) => `a${i}:\r\n`).join('')
+  const late = await house.raw(head(POST, `${hidden}Authorization: Basic eA==\r\nContent-Length: 0\r\n\r\n`))
+  t.match(late, /^HTTP\/1\.1 431/, 'none is dropped without a word')
+
+  const socket = connect(house.port, '127.0.0.1')
+  const since = performance.now()
+  const drip = setInterval(() => socket.write('X'), 50)
+  socket.write(`${POST}\r\nX`)
+  let answer = ''
+  socket.on('data', (part) => {
+    answer += part
+  })
+  socket.on('error', () => {})
+  await once(socket, 'close')
+  clearInterval(drip)
+  t.match(answer, /^HTTP\/1\.1 408/, 'dripping does not extend the deadline')
+  t.ok(performance.now() - since < 5000)
+  t.strictSame(house.seen, [])
+})
+
+t.test('G-8: a client that waits for leave gets it after its credentials were right, and not before', async (t) => {
+  const house = await openHouse(t)
+  const wrong = basic('ann@example.org', 'wrong')
+  const expect = 'Expect: 100-continue\r\nContent-Length: 5\r\nConnection: close\r\n\r\n'
+  const refused = await house.raw(`${POST}\r\nHost: x\r\nAuthorization: ${wrong}\r\n${expect}`)
+  t.match(refused, /^HTTP\/1\.1 401/)
+  const socket = connect(house.port, '127.0.0.1')
+  socket.write(head(POST, expect))
+  const [leave] = await once(socket, 'data')
+  t.match(String(leave), /^HTTP\/1\.1 100 Continue\r\n\r\n$/)
+  socket.write('hello')
+  const [answer] = await once(socket, 'data')
+  t.match(String(answer), /^HTTP\/1\.1 200/)
+  t.equal(house.seen[0]?.body.toString(), 'hello')
+  t.notOk(house.seen[0]?.headers.expect)
+  socket.destroy()
+})
+
+t.test('requests sent ahead are answered one by one, in order; a flood of them is not taken', async (t) => {
+  const house = await openHouse(t, {
+    upstream: ({ url }, response) => void response.writeHead(200, { 'X-N': /Id=n(\d)/.exec(url)?.[1] }).end(),
+  })
+  const one = (n: number) =>
+    head(
+      `POST ${PATH}?Cmd=Sync&User=ann&DeviceId=n${n} HTTP/1.1`,
+      `Content-Length: 0\r\n${n === 3 ? 'Connection: close\r\n' : ''}\r\n`,
+    )
+  const answer = await house.raw(one(1) + one(2) + one(3))
+  t.strictSame(
+    [...answer.matchAll(/X-N: (\d)\r\n/g)].map(([, n]) => n),
+    ['1', '2', '3'],
+  )
+  const flood = await house.raw(Array.from({ length: 50 }, () => one(1)).join(''))
+  t.ok((flood.match(/HTTP\/1\.1 200/g) ?? []).length < 20)
+  await house.quiet()
+  t.equal(house.logs.log.bugs, 0)
+})

@@ -1,0 +1,215 @@
+/**
+ * One https edge's way of ActiveSync, for tests: real sockets, the real listener, HTTP server, handler and dialler; a gate in a
+ * few lines, and an upstream that is a real HTTP server or a raw socket, as the test says.
+ */
+
+import { once } from 'node:events'
+import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http'
+import { createServer, request } from 'node:http'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { connect, createServer as createTcpServer } from 'node:net'
+import type { Test } from 'tap'
+import type { EasDeps } from '../../../src/edge/eas/handler.ts'
+import { serveEas } from '../../../src/edge/eas/handler.ts'
+import type { HttpTuning } from '../../../src/edge/http/server.ts'
+import { createHttpServer } from '../../../src/edge/http/server.ts'
+import type { SessionRegistry } from '../../../src/edge/login/sessions.ts'
+import { createSessions } from '../../../src/edge/login/sessions.ts'
+import { createDialer } from '../../../src/edge/net/dial.ts'
+import { createListener } from '../../../src/edge/net/listener.ts'
+import { createMetrics } from '../../../src/metrics.ts'
+import { Secret } from '../../../src/secret.ts'
+import type { LogCapture } from '../../support/logs.ts'
+import { captureLog } from '../../support/logs.ts'
+import { ListedGate, MASTER_SECRET, PASSWORD, RULES } from '../login/house.ts'
+
+export { ListedGate, MASTER_SECRET, PASSWORD }
+
+export const basic = (name: string, password: string, encoding: BufferEncoding = 'utf8') =>
+  `Basic ${Buffer.from(`${name}:${password}`, encoding).toString('base64')}`
+export const ANN = basic('ann@example.org', PASSWORD)
+export const PATH = '/Microsoft-Server-ActiveSync'
+export const QUERY = 'Cmd=Sync&User=ann&DeviceId=PHONE1&DeviceType=iPhone'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+export interface Seen {
+  readonly method: string
+  readonly url: string
+  readonly rawHeaders: readonly string[]
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+export interface EasHouse {
+  readonly port: number
+  readonly gate: ListedGate
+  readonly sessions: SessionRegistry
+  readonly logs: LogCapture
+  /** What the upstream was asked, bodies whole. */
+  readonly seen: readonly Seen[]
+  /** A request with Ann's credentials unless others are given. */
+  send(options?: Sent): Promise<Answer>
+  /** The same, as it is before its answer. */
+  begin(options?: Sent): ReturnType<typeof request>
+  /** Bytes as they are, and all that comes back until the connection ends. */
+  raw(text: string | Buffer): Promise<string>
+  /** Resolves when all requests have been served to their end. */
+  quiet(): Promise<void>
+}
+
+export interface Sent {
+  readonly method?: string
+  readonly path?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Buffer | string
+}
+
+export interface EasHouseOptions {
+  /** An HTTP server; it is given the request with its body read. */
+  readonly upstream?: (seen: Seen, response: Parameters<RequestListener>[1], request: IncomingMessage) => void
+  /** Or a socket to do with as one likes. */
+  readonly socket?: (socket: Socket) => void
+  readonly deps?: Partial<EasDeps>
+  readonly tuning?: Partial<HttpTuning>
+  readonly path?: string
+}
+
+export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise<EasHouse> {
+  const seen: Seen[] = []
+  const upstream = options.socket === undefined ? httpUpstream(options, seen) : createTcpServer(options.socket)
+  const held = new Set<Socket>()
+  upstream.on('connection', (socket: Socket) => {
+    held.add(socket.on('error', () => {}))
+    socket.on('close', () => held.delete(socket))
+  })
+  upstream.listen(0, '127.0.0.1')
+  await once(upstream, 'listening')
+  const upstreamPort = (upstream.address() as AddressInfo).port
+  const gate = new ListedGate({
+    name: 'main',
+    hosts: [{ host: '127.0.0.1', port: upstreamPort }],
+    tls: 'none',
+    ca: null,
+    serverName: null,
+    proxyProtocol: null,
+    identity: { kind: 'password', authcid: 'ann@example.org*master', authzid: '', secret: new Secret(MASTER_SECRET) },
+    trusted: false,
+    http: { host: 'mail.internal', path: options.path ?? '' },
+  })
+  const logs = captureLog()
+  const metrics = createMetrics()
+  const sessions = createSessions()
+  const dialer = createDialer({ log: logs.log, metrics })
+  let inWork = 0
+  const server = createHttpServer({
+    listener: 'https-test',
+    log: logs.log,
+    metrics,
+    async onExchange(exchange) {
+      inWork += 1
+      await serveEas(exchange, {
+        gate,
+        sessions,
+        dialer,
+        nameRules: () => RULES,
+        listener: 'https-test',
+        log: logs.log,
+        metrics,
+        pollAtLeastMs: 0,
+        ...options.deps,
+      }).finally(() => {
+        inWork -= 1
+      })
+    },
+    ...(options.tuning && { tuning: options.tuning }),
+  })
+  const listener = createListener({
+    name: 'https-test',
+    protocol: 'https',
+    bind: '127.0.0.1',
+    port: 0,
+    reusePort: false,
+    tls: 'none',
+    contexts: null,
+    proxyFrom: [],
+    limits: { connections: 5000, perAddress: 5000, loginMs: 60_000 },
+    log: logs.log,
+    metrics,
+    onConnection: (wire, peer) => server.serve(wire, peer),
+  })
+  const port = await listener.start()
+  t.teardown(async () => {
+    await listener.stop()
+    listener.destroyAll()
+    upstream.close()
+    for (const socket of held) socket.destroy()
+  })
+
+  function begin({ method = 'POST', path = `${PATH}?${QUERY}`, headers = {}, body }: Sent = {}) {
+    const asked = request({
+      host: '127.0.0.1',
+      port,
+      method,
+      path,
+      agent: false,
+      headers: { Host: 'eas.example.org', Authorization: ANN, ...headers },
+    })
+    asked.end(body)
+    return asked
+  }
+
+  return {
+    port,
+    gate,
+    sessions,
+    logs,
+    seen,
+    begin,
+    async send(sent) {
+      const [response] = (await once(begin(sent), 'response')) as [IncomingMessage]
+      const parts: Buffer[] = []
+      for await (const part of response) parts.push(part as Buffer)
+      return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts) }
+    },
+    async raw(text) {
+      const socket = connect(port, '127.0.0.1')
+      let answer = ''
+      socket.on('data', (part: Buffer) => {
+        answer += part.toString('latin1')
+      })
+      socket.on('error', () => {})
+      socket.write(text)
+      const timer = setTimeout(() => socket.destroy(), 5000)
+      await once(socket, 'close')
+      clearTimeout(timer)
+      return answer
+    },
+    async quiet() {
+      for (let i = 0; i < 500 && (inWork > 0 || sessions.size > 0); i++) {
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      if (inWork > 0 || sessions.size > 0) throw new Error(`${inWork} requests in work, ${sessions.size} sessions`)
+    },
+  }
+}
+
+function httpUpstream({ upstream }: EasHouseOptions, seen: Seen[]): Server {
+  return createServer({ requestTimeout: 0 }, async (incoming, response) => {
+    const parts: Buffer[] = []
+    try {
+      for await (const part of incoming) parts.push(part as Buffer)
+    } catch {
+      return // we have hung up on it
+    }
+    const { method = '', url = '', rawHeaders, headers } = incoming
+    const one = { method, url, rawHeaders, headers, body: Buffer.concat(parts) }
+    seen.push(one)
+    if (upstream) upstream(one, response, incoming)
+    else response.end('ok')
+  })
+}
