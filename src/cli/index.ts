@@ -65,6 +65,11 @@ const NOUNS: readonly Noun[] = [
     load: async () => (await import('./policy.ts')).policy,
   },
   {
+    name: 'device',
+    summary: 'phones that have come by ActiveSync: list, block, allow, forget',
+    load: async () => (await import('./device.ts')).device,
+  },
+  {
     name: 'session',
     summary: 'open mail sessions: list, end',
     load: async () => (await import('./session.ts')).session,

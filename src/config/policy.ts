@@ -242,6 +242,15 @@ export const eas = z
           'Host name under which ActiveSync, and nothing else, is served; by default it is served under every name, beside the portal',
         example: 'eas.example.org',
       }),
+      devicesPerUser: count(
+        'How many devices a user can have; those not seen for 90 days are forgotten',
+        1,
+        100,
+      ).default(20),
+      quarantine: flag('A device that is new waits until it is allowed: sallyport device allow').default(false),
+      bindAppPassword: flag('An app password works from the first device that it came from, and from no other').default(
+        false,
+      ),
     },
     'must be a section: { host: eas.example.org }',
   )

@@ -8,6 +8,7 @@
 
 import type { z } from 'zod'
 import { APP_PASSWORD_METHODS } from './services/app-passwords.ts'
+import { DEVICE_METHODS } from './services/devices.ts'
 import { OPERATION_METHODS } from './services/operations.ts'
 import { POLICY_METHODS } from './services/policies.ts'
 import { SESSION_METHODS } from './services/sessions.ts'
@@ -17,6 +18,7 @@ import { TWO_STEP_METHODS } from './services/two-step.ts'
 import { USER_METHODS } from './services/users.ts'
 
 export type { AppPasswordView, IssuedAppPassword, RevokedAppPasswords } from './services/app-passwords.ts'
+export type { DeviceView } from './services/devices.ts'
 export type { ServiceMethod, SessionsEnded } from './services/method.ts'
 export type { AuditVerdict, AuditView, KeyView } from './services/operations.ts'
 export type { PolicySetting, PolicyView, UserPolicyView } from './services/policies.ts'
@@ -62,6 +64,7 @@ export const SERVICE_METHODS = {
   ...TOKEN_METHODS,
   ...APP_PASSWORD_METHODS,
   ...SESSION_METHODS,
+  ...DEVICE_METHODS,
   ...POLICY_METHODS,
   ...THROTTLE_METHODS,
   ...OPERATION_METHODS,

@@ -27,6 +27,7 @@ import type { StoredSecrets } from '../records/secrets.ts'
 import type { AppPasswordRow, Store, TombstoneRow, UserRow } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
+import type { Devices } from './devices.ts'
 import type { GrantPort, Hold } from './grants.ts'
 import { nameForLog } from './log-names.ts'
 import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
@@ -52,6 +53,7 @@ export interface GateOptions {
   readonly verifier: Verifier
   readonly throttle: Throttle
   readonly primary: PrimaryPasswords
+  readonly devices: Devices
   readonly typedPrimary: TypedPrimary
   readonly watch: StoreWatch
   readonly log: Log
@@ -198,6 +200,10 @@ export function createGate(options: GateOptions): Admit {
       const identity = made instanceof Promise ? await made : made
 
       // The last look. What memory says is as good as the store as long as nothing was heard.
+      if (trusted?.valid) {
+        const waiting = deviceMayCome(attempt, user, appPassword.id, charge)
+        if (waiting !== null) await waiting
+      }
       if (trusted?.valid && !hold.disturbed) {
         return grantAppPassword(attempt, user, appPassword, targetOf(route, identity), hold, charge)
       }
@@ -209,6 +215,8 @@ export function createGate(options: GateOptions): Admit {
         const { name, tombstoneDigest: digest } = appPassword
         throw deletedButTried(attempt, live.user, { name, digest }, charge)
       }
+      const waiting = deviceMayCome(attempt, live.user, live.appPassword.id, charge)
+      if (waiting !== null) await waiting
       if (live.user.epoch === user.epoch && !hold.disturbed) {
         return grantAppPassword(attempt, live.user, live.appPassword, targetOf(route, identity), hold, charge)
       }
@@ -218,6 +226,31 @@ export function createGate(options: GateOptions): Admit {
       trusted = null
     }
     throw new LoginFailure('busy', 'the user kept changing while the login was checked', { logName: user.address })
+  }
+
+  /** For ActiveSync: whether the device is welcome. null: it is, and nothing had to be read. @throws LoginFailure, StoreError */
+  function deviceMayCome(
+    { device, agent, peer }: LoginAttempt,
+    user: UserRow,
+    appPasswordId: string | null,
+    charge: Charge,
+  ): Promise<void> | null {
+    if (device === undefined) return null
+    const judge = (why: string | null): void => {
+      if (why !== null) throw ownButRefused('device-refused', user, charge, why)
+    }
+    const isProven = appPasswordId !== null
+    const verdict = options.devices.visit({ userId: user.id, appPasswordId, device, agent, ip: peer.ip, isProven })
+    if (verdict instanceof Promise) return verdict.then(judge)
+    judge(verdict)
+    return null
+  }
+
+  /** The upstream has accepted a primary password: only now is it known whose device this is. */
+  function noteDevice({ device, agent, peer }: LoginAttempt, user: UserRow): void {
+    if (device === undefined) return
+    const visit = { userId: user.id, appPasswordId: null, device, agent, ip: peer.ip, isProven: true }
+    void Promise.resolve(options.devices.visit(visit)).catch((error: unknown) => watch.failed(error as StoreError))
   }
 
   function grantAppPassword(
@@ -235,6 +268,7 @@ export function createGate(options: GateOptions): Admit {
       appPassword,
       protocol,
       ip: peer.ip,
+      ...(attempt.device && { device: attempt.device.id }),
       upstream: upstream.name,
       expiresAt,
       onSettled(outcome) {
@@ -272,6 +306,8 @@ export function createGate(options: GateOptions): Admit {
     if (user === null || !mayUsePrimaryPassword(config(), user) || hold.disturbed) {
       throw await guessed(known.address, known, secret, charge, 'the user changed just now')
     }
+    const waiting = deviceMayCome(attempt, user, null, charge)
+    if (waiting !== null) await waiting
     const taken = primary.take(user.id, route.name, secret)
     if (taken.verdict === 'refused-before') {
       throw await guessed(user.address, user, secret, charge, 'the upstream refused this secret a short while ago')
@@ -289,9 +325,13 @@ export function createGate(options: GateOptions): Admit {
       appPassword: null,
       protocol,
       ip: peer.ip,
+      ...(attempt.device && { device: attempt.device.id }),
       upstream: route.name,
       expiresAt: null,
-      onSettled: (outcome) => primarySettled(outcome, taken.attempt, charge, secret),
+      onSettled(outcome) {
+        primarySettled(outcome, taken.attempt, charge, secret)
+        if (outcome === 'accepted') noteDevice(attempt, user)
+      },
     })
     return { id: grantId, userId: user.id, logName: user.address, appPassword: null, verifiedBy: 'upstream', upstream }
   }

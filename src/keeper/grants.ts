@@ -29,6 +29,8 @@ export interface SessionInfo {
   readonly appPassword: { readonly id: string; readonly name: string } | null
   readonly protocol: ProtocolName
   readonly ip: string
+  /** Of ActiveSync; left out: none, or unknown for a session taken over. */
+  readonly device?: string
   readonly startedAt: Date
   /** null: unknown, for a session taken over from an edge. */
   readonly upstream: string | null

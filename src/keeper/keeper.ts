@@ -39,6 +39,7 @@ import { createVault } from '../records/vault.ts'
 import { createAuditLoss } from './audit-loss.ts'
 import { createAuditWatch } from './audit-watch.ts'
 import { createSeenLogins, createVerifiedLogins } from './cache.ts'
+import { createDevices } from './devices.ts'
 import { createEdges } from './edges.ts'
 import { createGate } from './gate.ts'
 import { createGrants } from './grants.ts'
@@ -191,8 +192,19 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     clock,
     ...(options.endWithinMs === undefined ? {} : { answerWithinMs: options.endWithinMs }),
   })
+  const devices = createDevices({
+    store,
+    policy: () => {
+      const { quarantine, bindAppPassword, devicesPerUser } = config().eas
+      return { quarantine, bindAppPassword, perUser: devicesPerUser }
+    },
+    clock,
+    flushMs: options.lastUseFlushMs ?? LAST_USE_FLUSH_MS,
+    onError: (error) => storeFailed(error, 'what devices were seen could not be written; it is kept and tried again'),
+  })
   const admit = createGate({
     config,
+    devices,
     store,
     keys,
     secrets,
@@ -249,6 +261,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     apiTokens,
     notifier,
     throttle,
+    devices,
     log,
     clock,
     version,
@@ -296,6 +309,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     await noteAuditMark()
     try {
       await store.deleteExpiredCachedLogins(clock())
+      await devices.expire()
       await store.transaction((tx) => tx.deleteTombstonesBefore(new Date(clock().getTime() - TOMBSTONE_MS)))
       const before = (ms: number) => new Date(clock().getTime() - ms)
       await store.transaction((tx) =>
@@ -362,6 +376,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       grants.close()
       await notifier.close()
       await lastUse[Symbol.asyncDispose]()
+      await devices[Symbol.asyncDispose]()
       await tombstoneTries[Symbol.asyncDispose]()
       await verifier.idle()
       await redis?.close()

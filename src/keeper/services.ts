@@ -4,6 +4,7 @@
 
 import type { Actor, ServiceAnswer, ServiceHandlers, ServiceName, ServiceParams } from '../contract/services.ts'
 import { appPasswordServices } from './services/app-passwords.ts'
+import { deviceServices } from './services/devices.ts'
 import { operationServices } from './services/operations.ts'
 import { policyServices } from './services/policies.ts'
 import { sessionServices } from './services/sessions.ts'
@@ -22,6 +23,7 @@ export function createServices(deps: ServiceDeps): ServiceHandlers {
     ...tokenServices(deps),
     ...appPasswordServices(deps),
     ...sessionServices(deps),
+    ...deviceServices(deps),
     ...policyServices(deps),
     ...throttleServices(deps),
     ...operationServices(deps),

@@ -36,6 +36,9 @@ export const AUDIT_EVENTS = {
   set_up_made: ['link', 'name', 'kind'],
   set_up_used: ['link', 'name', 'appPassword', 'ip'],
   portal_sessions_ended: ['count'],
+  device_blocked: ['device'],
+  device_allowed: ['device'],
+  device_forgotten: ['device'],
   token_created: ['token', 'name', 'scopes', 'expiresAt'],
   token_deleted: ['token', 'name'],
   /** A call that changes something, over HTTP. `result`: 'done', or why it was refused. */

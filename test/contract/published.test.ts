@@ -77,7 +77,7 @@ t.test('the portal’s address is the default name, with the port that users see
     activeSync: 'https://post.example.org/Microsoft-Server-ActiveSync',
     helpUrl: 'https://post.example.org/help',
   })
-  const apart = publishedSettings({ ...config, eas: { host: 'eas.example.org' } })
+  const apart = publishedSettings({ ...config, eas: { ...config.eas, host: 'eas.example.org' } })
   t.equal(apart?.activeSync, 'https://eas.example.org/Microsoft-Server-ActiveSync', 'a host name of its own')
   t.equal(publishedSettings({ ...config, portal: null }), null, 'no name, nothing to tell')
 })

@@ -15,6 +15,7 @@ export type EndCause =
   | 'app-password-narrowed'
   | 'password-reset'
   | 'user-disabled'
+  | 'device-blocked'
   | 'user-deleted'
   | 'groups-changed'
   | 'policy'

@@ -19,6 +19,7 @@ import { StoreError } from '../../records/store/store.ts'
 import type { TwoStep } from '../../records/two-step.ts'
 import type { Users } from '../../records/users.ts'
 import type { AuditLoss } from '../audit-loss.ts'
+import type { Devices } from '../devices.ts'
 import type { Grants } from '../grants.ts'
 import type { LivePolicy } from '../live-policy.ts'
 import type { Notifier } from '../notifier.ts'
@@ -44,6 +45,7 @@ export interface ServiceDeps {
   readonly apiTokens: ApiTokens
   readonly notifier: Notifier
   readonly throttle: Throttle
+  readonly devices: Devices
   readonly log: Log
   readonly clock: () => Date
   readonly version: string

@@ -12,6 +12,7 @@ import type { Migration } from 'kysely/migration'
 import { helpfulRefusals } from './migrations/0002-refusals.ts'
 import { policyAndAuditChain } from './migrations/0003-policy.ts'
 import { people } from './migrations/0004-people.ts'
+import { devices } from './migrations/0005-devices.ts'
 import { userWords } from './migrations/0008-user-words.ts'
 
 export type DialectName = 'sqlite' | 'postgres'
@@ -25,6 +26,7 @@ export function migrationsFor(dialect: DialectName): Migrations {
     '0002': { up: (db) => helpfulRefusals(db, dialect) },
     '0003': { up: (db) => policyAndAuditChain(db, dialect) },
     '0004': { up: (db) => people(db, dialect) },
+    '0005': { up: (db) => devices(db, dialect) },
     '0008': { up: (db) => userWords(db, dialect) },
   }
 }

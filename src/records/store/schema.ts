@@ -6,6 +6,7 @@
 import type { Generated, Insertable, Selectable } from 'kysely'
 import type { ProtocolName } from '../../contract/admission.ts'
 import { LANGUAGES } from '../../contract/languages.ts'
+import type { DevicesTable } from './devices.ts'
 import type { PeopleTables } from './people-schema.ts'
 import type { AppPasswordRow, AuditRow, StoredSecretRow, TombstoneRow, UserRow } from './store.ts'
 
@@ -88,6 +89,7 @@ export interface Tables extends PeopleTables {
   audit: AuditTable
   /** One row: the last entry of the chain. */
   audit_head: { id: number; seq: number; code: string }
+  devices: DevicesTable
   policies: { scope: string; subject: string; app_passwords: number }
   key_checks: { key_id: string; check_value: string }
   cached_logins: { key: string; value: string; expires_at: number }

@@ -6,6 +6,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { CompiledQuery, Kysely, RawBuilder, Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { Language } from '../../contract/languages.ts'
+import type { DeviceRows } from './devices.ts'
+import { sqlDevices } from './devices.ts'
 import type { DialectName } from './migrations.ts'
 import type { PeopleRecords } from './people.ts'
 import type { PolicyRows } from './policies.ts'
@@ -82,6 +84,7 @@ export class SqlTransaction implements StoreTransaction {
   readonly #dialect: SqlDialect
   readonly #queries: Queries
   readonly policies: PolicyRows
+  readonly devices: DeviceRows
   readonly people: PeopleRecords
 
   readonly #seal: AuditSeal
@@ -90,6 +93,7 @@ export class SqlTransaction implements StoreTransaction {
     this.#db = db
     this.#seal = seal
     this.policies = sqlPolicies(db)
+    this.devices = sqlDevices(db)
     this.#dialect = dialect
     this.#queries = queries
     this.people = sqlPeople(db)

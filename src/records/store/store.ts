@@ -10,6 +10,7 @@
 
 import type { ProtocolName } from '../../contract/admission.ts'
 import type { Language } from '../../contract/languages.ts'
+import type { DeviceRows } from './devices.ts'
 import type { PeopleRecords } from './people.ts'
 import type { PolicyRows } from './policies.ts'
 import type { AuditChain, AuditFilter, AuditSealer } from './sql-audit.ts'
@@ -158,6 +159,7 @@ export interface Page {
 /** Everything inside one transaction sees one state; a rejection rolls all of it back. */
 export interface StoreTransaction extends UserSearch, TombstoneHistory {
   readonly policies: PolicyRows
+  readonly devices: DeviceRows
 
   /** null when the address is taken or reserved. */
   insertUser(user: NewUser): Promise<UserRow | null>

@@ -1,9 +1,12 @@
 import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import t from 'tap'
 import { LOGIN_FAILURE_REASONS, LoginFailure } from '../../../src/contract/failure.ts'
 import { PING_OVER } from '../../../src/edge/eas/replies.ts'
 import { ANN, basic, MASTER_SECRET, openHouse, PASSWORD, PATH, QUERY } from './house.ts'
 
+const FIXTURES = resolve(import.meta.dirname, '../../../../shared/eas-fixtures/public-hex')
 const PING = `${PATH}?Cmd=Ping&User=ann&DeviceId=PHONE1&DeviceType=iPhone`
 const MASTER = basic('ann@example.org*master', MASTER_SECRET)
 
@@ -369,3 +372,19 @@ t.test('no secret and no query in a log line', async (t) => {
     t.notOk(text.includes(secret))
   }
 })
+
+t.test(
+  'documents of real clients and servers pass byte for byte, in both directions',
+  { skip: existsSync(FIXTURES) ? false : 'the collection of real documents is not on this machine' },
+  async (t) => {
+    const house = await openHouse(t, { upstream: ({ body }, response) => void response.end(body) })
+    const files = readdirSync(FIXTURES).filter((name) => name.endsWith('.bin'))
+    t.ok(files.length > 0)
+    for (const name of files) {
+      const document = readFileSync(join(FIXTURES, name))
+      const answer = await house.send({ body: document })
+      t.strictSame(house.seen.at(-1)?.body, document, `${name}: to the upstream`)
+      t.strictSame(answer.body, document, `${name}: to the client`)
+    }
+  },
+)

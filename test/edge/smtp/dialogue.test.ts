@@ -172,7 +172,7 @@ t.test('invariant 11: each reason in its code; ours and the upstream’s never r
     const line = await client.line()
     t.equal(line.slice(0, 9), wanted[reason], reason)
     t.notMatch(line, /not for the client/)
-    const isHelped = /deleted|expired|protocol$|use-app/.test(reason) && !reason.startsWith('upstream')
+    const isHelped = /deleted|expired|protocol$|use-app|device/.test(reason) && !reason.startsWith('upstream')
     t.equal(line.includes('https://portal.example.org/'), isHelped, `${reason}: ${line}`)
     t.equal(
       await (reason === 'too-many-sessions' ? client.rest() : client.line()),
