@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util'
 import type { Sallyport } from '../test/support/sallyport.ts'
 import { startSallyport } from '../test/support/sallyport.ts'
 import { doTheJob } from './demo/job.ts'
+import { openPortal } from './demo/portal.ts'
 import type { Upstream } from './demo/servers.ts'
 import { givenServer, startOwn } from './demo/servers.ts'
 import { failures, say } from './demo/steps.ts'
@@ -58,13 +59,17 @@ function doors({ ports }: Sallyport, { sections }: Upstream) {
   return all.filter(([protocol]) => protocol in sections)
 }
 
-async function showSettings(gate: Sallyport, upstream: Upstream): Promise<void> {
+async function showSettings(gate: Sallyport, upstream: Upstream, invitation: string | null): Promise<void> {
   const issued = await gate.createAppPassword(USER, 'for you to try')
   const lines = doors(gate, upstream).map(
     ([, name, secure, starttls]) => `    ${name.padEnd(11)} port ${secure}, SSL/TLS    or port ${starttls}, STARTTLS`,
   )
   say(`
-Try it with a mail client of yours, until Ctrl-C:
+Try the portal in a browser of yours, until Ctrl-C: set up two-step sign-in with this link, which works once
+    ${invitation ?? 'none: see above'}
+    (the certificate is self-made: your browser warns of it; a passkey or an authenticator app will do)
+
+Or try it with a mail client of yours:
     server      127.0.0.1 (or localhost)
 ${lines.join('\n')}
     user name   ${USER}, for all of them
@@ -101,6 +106,7 @@ async function main(): Promise<number> {
   await using gate = await startSallyport({
     domains: [USER.slice(USER.indexOf('@') + 1)],
     selfMadeCertificate: true,
+    portal: {},
     upstreams: {
       main: {
         ...upstream.sections,
@@ -114,7 +120,8 @@ async function main(): Promise<number> {
 
   const interrupted = Symbol('interrupted')
   const work = doTheJob(gate, upstream, USER).then(async () => {
-    if (!options.once) await showSettings(gate, upstream)
+    const invitation = await openPortal(gate, USER)
+    if (!options.once) await showSettings(gate, upstream, invitation)
   })
   if ((await Promise.race([work, stopped.then(() => interrupted)])) === interrupted) return 130
   const failed = failures()

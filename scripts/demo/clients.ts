@@ -14,7 +14,7 @@ import { must } from './steps.ts'
 const ARRIVAL_MS = 10_000
 
 /** A client trusts the certificate that was made for the demo, and no other. */
-function trust(gate: Sallyport): { readonly ca: Buffer; readonly servername: string } {
+export function trust(gate: Sallyport): { readonly ca: Buffer; readonly servername: string } {
   return { ca: readFileSync(join(gate.directory, 'data/self-made-certificate.pem')), servername: 'localhost' }
 }
 

@@ -29,6 +29,7 @@ t.test('npm run demo -- --once does the whole job', async (t) => {
     'has never seen the app password',
     'sallyport app-password delete',
     'is refused from now on',
+    'the page behind the link says welcome',
   ]) {
     t.ok(new RegExp(`\u2713 .*${done}`).test(demo.output), done)
   }
@@ -43,11 +44,12 @@ t.test('without --once it stays up, and says what a mail client has to be told',
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   t.same(failedSteps(demo.output), [])
-  const settings = demo.output.slice(demo.output.indexOf('Try it with a mail client'))
+  const settings = demo.output.slice(demo.output.indexOf('Try the portal in a browser'))
   for (const name of ['IMAP', 'POP3', 'SMTP']) {
     t.ok(new RegExp(`^ +${name} +port \\d+, SSL/TLS +or port \\d+, STARTTLS$`, 'm').test(settings), name)
   }
   t.ok(/^ +user name +demo@example\.org/m.test(settings) && /^ +password +[a-z ]{19}$/m.test(settings))
+  t.ok(/https:\/\/localhost:\d+\/invitation\/[\w-]{22}/.test(settings), 'the portal, with an invitation')
   t.equal(await demo.stop('SIGINT'), 0)
 })
 
