@@ -105,6 +105,8 @@ export interface Users {
   delete(address: string, actor: Actor): Promise<UserRow>
   /** How the services show a user; counts its live app passwords. */
   view(user: UserRow): Promise<UserView>
+  /** The same for a page of users. */
+  views(users: readonly UserRow[]): Promise<readonly UserView[]>
 }
 
 export function createUsers(options: UsersOptions): Users {
@@ -291,20 +293,30 @@ export function createUsers(options: UsersOptions): Users {
       return user
     },
 
-    async view(user) {
-      return {
-        id: user.id,
-        address: user.address,
-        name: user.name,
-        groups: user.groups,
-        admin: user.admin,
-        enabled: user.enabled,
-        hasPassword: user.passwordHash !== null,
-        enrolledAt: user.enrolledAt?.toISOString() ?? null,
-        createdAt: user.createdAt.toISOString(),
-        appPasswords: await store.countAppPasswords(user.id, now()),
-      }
+    view: async (user) => viewOf(user, await store.countAppPasswords(user.id, now())),
+
+    async views(users) {
+      const counts = await store.countAppPasswordsOf(
+        users.map(({ id }) => id),
+        now(),
+      )
+      return users.map((user) => viewOf(user, counts.get(user.id) ?? 0))
     },
+  }
+}
+
+function viewOf(user: UserRow, appPasswords: number): UserView {
+  return {
+    id: user.id,
+    address: user.address,
+    name: user.name,
+    groups: user.groups,
+    admin: user.admin,
+    enabled: user.enabled,
+    hasPassword: user.passwordHash !== null,
+    enrolledAt: user.enrolledAt?.toISOString() ?? null,
+    createdAt: user.createdAt.toISOString(),
+    appPasswords,
   }
 }
 

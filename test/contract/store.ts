@@ -241,6 +241,8 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     t.equal(await store.countAppPasswords('ann', later(99)), 3)
     t.equal(await store.countAppPasswords('ann', later(100)), 2, 'R10: one that has run out does not count')
     t.equal(await store.countAppPasswords('carl', T0), 0)
+    t.strictSame([...(await store.countAppPasswordsOf(['ann', 'carl'], later(100)))], [['ann', 2]], 'a page at once')
+    t.strictSame([...(await store.countAppPasswordsOf([], T0))], [])
     const { live, expired } = await store.appPasswordTotals(later(100))
     t.strictSame(await store.appPasswordTotals(later(99)), { live: live + 1, expired: expired - 1 })
   })

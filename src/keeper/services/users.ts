@@ -63,7 +63,7 @@ export function userServices(deps: ServiceDeps): UserServices {
 
     async 'user.list'({ search, ...page }) {
       const rows = await users.list(page, search)
-      const views = fitting(await Promise.all(rows.map((row) => users.view(row))))
+      const views = fitting(await users.views(rows))
       const more = views.length < rows.length || rows.length === page.limit
       return { users: views, next: more ? (views.at(-1)?.address ?? null) : null }
     },

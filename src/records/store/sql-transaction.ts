@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { CompiledQuery, Kysely, RawBuilder, Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { Language } from '../../contract/languages.ts'
+import { countAppPasswordsOf } from './app-password-counts.ts'
 import type { DeviceRows } from './devices.ts'
 import { sqlDevices } from './devices.ts'
 import type { DialectName } from './migrations.ts'
@@ -248,6 +249,10 @@ export class SqlTransaction implements StoreTransaction {
       .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', now.getTime())]))
       .executeTakeFirstOrThrow()
     return row.count
+  }
+
+  countAppPasswordsOf(userIds: readonly string[], now: Date): Promise<ReadonlyMap<string, number>> {
+    return countAppPasswordsOf(this.#db(), userIds, now)
   }
 
   async insertAppPassword(row: AppPasswordRow): Promise<void> {

@@ -10,6 +10,7 @@
 
 import type { ProtocolName } from '../../contract/admission.ts'
 import type { Language } from '../../contract/languages.ts'
+import type { AppPasswordCounts } from './app-password-counts.ts'
 import type { DeviceRows } from './devices.ts'
 import type { PeopleRecords } from './people.ts'
 import type { PolicyRows } from './policies.ts'
@@ -157,7 +158,7 @@ export interface Page {
 }
 
 /** Everything inside one transaction sees one state; a rejection rolls all of it back. */
-export interface StoreTransaction extends UserSearch, TombstoneHistory {
+export interface StoreTransaction extends UserSearch, TombstoneHistory, AppPasswordCounts {
   readonly policies: PolicyRows
   readonly devices: DeviceRows
 

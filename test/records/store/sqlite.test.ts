@@ -249,6 +249,7 @@ t.test('with 10,000 users and 100,000 app passwords nothing scans', async (t) =>
     await tx.raiseUserEpoch('ann')
     await tx.insertAppPassword(newAppPassword('p1', 'ann'))
     await tx.countAppPasswords('ann', T0)
+    await tx.countAppPasswordsOf(['ann', 'bob'], T0)
     await tx.appPasswordById('p1')
     await tx.appPasswordsOf('ann')
     await tx.appPasswordsBySelector('ann', 1)
