@@ -115,6 +115,12 @@ async function buildApp(door: Door, deps: WebDeps): Promise<FastifyInstance> {
     }
     if (request.client.protocol === 'https') reply.header('strict-transport-security', STRICT_TRANSPORT)
     reply.header('x-request-id', request.client.requestId)
+    // Answered before the body was all there (too large, say): the rest is read and dropped, and the connection stays open for
+    // it, since whoever still writes to a closed one loses the answer. The doors let no more through than a megabyte.
+    if (!request.raw.complete) {
+      reply.removeHeader('connection')
+      request.raw.resume()
+    }
   })
   answerFaults(app, door === 'public' ? faultPage : faultProblem, deps)
   for (const area of AREAS) {
