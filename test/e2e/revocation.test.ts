@@ -1,5 +1,5 @@
 /**
- * From "created" to "deleted": an app password works at once (R19), and what it opened ends within a second (M2, invariant 8).
+ * From "created" to "deleted": an app password works at once (R19), and what it opened ends within a second (M2, invariant 8, threat B8).
  * Twice: two workers with Redis, and everything in one process without.
  */
 

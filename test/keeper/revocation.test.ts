@@ -25,7 +25,7 @@ t.test('M2, R25: deleting an app password ends what it opened and says how many'
   t.equal(h.capture.log.bugs, 0)
 })
 
-t.test('M2: every other way to lose access ends sessions, too', async (t) => {
+t.test('M2, threat B8: every other way to lose access ends sessions, too', async (t) => {
   const yaml = 'onPasswordReset: revoke'
   for (const [what, revoke, want] of [
     ['delete-all', (h: House) => h.call('app-password.delete-all', { user: 'ann@a.test' }), 2],

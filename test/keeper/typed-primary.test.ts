@@ -12,7 +12,7 @@ async function setUp(test: Parameters<typeof house>[0], delays: readonly number[
   return { h, time, issued, e: edge(h.keeper) }
 }
 
-t.test('design §6: the typed primary password is recognised from a known place, three times an hour', async (t) => {
+t.test('threat B10: the typed primary password is recognised from a known place, three times an hour', async (t) => {
   const { h, time, issued, e } = await setUp(t)
   const before = h.keeper.hasher.runs
   t.equal(await e.result('ann@a.test', PRIMARY), 'bad-credentials', 'a place she never logged in from')

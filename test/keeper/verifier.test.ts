@@ -150,6 +150,16 @@ t.test('invariant 9: a wrong guess does not reach argon2', async (t) => {
   t.equal(h.keeper.hasher.runs - before, 0, 'with forty rows, three would collide by selector alone')
 })
 
+t.test('B6: forty app passwords cost one hash', async (t) => {
+  const h = await house(t)
+  await h.addUser('ann@a.test')
+  const issued = []
+  for (let i = 0; i < 40; i++) issued.push(await h.issue('ann@a.test'))
+  const before = h.keeper.hasher.runs
+  t.equal(await edge(h.keeper).result('ann@a.test', issued[17]?.password ?? ''), 'in')
+  t.equal(h.keeper.hasher.runs - before, 1)
+})
+
 t.test('invariant 12: two creates at once never pass the cap', async (t) => {
   const h = await house(t, { yaml: 'appPasswords: { perUser: 5 }' })
   await h.addUser('ann@a.test')

@@ -42,7 +42,7 @@ export interface SessionParts {
 }
 
 export function sessionHandlers(deps: PortalDeps, parts: SessionParts): SessionHandlers {
-  const { config, store, sessions, twoStep, clock, now } = deps
+  const { config, store, bus, sessions, twoStep, clock, now } = deps
   const { presence, guesses, signingIn, passkeys } = parts
   /** Session → the challenge that its step-up must answer. */
   const challenges = createPending<string>({ now })
@@ -123,6 +123,8 @@ export function sessionHandlers(deps: PortalDeps, parts: SessionParts): SessionH
     async 'session.language'({ session: token, language }) {
       const { user } = await presence.demandAny(token)
       await store.setUserLanguage(user.id, language)
+      // Logins remembered from before would be refused in the old language.
+      bus.publish({ kind: 'user-changed', userId: user.id, epoch: user.epoch })
       return null
     },
 
