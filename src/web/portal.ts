@@ -22,6 +22,7 @@ import { enrolRoutes } from './portal/routes/enrol.ts'
 import { helpRoutes } from './portal/routes/help.ts'
 import { methodRoutes } from './portal/routes/methods.ts'
 import { passwordRoutes } from './portal/routes/password.ts'
+import { providerRoutes } from './portal/routes/providers.ts'
 import { securityInfoRoutes } from './portal/routes/security-info.ts'
 import { signInRoutes } from './portal/routes/sign-in.ts'
 import { stepUpRoutes } from './portal/routes/step-up.ts'
@@ -83,6 +84,7 @@ export async function registerPortal(app: FastifyInstance, options: PortalOption
   securityInfoRoutes(app, portal)
   methodRoutes(app, portal)
   passwordRoutes(app, portal)
+  providerRoutes(app, portal)
   appPasswordRoutes(app, portal)
   deviceRoutes(app, portal)
   stepUpRoutes(app, portal)

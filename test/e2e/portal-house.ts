@@ -29,9 +29,11 @@ export interface PortalHouseOptions {
   readonly users: readonly string[]
   readonly settings?: Readonly<Record<string, unknown>>
   readonly portal?: Readonly<Record<string, unknown>>
+  /** The https port, when something has to know it beforehand. */
+  readonly port?: number
 }
 
-export async function openPortal({ users, settings, portal = {} }: PortalHouseOptions): Promise<PortalHouse> {
+export async function openPortal({ users, settings, portal = {}, port }: PortalHouseOptions): Promise<PortalHouse> {
   const [browser, dovecot] = await Promise.all([
     startBrowser(),
     startDovecot({ users: Object.fromEntries(users.map((user) => [user, plainPassword()])) }),
@@ -40,6 +42,7 @@ export async function openPortal({ users, settings, portal = {} }: PortalHouseOp
     workers: 1,
     upstreams: { main: upstreamOf(dovecot, masterPasswordFile(dovecot)) },
     portal,
+    ...(port !== undefined && { ports: { https: port } }),
     ...(settings !== undefined && { settings }),
   })
   const url = `https://localhost:${gate.ports.https}`

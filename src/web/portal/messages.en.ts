@@ -153,6 +153,8 @@ export const en = {
     appPasswordText: 'For a mail program, phone or scanner that can’t do two steps.',
     setUp: 'Set up an iPhone, iPad or Mac',
     setUpText: 'Scan a code with the device, and its mail is set up, app password included.',
+    provider: (name: string) => `Sign in with ${name}`,
+    providerText: 'With the account and second step that you have there.',
     recommended: 'Recommended',
   },
 

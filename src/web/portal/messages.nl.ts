@@ -153,6 +153,8 @@ export const nl = {
     appPasswordText: 'Voor een mailprogramma, telefoon of scanner die geen twee stappen kan.',
     setUp: 'Een iPhone, iPad of Mac instellen',
     setUpText: 'Scan een code met het apparaat en e-mail is ingesteld, met app-wachtwoord en al.',
+    provider: (name: string) => `Inloggen met ${name}`,
+    providerText: 'Met het account en de tweede stap die je daar hebt.',
     recommended: 'Aanbevolen',
   },
 

@@ -17,6 +17,7 @@ export const paths = {
   signIn: (next: string | null = null) => query('/sign-in', { next }),
   secondStep: (by: string | null = null) => query('/sign-in/second-step', { by }),
   signInProvider: (id: string) => `/sign-in/provider/${part(id)}`,
+  linkProvider: (id: string) => `/add/provider/${part(id)}`,
   invitation: (token: string) => `/invitation/${part(token)}`,
   stepUp: (next: string | null = null, by: string | null = null) => query('/step-up', { next, by }),
   stepUpProvider: (id: string) => `/step-up/provider/${part(id)}`,

@@ -30,6 +30,7 @@ const options = {
   enrolment: 'invitation',
 } as const
 const enrolling = (...enrolment: readonly EnrolmentStep[]): Answers => ({
+  'sign-in.options': options,
   'session.show': sessionView({ stage: 'enrolling', enrolment }),
 })
 const codes = Array.from({ length: 10 }, (_, index) => `k7fq-${index}m2x-tz9p-4hde`)

@@ -142,6 +142,8 @@ t.test('names are text wherever they stand (threats H6, XSS)', async (t) => {
   }
 })
 
+const NOTHING_BUT_A_PASSWORD = { password: true, passkey: true, providers: [], enrolment: 'invitation' } as const
+
 t.test('R29: where app passwords are forbidden, no page says a word of them', async (t) => {
   settings = { ...SETTINGS, appPasswordsAllowed: false }
   const allowed = { ...sessionView().appPasswords, allowed: false, live: 0 }
@@ -157,7 +159,7 @@ t.test('R29: where app passwords are forbidden, no page says a word of them', as
     ['/app-passwords', full],
     ['/profile', full],
     ['/add', full],
-    ['/enrol', { 'session.show': session('enrolling') }],
+    ['/enrol', { 'session.show': session('enrolling'), 'sign-in.options': NOTHING_BUT_A_PASSWORD }],
     ['/help', full],
     ['/help/outlook-2010', full],
     ['/help/scanner', {}],

@@ -36,7 +36,11 @@ export function invitationGone(visit: Visit): Html {
 /** How many steps there are to see: without app passwords (R29) there is one less, and nobody learns of it. */
 export const stepsOf = (allowed: boolean): number => (allowed ? 3 : 2)
 
-export function chooseSecondStep(visit: Visit, allowed: boolean): Html {
+export function chooseSecondStep(
+  visit: Visit,
+  allowed: boolean,
+  providers: readonly { readonly id: string; readonly name: string }[],
+): Html {
   const t = visit.words
   return layout(
     visit,
@@ -47,6 +51,7 @@ export function chooseSecondStep(visit: Visit, allowed: boolean): Html {
 <ul class="choices">
 <li><a href="/add/authenticator"><strong>${t.add.totp}</strong> <span class="tag">${t.add.recommended}</span><span>${t.add.totpText}</span></a></li>
 <li><a href="/add/passkey"><strong>${t.add.passkey}</strong><span>${t.add.passkeyText}</span></a></li>
+${providers.map(({ id, name }) => html`<li>${form(visit, paths.linkProvider(id), html`<button class="choice"><strong>${t.add.provider(name)}</strong><span>${t.add.providerText}</span></button>`)}</li>`)}
 </ul>`,
   )
 }

@@ -143,6 +143,18 @@ export function otherWays(visit: Visit, methods: readonly SecondStep[], to: (by:
 </section>`
 }
 
+/** Somebody who is signed in, and whom a provider would not take along. */
+export function refusedByProvider(visit: Visit, problem: string): Html {
+  const { signIn: t, errors } = visit.words
+  return layout(
+    visit,
+    { title: t.title },
+    html`<h1>${t.title}</h1>
+${alert(problem)}
+<p><a class="button" href="/">${errors.goHome}</a></p>`,
+  )
+}
+
 /**
  * On to a provider. A page and not a redirect: the policy that keeps forms on this site (CSP form-action) holds for where a
  * form is redirected to as well.

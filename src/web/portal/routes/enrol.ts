@@ -83,8 +83,10 @@ async function proceed(visit: Visit, session: SignedIn): Promise<Answer> {
   const { allowed } = view.appPasswords
   if (view.stage === 'full') return go(home(visit))
   switch (view.enrolment[0]) {
-    case 'second-step':
-      return page(pages.chooseSecondStep(visit, allowed))
+    case 'second-step': {
+      const { providers } = await visit.call('sign-in.options', {})
+      return page(pages.chooseSecondStep(visit, allowed, providers))
+    }
     case 'recovery-codes':
       return page(pages.recoveryCodesMissing(visit, allowed))
     case 'password':

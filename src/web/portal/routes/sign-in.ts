@@ -17,6 +17,7 @@ import * as pages from '../pages/sign-in.ts'
 import { localPath, paths } from '../paths.ts'
 import { refusalText } from '../refusal.ts'
 import type { Portal, Visit } from '../visit.ts'
+import { onwards } from './providers.ts'
 
 export function signInRoutes(app: FastifyInstance, portal: Portal): void {
   const options = (visit: Visit) => visit.call('sign-in.options', {})
@@ -144,7 +145,7 @@ export function signInRoutes(app: FastifyInstance, portal: Portal): void {
       const begun = await visit.call('sign-in.provider-begin', { client: visit.client, provider, session: null })
       if ('next' in begun) return await signInPage(visit, asked.next, '', refusalText(visit.words, begun, 'password'))
       visit.flow = { token: begun.flow, methods: [], next: asked.next }
-      return page(pages.forwarding(visit, await providerName(visit, provider), begun.url))
+      return await onwards(visit, provider, begun.url)
     }),
   )
 
@@ -161,7 +162,11 @@ export function signInRoutes(app: FastifyInstance, portal: Portal): void {
         query: visit.queryString.slice(0, 8192),
       })
       visit.flow = null
-      return await follow(visit, answer, flow.next, (problem) => signInPage(visit, flow.next, '', problem), 'password')
+      const refused = async (problem: string): Promise<Answer> =>
+        visit.session === null
+          ? await signInPage(visit, flow.next, '', problem)
+          : page(pages.refusedByProvider(visit, problem), 401)
+      return await follow(visit, answer, flow.next, refused, 'password')
     }),
   )
 
@@ -185,10 +190,6 @@ export function signInRoutes(app: FastifyInstance, portal: Portal): void {
       return go(to ?? home(visit))
     }),
   )
-
-  async function providerName(visit: Visit, provider: string): Promise<string> {
-    return (await options(visit)).providers.find((each) => each.id === provider)?.name ?? provider
-  }
 }
 
 function secondStepPage(visit: Visit, by: SecondStep | null, problem: string | null): Answer {

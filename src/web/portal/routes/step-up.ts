@@ -11,11 +11,11 @@ import type { PortalAnswer } from '../../../contract/portal.ts'
 import type { Answer } from '../answer.ts'
 import { go, home, json, page, signedIn } from '../answer.ts'
 import { code, formOf, id, next, text, webauthnResponse } from '../form.ts'
-import { forwarding } from '../pages/sign-in.ts'
 import { stepUp } from '../pages/step-up.ts'
 import { paths } from '../paths.ts'
 import { refusalText } from '../refusal.ts'
 import type { Portal, SignedIn, Visit } from '../visit.ts'
+import { onwards } from './providers.ts'
 
 export function stepUpRoutes(app: FastifyInstance, portal: Portal): void {
   async function stepUpPage(
@@ -108,8 +108,7 @@ export function stepUpRoutes(app: FastifyInstance, portal: Portal): void {
       if ('next' in begun)
         return await stepUpPage(visit, session, to, null, refusalText(visit.words, begun, 'password'))
       visit.flow = { token: begun.flow, methods: [], next: to }
-      const { providers } = await visit.call('sign-in.options', {})
-      return page(forwarding(visit, providers.find((each) => each.id === provider)?.name ?? provider, begun.url))
+      return await onwards(visit, provider, begun.url)
     }),
   )
 }
