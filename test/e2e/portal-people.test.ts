@@ -97,6 +97,18 @@ if (requireService(t, 'chromium') && requireService(t, 'dovecot')) {
     t.ok(first.imap.usable, 'R12: the other one goes on')
 
     t.ok(await house.isRefused(user, house.dovecot.users[user] ?? ''), 'R2: the mailbox’s own password is refused')
+
+    // Narrowed under "More" (M9): to what the device does, and from where.
+    await ann.go('/app-passwords/new')
+    await page.getByLabel('Which device').fill('Far away')
+    await page.getByText('More', { exact: true }).click()
+    await page.getByLabel('From which networks').fill('192.0.2.0/24, 2001:db8::/32')
+    await page.getByLabel('How long it works').selectOption({ label: '30 days' })
+    await ann.press('Next')
+    const elsewhere = noteSecret((await page.locator('#password').innerText()).trim())
+    await ann.press('Done')
+    t.match(await ann.text(), /Far away[\s\S]*Only from 192\.0\.2\.0\/24 and 2001:db8::\/32 · Runs out/, 'M9')
+    t.ok(await house.isRefused(user, elsewhere), 'M9: refused from here')
     await ann.press('Sign out')
     t.match(await ann.text(), 'You are signed out')
     await page.goBack()
