@@ -165,7 +165,13 @@ async function autodiscover(
   const bomb = put('bomb.xml', '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
   t.equal((await curl(url, [...header, '--data-binary', `@${bomb}`]))?.status, 400, 'G-7')
   const big = put('big.xml', ' '.repeat(70_000))
-  t.equal((await curl(url, [...header, '--data-binary', `@${big}`]))?.status, 413, 'G-7')
+  for (let i = 0; i < 5; i++) {
+    t.equal(
+      (await curl(url, [...header, '--data-binary', `@${big}`]))?.status,
+      413,
+      'G-7: also on its way through the edge',
+    )
+  }
 }
 
 function serversIn(text: string, domain: string): Server {
