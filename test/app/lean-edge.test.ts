@@ -64,3 +64,18 @@ t.test('the same, asked of the process: no such module was opened', async (t) =>
   t.match(opened, /edge\/login\/serve\.ts/)
   t.notMatch(opened, /node_modules\/(?:kysely|argon2|ioredis|commander|imapflow|zod|yaml|@peculiar)\//)
 })
+
+t.test('http is loaded where it is spoken: no mail edge has it, and the https edge has no mail protocol', async (t) => {
+  const mail = loadedWith('main.ts', 'app/child.ts', 'app/edge-child.ts')
+  t.notOk(mail.packages.has('undici') || mail.packages.has('fastify'))
+  t.notOk([...mail.files].some((file) => /^edge\/(?:http|eas|forward)/.test(file)))
+  const https = loadedWith('main.ts', 'app/child.ts', 'app/https-child.ts')
+  t.ok(https.packages.has('undici') && https.files.has('edge/eas/handler.ts'))
+  t.notOk([...https.files].some((file) => /^edge\/(?:imap|pop3|smtp)\/|^(?:keeper|records|web)\//.test(file)))
+  const web = loadedWith('main.ts', 'app/child.ts', 'app/web-child.ts')
+  t.ok(web.packages.has('fastify'))
+  t.notOk(
+    [...web.files].some((file) => /^(?:edge|keeper|records|cli)\//.test(file)),
+    'web opens nothing',
+  )
+})
