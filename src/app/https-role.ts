@@ -18,6 +18,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { Secret } from '../secret.ts'
 import type { EdgeSlice, HttpsListener, WayToWeb } from '../supervisor/messages.ts'
+import { demandLog } from './audit-gate.ts'
 import { openContexts } from './edge-contexts.ts'
 import { cut, waitUntil } from './edge-ending.ts'
 import type { GateMaker, RunningEdge } from './edge-over-channel.ts'
@@ -47,7 +48,7 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
   const { log, metrics, web } = options
   let { slice } = options
   const sessions = createSessions()
-  const logins = watchLogins(options.gate(sessions, sessions))
+  const logins = watchLogins(demandLog(options.gate(sessions, sessions), () => slice.auditRequired, log))
   const dialer = createDialer({ log, metrics })
   const contexts = openContexts(slice.tls, [ANY_TLS])
   const forward = createForward({ path: web.path, key: new Secret(web.key), log })

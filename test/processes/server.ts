@@ -70,11 +70,23 @@ export interface ServerConfig {
   /** Instead of one clear-text IMAP port and one for operators. */
   readonly listeners?: string
   readonly drain?: string
+  /** Further sections of the upstream, as YAML lines. */
+  readonly upstreamSections?: string
+  /** Default: a SASL authorization identity. */
+  readonly identity?: string
   /** Further files beside the configuration, mode 0600. */
   readonly files?: Readonly<Record<string, string>>
 }
 
-export function configText({ mailbox, workers, extra = '', listeners, drain = '500ms' }: ServerConfig): string {
+export function configText({
+  mailbox,
+  workers,
+  extra = '',
+  listeners,
+  drain = '500ms',
+  upstreamSections = '',
+  identity = '{ method: authzid, user: sallyport, passwordFile: master }',
+}: ServerConfig): string {
   return `
 dataDirectory: data
 domains: [example.org]
@@ -88,7 +100,8 @@ ${
 upstreams:
   main:
     imap: { host: 127.0.0.1, port: ${mailbox.port}, tls: none }
-    identity: { method: authzid, user: sallyport, passwordFile: master }
+${upstreamSections}
+    identity: ${identity}
 limits: { drain: ${drain} }
 throttle: { delays: [1ms] }
 ${extra}`
