@@ -13,7 +13,7 @@ t.setTimeout(200_000)
 
 const SCOPES = [
   'users:read,users:write,administrators:write,app-passwords:read,app-passwords:write,policies:read,policies:write',
-  'sessions:read,sessions:write,throttle:read,throttle:write,audit:read,tokens:read,tokens:write',
+  'devices:read,devices:write,sessions:read,sessions:write,throttle:read,throttle:write,audit:read,tokens:read,tokens:write',
 ].join(',')
 
 type Json = Readonly<Record<string, unknown>>
@@ -52,6 +52,7 @@ t.test('the same answers, the same refusals', async (t) => {
     ['/users/ann/app-passwords', ['app-password', 'list', '--user', 'ann'], 'app passwords'],
     ['/sessions', ['session', 'list'], 'sessions'],
     ['/policies', ['policy', 'list'], 'policies'],
+    ['/users/ann/devices', ['device', 'list', '--user', 'ann'], 'devices'],
     ['/throttle', ['throttle', 'list'], 'throttle'],
     ['/tokens', ['token', 'list'], 'tokens'],
     ['/audit?limit=3', ['audit'], 'audit'],
@@ -108,6 +109,7 @@ t.test('the same answers, the same refusals', async (t) => {
     ['POST', '/users', { address: 'x@elsewhere.test' }, ['user', 'add', 'x@elsewhere.test']],
     ['GET', '/app-passwords/nothing', undefined, ['app-password', 'show', 'nothing']],
     ['DELETE', '/app-passwords/nothing', undefined, ['app-password', 'delete', 'nothing', '--yes']],
+    ['POST', '/users/ann/devices/x/block', undefined, ['device', 'block', 'x', '--user', 'ann']],
     ['DELETE', '/tokens/nothing', undefined, ['token', 'delete', 'nothing', '--yes']],
     ['DELETE', '/throttle?address=nonsense', undefined, ['throttle', 'clear', '--address', 'nonsense']],
   ] as const) {

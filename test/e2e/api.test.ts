@@ -21,7 +21,7 @@ const ANN = 'ann@example.org'
 const SECOND = 1000
 const EVERYTHING = [
   'users:read,users:write,administrators:write,app-passwords:read,app-passwords:write,policies:read,policies:write',
-  'sessions:read,sessions:write,throttle:read,throttle:write,audit:read,tokens:read,tokens:write',
+  'devices:read,devices:write,sessions:read,sessions:write,throttle:read,throttle:write,audit:read,tokens:read,tokens:write',
 ].join(',')
 
 interface Api {

@@ -4,6 +4,7 @@
 
 import { APP_PASSWORD_ROUTES } from './app-passwords.ts'
 import { AUDIT_ROUTES } from './audit.ts'
+import { DEVICE_ROUTES } from './devices.ts'
 import { POLICY_ROUTES } from './policies.ts'
 import type { ApiRoute } from './route.ts'
 import { SESSION_ROUTES } from './sessions.ts'
@@ -16,6 +17,7 @@ export const API_ROOT = '/api/v1'
 export const API_ROUTES: readonly ApiRoute[] = [
   ...USER_ROUTES,
   ...APP_PASSWORD_ROUTES,
+  ...DEVICE_ROUTES,
   ...POLICY_ROUTES,
   ...SESSION_ROUTES,
   ...THROTTLE_ROUTES,

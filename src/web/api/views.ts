@@ -8,6 +8,7 @@ import type {
   ApiTokenView,
   AppPasswordView,
   AuditView,
+  DeviceView,
   ImportReport,
   IssuedApiToken,
   IssuedAppPassword,
@@ -193,3 +194,21 @@ export const ThrottleLane = z.strictObject({
 export const Cleared = z.strictObject({
   cleared: z.number().int().describe('How many entries were forgotten.'),
 }) satisfies z.ZodType<ServiceAnswer<'throttle.clear'>>
+
+export const Device = z.strictObject({
+  id,
+  user: address,
+  type: z.string().nullable(),
+  agent: z.string().nullable(),
+  protocolVersion: z.string().nullable(),
+  state: z.enum(['allowed', 'blocked', 'waiting']).describe('waiting: new, and kept out until somebody allows it.'),
+  firstSeenAt: time,
+  lastSeenAt: time,
+  lastIp: z.string(),
+}) satisfies z.ZodType<DeviceView>
+
+export const DeviceChanged = z.strictObject({ device: Device }) satisfies z.ZodType<ServiceAnswer<'device.allow'>>
+
+export const DeviceBlocked = DeviceChanged.extend(Ended.shape) satisfies z.ZodType<ServiceAnswer<'device.block'>>
+
+export const DeviceForgotten = z.strictObject({ id, user: address }) satisfies z.ZodType<ServiceAnswer<'device.forget'>>

@@ -124,6 +124,34 @@ t.test('policies: for a group, for a user, for everybody', async (t) => {
   t.match(await api('PUT', '/policies/users/bob@a.test', { appPasswords: 'default' }), { status: 404 })
 })
 
+t.test('devices: listed, kept out, let in, forgotten; of their own user only', async (t) => {
+  const h = await keeperHouse(t)
+  const { id: userId } = await h.addUser('ann@a.test')
+  await h.addUser('bob@a.test')
+  const at = new Date()
+  const device = { type: 'iPhone', agent: null, protocolVersion: '14.1', appPasswords: [], lastIp: '192.0.2.7' }
+  const times = { firstSeen: at, lastSeen: at }
+  await h.store.transaction((tx) => tx.devices.put([{ userId, id: 'appl1', state: 'allowed', ...device, ...times }]))
+  t.match(await h.api('GET', '/users/ann@a.test/devices'), {
+    status: 200,
+    json: { items: [{ id: 'appl1', user: 'ann@a.test', state: 'allowed' }], next: null },
+  })
+  t.match(await h.api('POST', '/users/ann@a.test/devices/appl1/block'), {
+    status: 200,
+    json: { device: { state: 'blocked' }, sessionsEnded: 0 },
+  })
+  t.match(await h.api('POST', `/users/${userId}/devices/appl1/allow`), { json: { device: { state: 'allowed' } } })
+  for (const [verb, path] of [
+    ['POST', '/users/bob@a.test/devices/appl1/block'],
+    ['POST', '/users/ann@a.test/devices/other/allow'],
+    ['DELETE', '/users/bob@a.test/devices/appl1'],
+  ] as const) {
+    t.match(await h.api(verb, path), { status: 404, ...problem('not-found') }, `H7: ${verb} ${path}`)
+  }
+  t.match(await h.api('DELETE', '/users/ann@a.test/devices/appl1'), { status: 200, json: { id: 'appl1' } })
+  t.match(await h.api('GET', '/users/ann@a.test/devices'), { json: { items: [] } })
+})
+
 t.test('throttle: who is slowed down, and letting them go', async (t) => {
   const h = await keeperHouse(t)
   await h.addUser('ann@a.test')

@@ -1,0 +1,68 @@
+/**
+ * /users/{user}/devices: what has come by ActiveSync, and keeping it out.
+ */
+
+import { z } from 'zod'
+import { page, pageOf } from './paging.ts'
+import { route, USER } from './route.ts'
+import { Device, DeviceBlocked, DeviceChanged, DeviceForgotten } from './views.ts'
+
+const tag = 'Devices'
+const WHICH = USER.extend({ id: z.string().min(1).max(64).describe('Id of a device, as in the list.') })
+
+export const DEVICE_ROUTES = [
+  route({
+    verb: 'GET',
+    path: '/users/{user}/devices',
+    id: 'listDevices',
+    tag,
+    summary: 'List the devices of a user that have come by ActiveSync',
+    service: 'device.list',
+    params: USER,
+    answer: pageOf(Device),
+    problems: ['not-found'],
+    ask: ({ params: { user } }) => ({ user }),
+    tell: ({ devices }) => page(devices, null),
+  }),
+  route({
+    verb: 'POST',
+    path: '/users/{user}/devices/{id}/block',
+    id: 'blockDevice',
+    tag,
+    summary: 'Keep a device out from now on',
+    description: 'Its requests under way end. Its app password goes on working elsewhere.',
+    service: 'device.block',
+    params: WHICH,
+    answer: DeviceBlocked,
+    problems: ['not-found'],
+    ask: ({ params }) => params,
+    tell: (blocked) => ({ body: blocked }),
+  }),
+  route({
+    verb: 'POST',
+    path: '/users/{user}/devices/{id}/allow',
+    id: 'allowDevice',
+    tag,
+    summary: 'Let in a device that waits or was blocked',
+    service: 'device.allow',
+    params: WHICH,
+    answer: DeviceChanged,
+    problems: ['not-found'],
+    ask: ({ params }) => params,
+    tell: (allowed) => ({ body: allowed }),
+  }),
+  route({
+    verb: 'DELETE',
+    path: '/users/{user}/devices/{id}',
+    id: 'forgetDevice',
+    tag,
+    summary: 'Forget a device',
+    description: 'It is new when it comes again, and app passwords that were its own are nobody’s.',
+    service: 'device.forget',
+    params: WHICH,
+    answer: DeviceForgotten,
+    problems: ['not-found'],
+    ask: ({ params }) => params,
+    tell: (forgotten) => ({ body: forgotten }),
+  }),
+]
