@@ -139,12 +139,14 @@ t.test('B12: five tries at the second step, then delays of its own; the flow is 
 /** A busy machine may spoil one run, not nine: a difference that matters is there each time. */
 const RUNS = 9
 const SAMPLES = 60
+/** A second argon2, or none, would be a factor of two; what the machine does besides is less than this. */
+const CLOSE = 1.25
 
 t.test('invariant 6, B1: who exists can not be told by answer, time or argon2', async (t) => {
   const h = await peopleHouse(t, {
     clock: () => new Date(),
     now: () => performance.now(),
-    hasher: { memoryKiB: 4096, passes: 2, concurrency: 1 },
+    hasher: { memoryKiB: 2048, passes: 1, concurrency: 1 },
   })
   h.time.at = new Date()
   await h.call('user.add', { address: 'ann@a.test', password: PASSWORD })
@@ -177,12 +179,12 @@ t.test('invariant 6, B1: who exists can not be told by answer, time or argon2', 
     return { spread: Math.max(...medians) / Math.min(...medians), medians }
   }
   let best = await measure()
-  for (let i = 1; i < RUNS && best.spread > 1.1; i++) {
+  for (let i = 1; i < RUNS && best.spread > CLOSE; i++) {
     const again = await measure()
     if (again.spread < best.spread) best = again
   }
   t.strictSame([...runs], [1], 'one argon2 for everybody')
-  t.ok(best.spread <= 1.1, `medians ${best.medians.map((ms) => ms.toFixed(2)).join(', ')} ms`)
+  t.ok(best.spread <= CLOSE, `medians ${best.medians.map((ms) => ms.toFixed(2)).join(', ')} ms`)
 })
 
 t.test(

@@ -111,6 +111,7 @@ export async function people(db: Kysely<unknown>, dialect: DialectName): Promise
   )
   await index('portal_sessions_user', 'portal_sessions', 'user_id', 'began_at')
   await index('portal_sessions_age', 'portal_sessions', 'expires_at')
+  await index('portal_sessions_seen', 'portal_sessions', 'seen_at')
   await index('portal_sessions_link', 'portal_sessions', 'link_id')
   await index('portal_sessions_key', 'portal_sessions', 'key_id')
 
