@@ -48,6 +48,34 @@ function newTombstone(userId: string, digest: string, deletedAt: Date): NewTombs
 
 /** `open` makes an empty store and sees to its end. */
 export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void {
+  t.test('devices: what goes in comes out, nobody’s are skipped, and they go with their user', async (t) => {
+    const store = await open(t)
+    await store.insertUser(newUser('ann'))
+    const device = {
+      userId: 'ann',
+      id: 'appl1',
+      type: 'iPhone',
+      agent: null,
+      protocolVersion: '16.1',
+      state: 'waiting',
+      appPasswords: ['p1', 'p2'],
+      firstSeen: T0,
+      lastSeen: T0,
+      lastIp: '2001:db8::1',
+    } as const
+    const next = { ...device, state: 'blocked', firstSeen: later(9), lastSeen: later(5), agent: 'x' } as const
+    const other = { ...device, id: 'appl0', state: 'allowed' } as const
+    await store.transaction((tx) => tx.devices.put([device, { ...device, userId: 'nobody' }, other]))
+    await store.devices.put([next])
+    t.strictSame(await store.devices.of('ann'), [other, { ...next, firstSeen: T0 }], 'the first time stays')
+    t.strictSame(await store.devices.of('nobody'), [])
+    t.equal(await store.devices.deleteUnseenSince(later(10)), 1, 'a blocked one is not forgotten')
+    t.equal(await store.devices.delete('ann', 'appl0'), false)
+    t.equal((await store.devices.of('ann')).length, 1)
+    await store.deleteUser('ann', T0)
+    t.strictSame(await store.devices.of('ann'), [])
+  })
+
   t.test('users: what goes in comes out', async (t) => {
     const store = await open(t)
     const user = newUser('ann', {
