@@ -58,7 +58,7 @@ t.test(
     t.match(
       await h.ask('sign-in.password', { client: CLIENT, user: 'ann@a.test', password }),
       { next: 'refused', why: 'bad-credentials' },
-      'R33: an app password opens no portal',
+      'R33, B9: an app password opens no portal',
     )
     const [{ id = '' } = {}] = (await h.ask('methods.list', { session })).appPasswords
     t.match(await h.ask('app-password.revoke', { client: CLIENT, session, id }), { sessionsEnded: 1 })
