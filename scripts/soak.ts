@@ -145,7 +145,9 @@ async function visit(): Promise<void> {
   const protocol = any(PROTOCOLS)
   if (Math.random() < 0.05) {
     const wrong = { ...account, password: 'aaaa bbbb cccc dddd' }
-    await counted('wrong password refused', () => refused(protocol, wrong, /AUTHENTICATIONFAILED|\[AUTH\]|535/))
+    await counted('wrong password refused', () =>
+      refused(protocol, wrong, /AUTHENTICATIONFAILED|LIMIT|\[AUTH\]|SYS\/TEMP|535|454/),
+    )
     return
   }
   const peer = await counted(`${protocol} login`, () => logIn(gate, protocol, account))
