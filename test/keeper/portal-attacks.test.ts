@@ -281,3 +281,39 @@ t.test('R29: where app passwords are forbidden, enrolment has no such step', asy
   t.match(await h.ask('session.show', { client: CLIENT, session }), { enrolment: [], appPasswords: { allowed: false } })
   await t.rejects(h.ask('app-password.issue', { client: CLIENT, session, name: 'x' }), { code: 'forbidden' })
 })
+
+t.test('two who enrol one account at once: the second step of one is nothing to the other', async (t) => {
+  const h = await peopleHouse(t, { yaml: 'enrolment: password' })
+  await h.call('user.add', { address: 'ann@a.test', password: PASSWORD })
+  const begin = async () => {
+    const begun = await h.ask('sign-in.password', { client: CLIENT, user: 'ann@a.test', password: PASSWORD })
+    if (begun.next !== 'signed-in') throw new Error(JSON.stringify(begun))
+    return begun.session.token
+  }
+  const session = await begin()
+  await t.rejects(h.ask('methods.list', { session }), { code: 'forbidden' })
+  await t.rejects(h.ask('enrolment.finish', { session }), { code: 'forbidden' })
+  const pending = await h.ask('totp.begin', { session })
+  const owner = await addApp(h, await begin())
+  await h.ask('enrolment.finish', { session: owner.session })
+  const code = codeOf(pending.secret, h.time.at)
+  const late: Readonly<Record<string, () => Promise<unknown>>> = {
+    'a full session': () => h.ask('enrolment.finish', { session }),
+    'a second app': () => h.ask('totp.confirm', { client: CLIENT, session, id: pending.id, code, name: 'x' }),
+    'an app password': () => h.ask('app-password.issue', { client: CLIENT, session, name: 'x' }),
+    'the list': () => h.ask('methods.list', { session }),
+  }
+  for (const [what, ask] of Object.entries(late)) await t.rejects(ask(), { code: 'signed-out' }, what)
+  t.ok(await h.ask('session.show', { client: CLIENT, session: owner.session }))
+})
+
+t.test('a new password ends what began with the old one, also between the two steps', async (t) => {
+  const h = await peopleHouse(t)
+  const ann = await enrol(h, 'ann@a.test')
+  const first = await h.ask('sign-in.password', { client: CLIENT, user: 'ann@a.test', password: PASSWORD })
+  if (first.next !== 'second-step') throw new Error(JSON.stringify(first))
+  await h.call('user.set-password', { address: 'ann@a.test', password: 'another horse 2' })
+  h.pass(30_000)
+  const code = codeOf(ann.seed, h.time.at)
+  t.match(await h.ask('sign-in.totp', { client: CLIENT, flow: first.flow, code }), { why: 'flow-over' })
+})

@@ -38,7 +38,7 @@ export function appPasswordHandlers(deps: PortalDeps, presence: Presence): AppPa
     },
 
     async 'app-password.revoke'({ session, id }) {
-      const { user } = await presence.demandAny(session)
+      const { user } = await presence.demandProven(session)
       const row = await store.appPasswordById(id)
       if (row?.userId !== user.id) throw new ServiceError('not-found', 'there is no such app password')
       return await services['app-password.delete']({ id }, actorOf(user.id))

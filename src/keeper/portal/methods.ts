@@ -62,6 +62,10 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
         remote_ip: present.session.ip,
       })
     }
+    // Whoever else has just begun to enrol this account knew the password, or had the link, and no more.
+    if (present.session.stage === 'enrolling') {
+      await store.people.deletePortalSessionsOf(present.user.id, present.session.id)
+    }
     const renewed = await sessions.renew(present.session, { factor: factorNow(factor, clock()) })
     if (renewed === null) throw new ServiceError('signed-out', 'this session is over: sign in again')
     return {
@@ -72,7 +76,7 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
 
   return {
     async 'methods.list'({ session: token }) {
-      const { user } = await presence.demandAny(token)
+      const { user } = await presence.demandProven(token)
       const [methods, rows, shown] = await Promise.all([
         twoStep.methodsOf(user.id),
         store.appPasswordsOf(user.id),
@@ -181,7 +185,7 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
     },
 
     async 'enrolment.finish'({ session: token }) {
-      const { session, user } = await presence.demandAny(token)
+      const { session, user } = await presence.demandProven(token)
       if (session.stage === 'full') return null
       const methods = await twoStep.methodsOf(user.id)
       const { apps: own, passkeys, links } = methods

@@ -26,6 +26,8 @@ export interface Presence {
   look(token: string): Promise<Present | null>
   /** Somebody who has signed in with two steps. @throws ServiceError 'signed-out', 'forbidden' while enrolling */
   demand(token: string): Promise<Present>
+  /** As `demand`, or somebody who is enrolling and has proved a second step in this very session. */
+  demandProven(token: string): Promise<Present>
   /** Also somebody who is just enrolling. @throws ServiceError 'signed-out' */
   demandAny(token: string): Promise<Present>
   /** Who may change methods and make app passwords. @throws ServiceError 'signed-out', 'step-up-needed' */
@@ -57,6 +59,12 @@ export function createPresence({ sessions, twoStep, clock }: PortalDeps): Presen
       throw new ServiceError('forbidden', 'set up two-step verification first')
     },
 
+    async demandProven(token) {
+      const present = await demandAny(token)
+      if (isProven(present.session)) return present
+      throw new ServiceError('forbidden', 'set up two-step verification first')
+    },
+
     async demandFresh(token) {
       const present = await demandAny(token)
       refuseStale(present)
@@ -71,6 +79,14 @@ export function createPresence({ sessions, twoStep, clock }: PortalDeps): Presen
       return { ...present, methods }
     },
   }
+}
+
+/**
+ * Whether this session has seen a second step. That its user has one is not enough: a session that began with a password, or
+ * an invitation, may be somebody else's who was slower.
+ */
+export function isProven({ stage, factors }: PortalSessionRow): boolean {
+  return stage === 'full' || factors.some(({ factor }) => STEP_UP_FACTORS.has(factor))
 }
 
 /** When a session stops being fresh; null: it never was. */

@@ -120,6 +120,7 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
     if (user === null || id === null) {
       return signingIn.refuse(refusal('not-linked'), user?.address ?? null, client, 'provider')
     }
+    await store.people.deletePortalSessionsOf(user.id, null)
     return await signingIn.accept(user, [factorOf(identity)], 'enrolling', client, { id, providerSession })
   }
 
@@ -152,6 +153,7 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
     const { session, user } = present
     const id = session.stage === 'enrolling' ? await link(user, identity) : null
     if (id === null) return signingIn.refuse(refusal('not-linked'), user.address, client, 'provider')
+    await store.people.deletePortalSessionsOf(user.id, session.id)
     await store.people.linkPortalSession(session.id, id, identity.session)
     const renewed = await sessions.renew(session, { factor: factorOf(identity) })
     return renewed === null

@@ -71,6 +71,12 @@ export function signInHandlers(deps: PortalDeps, parts: SignInParts): SignInHand
       return FLOW_OVER
     }
     const { user, factor: first } = flow.first
+    // What began with a password that has been changed since is over.
+    if ((await store.userById(user.id))?.passwordHash !== user.passwordHash) {
+      flows.drop(name)
+      return FLOW_OVER
+    }
+    if (flow.tries >= MAX_TRIES) return FLOW_OVER // others may have come in between
     // Counted before the check, so that tries made at once don't see each other's zero.
     flow.tries += 1
     const judged = await guesses.judge({ name: user.address, ip: client.ip, step: 'factor', typed }, () => check(user))
