@@ -41,15 +41,17 @@ export function verdict(result: Result): readonly string[] {
   const wrong: string[] = []
   for (const [what, count] of result.failures) wrong.push(`${count} × ${what}`)
   wrong.push(...result.complaints.slice(0, 10))
-  for (const { role, mbAnHour, rssMb, descriptors } of result.courses) {
+  for (const { role, mbAnHour, rssMb } of result.courses) {
     if (mbAnHour > FLAT_MB_AN_HOUR && rssMb.late > rssMb.middle) {
       wrong.push(`${role} grew: ${mbAnHour.toFixed(1)} MB an hour in the second half`)
     }
-    if (descriptors.late > descriptors.early + FLAT_DESCRIPTORS) {
-      wrong.push(
-        `${role} holds more and more descriptors: ${descriptors.early.toFixed(0)}, then ${descriptors.late.toFixed(0)}`,
-      )
-    }
+  }
+  // Of all together: who logs in meets now this edge, now that one.
+  const [early, late] = (['early', 'late'] as const).map((when) =>
+    result.courses.reduce((sum, { descriptors }) => sum + descriptors[when], 0),
+  )
+  if (late !== undefined && early !== undefined && late > early + FLAT_DESCRIPTORS) {
+    wrong.push(`more and more descriptors are held: ${early.toFixed(0)}, then ${late.toFixed(0)}`)
   }
   return wrong
 }
