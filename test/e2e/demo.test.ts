@@ -30,6 +30,9 @@ t.test('npm run demo -- --once does the whole job', async (t) => {
     'sallyport app-password delete',
     'is refused from now on',
     'the page behind the link says welcome',
+    'two-step sign-in is set up, and the first app password made',
+    'a link that works once, and the profile behind it',
+    'what the profile holds reads the inbox',
   ]) {
     t.ok(new RegExp(`\u2713 .*${done}`).test(demo.output), done)
   }
