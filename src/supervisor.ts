@@ -21,7 +21,7 @@ import { Secret } from './secret.ts'
 import type { CertificateWatch } from './supervisor/certificate-watch.ts'
 import { createCertificateWatch } from './supervisor/certificate-watch.ts'
 import type { CertificatePair } from './supervisor/certificates.ts'
-import { CertificateError, createExpiryWatch, loadCertificates } from './supervisor/certificates.ts'
+import { CertificateError, certificateNames, createExpiryWatch, loadCertificates } from './supervisor/certificates.ts'
 import type { ChildOptions, ChildTuning } from './supervisor/child.ts'
 import { Child } from './supervisor/child.ts'
 import type { OperatorListener, OperatorServer } from './supervisor/http.ts'
@@ -258,11 +258,10 @@ class Server {
       (listener) => listener.protocol === 'https' || ('tls' in listener && listener.tls !== 'none'),
     )
     if (!needed) return []
-    const portal = config.portal === null ? [] : [new URL(config.portal.url).hostname]
     return loadCertificates({
       files: config.tls.certificates,
       dataDirectory: config.dataDirectory,
-      names: [...portal, ...(config.eas.host === null ? [] : [config.eas.host]), ...config.domains],
+      names: certificateNames(config),
       log: this.#log,
     })
   }

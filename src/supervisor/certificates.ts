@@ -7,6 +7,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
+import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { selfMadeCertificate } from './self-made.ts'
@@ -135,4 +136,12 @@ export function createExpiryWatch(log: Log, metrics: Metrics, now: () => Date = 
       }
     },
   }
+}
+
+/** Under which names a self-made certificate is found: all that clients and browsers are told to connect to. */
+export function certificateNames({ portal, eas, clientSetup, domains, listeners }: Config): readonly string[] {
+  const setsUp = listeners.some((listener) => listener.protocol === 'https' && listener.serves.includes('autoconfig'))
+  const named = [portal && new URL(portal.url).hostname, eas.host, clientSetup.host]
+  const found = setsUp ? domains.flatMap((domain) => [`autoconfig.${domain}`, `autodiscover.${domain}`]) : []
+  return [...new Set([...named.filter((name) => name !== null), ...domains, ...found])]
 }
