@@ -76,7 +76,7 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
         }
         await tx.people.insertApiToken(row)
         const detail = {
-          token: row.id,
+          id: row.id,
           name: row.name,
           scopes: row.scopes.join(','),
           expiresAt: row.expiresAt.toISOString(),
@@ -93,7 +93,7 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
         const row = (await tx.people.listApiTokens()).find((each) => each.id === id)
         if (!row) throw new ServiceError('not-found', `there is no token ${printable(id, 64)}`)
         await tx.people.deleteApiToken(id)
-        const detail = { token: id, name: row.name }
+        const detail = { id, name: row.name }
         await appendAudit(tx, { event: 'token_deleted', actor, user: null, at: now(), detail })
         return row
       })

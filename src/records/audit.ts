@@ -39,8 +39,8 @@ export const AUDIT_EVENTS = {
   device_blocked: ['device'],
   device_allowed: ['device'],
   device_forgotten: ['device'],
-  token_created: ['token', 'name', 'scopes', 'expiresAt'],
-  token_deleted: ['token', 'name'],
+  token_created: ['id', 'name', 'scopes', 'expiresAt'],
+  token_deleted: ['id', 'name'],
   /** A call that changes something, over HTTP. `result`: 'done', or why it was refused. */
   admin_called: ['method', 'ip', 'result'],
   secret_set: ['upstream'],

@@ -7,7 +7,13 @@ import { audienceOf } from '../../../src/edge/login/dialogue.ts'
 import { failureText } from '../../../src/edge/login/words.ts'
 
 const PORTAL = 'https://mail.example.org/app-passwords'
-const HELPFUL = ['app-password-deleted', 'app-password-expired', 'not-on-this-protocol', 'use-app-password']
+const HELPFUL = [
+  'app-password-deleted',
+  'app-password-expired',
+  'not-on-this-protocol',
+  'use-app-password',
+  'device-refused',
+]
 
 t.test('R39: each reason has its own words in each language, in one printable line', async (t) => {
   const said = new Map<string, string>()
