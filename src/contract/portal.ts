@@ -8,6 +8,7 @@
 
 import type { z } from 'zod'
 import { ADMIN_CALL_METHODS } from './portal/admin.ts'
+import { DEVICE_METHODS } from './portal/devices.ts'
 import { METHOD_METHODS } from './portal/methods.ts'
 import { PORTAL_SESSION_METHODS } from './portal/session.ts'
 import { SET_UP_METHODS } from './portal/set-up.ts'
@@ -17,6 +18,7 @@ export const PORTAL_METHODS = {
   ...SIGN_IN_METHODS,
   ...PORTAL_SESSION_METHODS,
   ...METHOD_METHODS,
+  ...DEVICE_METHODS,
   ...SET_UP_METHODS,
   ...ADMIN_CALL_METHODS,
 } as const

@@ -8,6 +8,7 @@ import type { ApiTokens } from '../records/api-tokens.ts'
 import { adminHandlers } from './portal/admin.ts'
 import { appPasswordHandlers } from './portal/app-passwords.ts'
 import type { PortalDeps } from './portal/deps.ts'
+import { deviceHandlers } from './portal/devices.ts'
 import { createGuesses } from './portal/guesses.ts'
 import { invitationHandlers } from './portal/invitations.ts'
 import { methodHandlers } from './portal/methods.ts'
@@ -52,6 +53,7 @@ export function createPortal(deps: PortalOptions): PortalHandlers {
     ...sessionHandlers(deps, { presence, guesses, signingIn, passkeys }),
     ...methodHandlers(deps, { presence, notices: createNotices(deps) }),
     ...appPasswordHandlers(deps, presence),
+    ...deviceHandlers(deps, presence),
     ...invitationHandlers(deps, signingIn),
     ...setUpHandlers(deps, presence),
     ...adminHandlers(deps, { presence, apiTokens: deps.apiTokens }),

@@ -18,6 +18,7 @@ import { serveAssets } from './portal/assets.ts'
 import * as errors from './portal/pages/errors.ts'
 import { adminRoutes } from './portal/routes/admin.ts'
 import { appPasswordRoutes } from './portal/routes/app-passwords.ts'
+import { ownDeviceRoutes } from './portal/routes/devices.ts'
 import { enrolRoutes } from './portal/routes/enrol.ts'
 import { helpRoutes } from './portal/routes/help.ts'
 import { methodRoutes } from './portal/routes/methods.ts'
@@ -82,6 +83,7 @@ export async function registerPortal(app: FastifyInstance, options: PortalOption
   signInRoutes(app, portal)
   enrolRoutes(app, portal)
   securityInfoRoutes(app, portal)
+  ownDeviceRoutes(app, portal)
   methodRoutes(app, portal)
   passwordRoutes(app, portal)
   providerRoutes(app, portal)

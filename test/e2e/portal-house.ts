@@ -31,16 +31,27 @@ export interface PortalHouseOptions {
   readonly portal?: Readonly<Record<string, unknown>>
   /** The https port, when something has to know it beforehand. */
   readonly port?: number
+  /** ActiveSync: where it leads, and the port on which phones come. */
+  readonly activeSync?: { readonly url: string; readonly port: number }
 }
 
-export async function openPortal({ users, settings, portal = {}, port }: PortalHouseOptions): Promise<PortalHouse> {
+export async function openPortal(options: PortalHouseOptions): Promise<PortalHouse> {
+  const { users, settings, portal = {}, port, activeSync } = options
   const [browser, dovecot] = await Promise.all([
     startBrowser(),
     startDovecot({ users: Object.fromEntries(users.map((user) => [user, plainPassword()])) }),
   ])
   const gate = await startSallyport({
     workers: 1,
-    upstreams: { main: upstreamOf(dovecot, masterPasswordFile(dovecot)) },
+    upstreams: {
+      main: {
+        ...upstreamOf(dovecot, masterPasswordFile(dovecot)),
+        ...(activeSync !== undefined && { eas: { url: activeSync.url } }),
+      },
+    },
+    ...(activeSync !== undefined && {
+      listeners: [{ protocol: 'https', bind: '127.0.0.1', port: activeSync.port, serves: ['eas'] }],
+    }),
     portal,
     ...(port !== undefined && { ports: { https: port } }),
     ...(settings !== undefined && { settings }),

@@ -19,7 +19,8 @@ export interface DeviceView {
   readonly lastIp: string
 }
 
-const device = z.string().min(1).max(64).toLowerCase()
+/** Raw bytes stand in hexadecimal, so twice the 64 that a device can send. */
+export const device = z.string().min(1).max(128).toLowerCase()
 const which = z.strictObject({ user: address, id: device })
 
 export const DEVICE_METHODS = {

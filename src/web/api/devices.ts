@@ -8,7 +8,7 @@ import { route, USER } from './route.ts'
 import { Device, DeviceBlocked, DeviceChanged, DeviceForgotten } from './views.ts'
 
 const tag = 'Devices'
-const WHICH = USER.extend({ id: z.string().min(1).max(64).describe('Id of a device, as in the list.') })
+const WHICH = USER.extend({ id: z.string().min(1).max(128).describe('Id of a device, as in the list.') })
 
 export const DEVICE_ROUTES = [
   route({

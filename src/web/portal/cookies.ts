@@ -52,9 +52,15 @@ const note = z.discriminatedUnion('kind', [
     sessions: z.number().int().min(0),
     partly: z.boolean(),
   }),
+  z.strictObject({
+    kind: z.literal('device-blocked'),
+    name: z.string().max(256),
+    sessions: z.number().int().min(0),
+    partly: z.boolean(),
+  }),
   z.strictObject({ kind: z.literal('app-passwords-deleted'), count: z.number().int(), sessions: z.number().int() }),
   z.strictObject({
-    kind: z.enum(['method-deleted', 'method-added', 'renamed', 'user-added']),
+    kind: z.enum(['method-deleted', 'method-added', 'renamed', 'user-added', 'device-allowed', 'device-forgotten']),
     name: z.string().max(256),
   }),
   z.strictObject({ kind: z.enum(['mail-sessions-ended', 'signed-out-others']), count: z.number().int() }),

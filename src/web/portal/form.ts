@@ -19,6 +19,8 @@ export const next = z
   .transform((text) => localPath(text))
 
 export const id = z.string().min(1).max(64)
+/** Of a device of ActiveSync: what it calls itself. */
+export const deviceId = z.string().min(1).max(128)
 export const token = z.string().min(16).max(128)
 /** As typed: blanks and hyphens in a code mean nothing. */
 export const code = z

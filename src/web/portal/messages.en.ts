@@ -336,6 +336,12 @@ export const en = {
       sessions === 0
         ? `“${name}” is deleted. It had no open connections.`
         : `“${name}” is deleted. ${count(sessions, 'open connection was', 'open connections were')} ended.`,
+    deviceBlocked: (name: string, sessions: number) =>
+      sessions === 0
+        ? `${name} is blocked. It had no open connections.`
+        : `${name} is blocked. ${count(sessions, 'open connection was', 'open connections were')} ended.`,
+    'device-allowed': (name: string) => `${name} is let in from now on.`,
+    'device-forgotten': (name: string) => `${name} is forgotten.`,
     partly: 'Some servers did not answer in time; they will end the rest shortly.',
     appPasswordsDeleted: (n: number, sessions: number) =>
       `${count(n, 'app password is', 'app passwords are')} deleted. ${count(sessions, 'open connection was', 'open connections were')} ended.`,
@@ -402,6 +408,35 @@ export const en = {
     here: 'This browser',
     other: (when: string, ip: string) => `Last seen ${when}, from ${ip}`,
     signOutOthers: 'Sign out everywhere else',
+  },
+
+  devices: {
+    title: 'Phones and tablets',
+    unnamed: 'Unnamed device',
+    id: (id: string) => `device ${id}`,
+    seen: (first: string, last: string, ip: string) => `First seen ${first}, last seen ${last} from ${ip}`,
+    states: { allowed: 'Let in', blocked: 'Blocked', waiting: 'Waiting' },
+    waitingHint: 'A device that waits gets no mail yet. Ask your administrator to let it in.',
+    block: 'Block',
+    blockNamed: (name: string) => `Block ${name}`,
+    blockTitle: (name: string) => `Block ${name}?`,
+    blockText:
+      'It no longer gets your mail, from this moment on, and you can let it in again. Have you lost it? Delete its app password as well.',
+    blockTextForGood:
+      'It no longer gets your mail, from this moment on. Only an administrator can let it in again. Have you lost it? Delete its app password as well.',
+    adminBlockText: (user: string) =>
+      `It no longer gets the mail of ${user}, from this moment on. Its app password goes on working elsewhere.`,
+    allow: 'Let in',
+    allowNamed: (name: string) => `Let in ${name}`,
+    forget: 'Forget',
+    forgetNamed: (name: string) => `Forget ${name}`,
+    forgetTitle: (name: string) => `Forget ${name}?`,
+    forgetText:
+      'It disappears from this list. When it comes again it counts as new and is let in, even if you had blocked it.',
+    forgetTextWaits:
+      'It disappears from this list. When it comes again it counts as new and waits until an administrator lets it in.',
+    adminForgetText: (user: string) =>
+      `It disappears from the list of ${user}. When it comes again it counts as new, even if it was blocked.`,
   },
 
   profile: {

@@ -338,6 +338,12 @@ export const nl = {
       sessions === 0
         ? `‘${name}’ is verwijderd. Er waren geen open verbindingen.`
         : `‘${name}’ is verwijderd. ${count(sessions, 'open verbinding is', 'open verbindingen zijn')} verbroken.`,
+    deviceBlocked: (name: string, sessions: number) =>
+      sessions === 0
+        ? `${name} is geblokkeerd. Er waren geen open verbindingen.`
+        : `${name} is geblokkeerd. ${count(sessions, 'open verbinding is', 'open verbindingen zijn')} verbroken.`,
+    'device-allowed': (name: string) => `${name} wordt vanaf nu toegelaten.`,
+    'device-forgotten': (name: string) => `${name} is vergeten.`,
     partly: 'Een paar servers reageerden niet op tijd; die verbreken de rest zo dadelijk.',
     appPasswordsDeleted: (n: number, sessions: number) =>
       `${count(n, 'app-wachtwoord is', 'app-wachtwoorden zijn')} verwijderd. ${count(sessions, 'open verbinding is', 'open verbindingen zijn')} verbroken.`,
@@ -407,6 +413,35 @@ export const nl = {
     here: 'Deze browser',
     other: (when: string, ip: string) => `Laatst gezien ${when}, vanaf ${ip}`,
     signOutOthers: 'Overal elders uitloggen',
+  },
+
+  devices: {
+    title: 'Telefoons en tablets',
+    unnamed: 'Apparaat zonder naam',
+    id: (id: string) => `apparaat ${id}`,
+    seen: (first: string, last: string, ip: string) => `Eerst gezien ${first}, laatst gezien ${last} vanaf ${ip}`,
+    states: { allowed: 'Toegelaten', blocked: 'Geblokkeerd', waiting: 'Wacht' },
+    waitingHint: 'Een apparaat dat wacht, krijgt nog geen e-mail. Vraag je beheerder om het toe te laten.',
+    block: 'Blokkeren',
+    blockNamed: (name: string) => `Blokkeren: ${name}`,
+    blockTitle: (name: string) => `${name} blokkeren?`,
+    blockText:
+      'Het krijgt vanaf nu je e-mail niet meer, en je kunt het weer toelaten. Ben je het kwijt? Verwijder dan ook het app-wachtwoord ervan.',
+    blockTextForGood:
+      'Het krijgt vanaf nu je e-mail niet meer. Alleen een beheerder kan het weer toelaten. Ben je het kwijt? Verwijder dan ook het app-wachtwoord ervan.',
+    adminBlockText: (user: string) =>
+      `Het krijgt vanaf nu de e-mail van ${user} niet meer. Het app-wachtwoord ervan werkt elders nog wel.`,
+    allow: 'Toelaten',
+    allowNamed: (name: string) => `Toelaten: ${name}`,
+    forget: 'Vergeten',
+    forgetNamed: (name: string) => `Vergeten: ${name}`,
+    forgetTitle: (name: string) => `${name} vergeten?`,
+    forgetText:
+      'Het verdwijnt uit deze lijst. Komt het terug, dan geldt het als nieuw en wordt het toegelaten, ook als je het had geblokkeerd.',
+    forgetTextWaits:
+      'Het verdwijnt uit deze lijst. Komt het terug, dan geldt het als nieuw en wacht het tot een beheerder het toelaat.',
+    adminForgetText: (user: string) =>
+      `Het verdwijnt uit de lijst van ${user}. Komt het terug, dan geldt het als nieuw, ook als het geblokkeerd was.`,
   },
 
   profile: {

@@ -30,12 +30,15 @@ export const paths = {
   useSetUp: (token: string) => `/set-up/${part(token)}`,
   profile: (setUp: string) => `/profile/${part(setUp)}.mobileconfig`,
   endMailSession: (id: string) => `/sessions/${part(id)}/end`,
+  device: (id: string, what: string) => `/sessions/devices/${part(id)}/${part(what)}`,
   dismissNotice: (id: string) => `/notices/${part(id)}/dismiss`,
   help: (program: string | null = null) => (program === null ? '/help' : `/help/${part(program)}`),
   adminUsers: (find: string | null = null, after: string | null = null) => query('/admin', { find, after }),
   adminUser: (address: string, what: string | null = null) =>
     `/admin/users/${part(address)}${what === null ? '' : `/${what}`}`,
   adminAppPassword: (address: string, id: string) => `/admin/users/${part(address)}/app-passwords/${part(id)}/delete`,
+  adminDevice: (address: string, id: string, what: string) =>
+    `/admin/users/${part(address)}/devices/${part(id)}/${part(what)}`,
   adminAudit: (user: string | null = null) => query('/admin/audit', { user }),
 } as const
 

@@ -1,7 +1,7 @@
 /** Every page there is, each with what the keeper must say for it to be shown. */
 
 import type { EnrolmentStep } from '../../../src/contract/portal/session.ts'
-import type { UserView } from '../../../src/contract/services.ts'
+import type { DeviceView, UserView } from '../../../src/contract/services.ts'
 import { ServiceError } from '../../../src/contract/services.ts'
 import type { Answers } from './stand-in.ts'
 import { ago, appPassword, methodList, sessionView } from './stand-in.ts'
@@ -76,6 +76,26 @@ const setUps = [
   { id: 'l3', name: 'Mac', createdAt: ago(5), usedAt: null, usedIp: null, appPassword: null },
 ]
 
+function device(id: string, state: DeviceView['state'], more: Partial<DeviceView> = {}): DeviceView {
+  return {
+    id,
+    user: 'ann@example.org',
+    type: 'iPhone',
+    agent: 'Apple-iPhone14C5/2001.50',
+    protocolVersion: '16.1',
+    state,
+    firstSeenAt: ago(24 * 60),
+    lastSeenAt: ago(0.1),
+    lastIp: '192.0.2.7',
+    ...more,
+  }
+}
+const devices = [
+  device('appldnqk3', 'allowed'),
+  device('androidc259148960', 'blocked', { type: 'Android', agent: 'Android/14-EAS-2.0' }),
+  device('0f'.repeat(64), 'waiting', { type: null, agent: null, lastIp: '2001:db8::17' }),
+]
+
 const sessions: Answers = {
   'session.show': sessionView(),
   'mail-session.list': [
@@ -83,6 +103,7 @@ const sessions: Answers = {
     mailSession('s2', 'iPad', 'imap', 0.4),
     mailSession('s3', 'Outlook at home', 'imap', 30),
   ],
+  'device.list': { devices: [], mayAllow: true },
   'session.others': [
     {
       id: 'o1',
@@ -148,6 +169,7 @@ function administration(services: Readonly<Record<string, unknown>> = {}, sessio
       recoveryCodes: 9,
     },
     'app-password.list': methodList().appPasswords,
+    'device.list': { devices },
     'policy.list': [
       { scope: 'all', subject: null, appPasswords: 'allowed', source: 'configured', configured: 'allowed' },
       { scope: 'group', subject: 'contractors', appPasswords: 'forbidden', source: 'set', configured: null },
@@ -304,6 +326,31 @@ export const SHOTS: readonly Shot[] = [
     signedIn: true,
     answers: { ...sessions, 'mail-session.list': [] },
   },
+  {
+    name: 'sessions-devices',
+    path: '/sessions',
+    signedIn: true,
+    answers: { ...sessions, 'device.list': { devices, mayAllow: true } },
+  },
+  {
+    name: 'sessions-devices-quarantine',
+    path: '/sessions',
+    signedIn: true,
+    cookie: note({ kind: 'device-blocked', name: 'iPhone', sessions: 2, partly: false }),
+    answers: { ...sessions, 'device.list': { devices, mayAllow: false } },
+  },
+  {
+    name: 'device-block',
+    path: '/sessions/devices/appldnqk3/block',
+    signedIn: true,
+    answers: { ...sessions, 'device.list': { devices, mayAllow: true } },
+  },
+  {
+    name: 'device-forget',
+    path: `/sessions/devices/${devices[2]?.id}/forget`,
+    signedIn: true,
+    answers: { ...sessions, 'device.list': { devices, mayAllow: false } },
+  },
   { name: 'add', path: '/add', signedIn: true, answers: signedIn },
   {
     name: 'add-authenticator',
@@ -446,6 +493,18 @@ export const SHOTS: readonly Shot[] = [
   {
     name: 'admin-delete-app-password',
     path: '/admin/users/bob%40example.org/app-passwords/a1/delete',
+    signedIn: true,
+    answers: administration(),
+  },
+  {
+    name: 'admin-block-device',
+    path: '/admin/users/bob%40example.org/devices/appldnqk3/block',
+    signedIn: true,
+    answers: administration(),
+  },
+  {
+    name: 'admin-forget-device',
+    path: '/admin/users/bob%40example.org/devices/appldnqk3/forget',
     signedIn: true,
     answers: administration(),
   },

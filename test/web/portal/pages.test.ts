@@ -119,18 +119,38 @@ t.test('names are text wherever they stand (threats H6, XSS)', async (t) => {
     ],
     notices: [{ kind: 'set-up-used', id: nasty, name, appPassword: nasty, at: new Date().toISOString(), ip: nasty }],
   })
+  const at = new Date().toISOString()
+  const device = {
+    id: 'd1',
+    user: nasty,
+    type: nasty,
+    agent: nasty,
+    protocolVersion: nasty,
+    state: 'allowed',
+    firstSeenAt: at,
+    lastSeenAt: at,
+    lastIp: nasty,
+  } as const
   const session = sessionView({ user: { ...sessionView().user, name: nasty, address: nasty } })
   const note = Buffer.from(JSON.stringify({ kind: 'app-password-deleted', name, sessions: 1, partly: false }))
   for (const path of [
     '/security-info',
     '/app-passwords',
     '/profile',
+    '/sessions',
+    '/sessions/devices/d1/block',
     '/app-passwords/a1/delete',
     '/app-passwords/a1/rename',
     '/help/iphone',
     `/app-passwords/new?name=${encodeURIComponent(name)}`,
   ]) {
-    answers = { 'session.show': session, 'methods.list': list }
+    answers = {
+      'session.show': session,
+      'methods.list': list,
+      'mail-session.list': [],
+      'session.others': [],
+      'device.list': { devices: [device], mayAllow: true },
+    }
     const { body, statusCode } = await app.inject({
       url: path,
       headers: { cookie: `${SIGNED_IN}; __Host-sallyport-note=${note.toString('base64url')}` },

@@ -125,7 +125,8 @@ export async function standIn(
     },
   }
   const log = createLog({ level: 'error', version: 'test', process: 'web' })
-  const app = Fastify()
+  // As the server has it (web/server.ts).
+  const app = Fastify({ routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 } })
   await app.register((portal) =>
     registerPortal(portal, {
       keeper,

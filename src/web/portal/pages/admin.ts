@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type {
   AppPasswordView,
   AuditView,
+  DeviceView,
   IssuedInvitation,
   PolicyView,
   UserDetail,
@@ -13,6 +14,7 @@ import type { Html, HtmlValue } from '../html.ts'
 import { html } from '../html.ts'
 import { paths } from '../paths.ts'
 import type { Visit } from '../visit.ts'
+import { deviceSection } from './devices.ts'
 import { layout } from './layout.ts'
 import { alert, button, confirmation, copyButton, field, form, hidden } from './parts.ts'
 import { appPasswordFacts } from './security-info.ts'
@@ -120,11 +122,12 @@ ${
 export interface UserPage {
   readonly user: UserDetail
   readonly appPasswords: readonly AppPasswordView[]
+  readonly devices: readonly DeviceView[]
   /** The user's own setting; null: none. */
   readonly policy: 'allowed' | 'forbidden' | null
 }
 
-export function user(visit: Visit, { user, appPasswords, policy }: UserPage): Html {
+export function user(visit: Visit, { user, appPasswords, devices, policy }: UserPage): Html {
   const { admin: t, home, common } = visit.words
   const { when } = visit.format
   const to = (what: string): string => paths.adminUser(user.address, what)
@@ -167,6 +170,12 @@ ${
 }
 ${appPasswords.length > 1 && html`<p class="buttons"><a class="plain danger" href="${to('delete-app-passwords')}">${t.deleteAll}</a></p>`}
 </section>
+${deviceSection(visit, {
+  devices,
+  mayAllow: true,
+  to: (id, what) => paths.adminDevice(user.address, id, what),
+  ask: null,
+})}
 <section aria-labelledby="policy"><h2 id="policy">${t.forUser}</h2>
 ${policyForm(visit, { action: to('policy'), id: 'policy-choice', label: t.forUser, value: policy, inherit: true })}
 </section>

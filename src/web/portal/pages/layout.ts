@@ -113,10 +113,16 @@ function noteText({ words }: Visit, said: Note): string {
     }
     case 'app-passwords-deleted':
       return notes.appPasswordsDeleted(said.count, said.sessions)
+    case 'device-blocked': {
+      const text = notes.deviceBlocked(said.name, said.sessions)
+      return said.partly ? `${text} ${notes.partly}` : text
+    }
     case 'method-deleted':
     case 'method-added':
     case 'renamed':
     case 'user-added':
+    case 'device-allowed':
+    case 'device-forgotten':
       return notes[said.kind](said.name)
     case 'mail-sessions-ended':
     case 'signed-out-others':

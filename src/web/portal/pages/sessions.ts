@@ -1,21 +1,25 @@
-/** "Where am I signed in?": mail programs that are connected now, by device, and browsers at this portal. */
+/** "Where am I signed in?": mail programs that are connected now, by device, phones, and browsers at this portal. */
 
+import type { OwnDevices } from '../../../contract/portal/devices.ts'
 import type { OtherSession } from '../../../contract/portal/session.ts'
 import type { SessionView } from '../../../contract/services.ts'
 import type { Html } from '../html.ts'
 import { html } from '../html.ts'
 import { paths } from '../paths.ts'
 import type { Visit } from '../visit.ts'
+import { deviceSection, ownQuestion } from './devices.ts'
 import { layout } from './layout.ts'
-import { button, form } from './parts.ts'
+import { button, confirmDialog, form } from './parts.ts'
 
 export interface SessionsPage {
   readonly mail: readonly SessionView[]
   readonly portal: readonly OtherSession[]
+  readonly own: OwnDevices
 }
 
-export function sessions(visit: Visit, { mail, portal }: SessionsPage): Html {
+export function sessions(visit: Visit, { mail, portal, own }: SessionsPage): Html {
   const { sessions: t } = visit.words
+  const { devices, mayAllow } = own
   const byDevice = Map.groupBy(mail, ({ appPassword }) => appPassword?.name ?? t.primary)
   return layout(
     visit,
@@ -29,11 +33,18 @@ ${
     : html`${[...byDevice].map(([name, open]) => device(visit, name, open))}<p class="hint">${t.endHint}</p>`
 }
 </section>
+${deviceSection(visit, {
+  devices,
+  mayAllow,
+  to: paths.device,
+  ask: (each, what) => ownQuestion(visit, each, what, mayAllow),
+})}
 <section aria-labelledby="portal">
 <h2 id="portal">${t.portal}</h2>
 <ul class="list">${portal.map((each) => browser(visit, each))}</ul>
 ${portal.length > 1 && form(visit, '/sessions/sign-out-others', button(t.signOutOthers, 'quiet'))}
-</section>`,
+</section>
+${devices.length > 0 && confirmDialog(visit)}`,
   )
 }
 

@@ -6,13 +6,14 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { AdminMethod } from '../../../contract/portal/admin.ts'
-import type { ServiceAnswer, ServiceRequest, UserDetail } from '../../../contract/services.ts'
+import type { DeviceView, ServiceAnswer, ServiceRequest, UserDetail } from '../../../contract/services.ts'
 import { ServiceError } from '../../../contract/services.ts'
 import type { Answer } from '../answer.ts'
 import { administrator, go, page } from '../answer.ts'
 import type { Note } from '../cookies.ts'
-import { empty, formOf, id, text } from '../form.ts'
+import { deviceId, empty, formOf, id, text } from '../form.ts'
 import * as pages from '../pages/admin.ts'
+import { deviceName } from '../pages/devices.ts'
 import { paths } from '../paths.ts'
 import type { Portal, SignedIn, Visit } from '../visit.ts'
 import { needsStepUp } from './methods.ts'
@@ -83,12 +84,13 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
     '/admin/users/:address',
     administrator(portal, async (visit) => {
       const user = await find(visit)
-      const [list, policy] = await Promise.all([
+      const [list, { devices }, policy] = await Promise.all([
         ask(visit, 'app-password.list', { user: user.address }),
+        ask(visit, 'device.list', { user: user.address }),
         ask(visit, 'policy.list', {}),
       ])
       const own = policy.find(({ scope, subject }) => scope === 'user' && subject === user.address)
-      return page(pages.user(visit, { user, appPasswords: list, policy: own?.appPasswords ?? null }))
+      return page(pages.user(visit, { user, appPasswords: list, devices, policy: own?.appPasswords ?? null }))
     }),
   )
 
@@ -199,6 +201,51 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
     },
   )
 
+  confirmed(
+    'devices/:id/block',
+    async (visit, user) => {
+      const { devices: t } = visit.words
+      const name = deviceName(visit, await device(visit, user))
+      return { title: t.blockTitle(name), text: t.adminBlockText(user.address), submit: t.block }
+    },
+    async (visit, user) => {
+      visit.form(empty)
+      const { id } = await device(visit, user)
+      const blocked = await ask(visit, 'device.block', { user: user.address, id })
+      return {
+        kind: 'device-blocked',
+        name: deviceName(visit, blocked.device),
+        sessions: blocked.sessionsEnded,
+        partly: blocked.unanswered.length > 0,
+      }
+    },
+  )
+
+  app.post(
+    '/admin/users/:address/devices/:id/allow',
+    changing(async (visit, user) => {
+      visit.form(empty)
+      const { id } = await device(visit, user)
+      const allowed = await ask(visit, 'device.allow', { user: user.address, id })
+      return { kind: 'device-allowed', name: deviceName(visit, allowed.device) }
+    }),
+  )
+
+  confirmed(
+    'devices/:id/forget',
+    async (visit, user) => {
+      const { devices: t } = visit.words
+      const name = deviceName(visit, await device(visit, user))
+      return { title: t.forgetTitle(name), text: t.adminForgetText(user.address), submit: t.forget }
+    },
+    async (visit, user) => {
+      visit.form(empty)
+      const found = await device(visit, user)
+      await ask(visit, 'device.forget', { user: user.address, id: found.id })
+      return { kind: 'device-forgotten', name: deviceName(visit, found) }
+    },
+  )
+
   app.post(
     '/admin/users/:address/policy',
     changing(async (visit, { address }) => {
@@ -269,5 +316,14 @@ async function appPassword(
   const { id: wanted } = visit.params(z.looseObject({ id }))
   const found = (await ask(visit, 'app-password.list', { user: address })).find((each) => each.id === wanted)
   if (found === undefined) throw new ServiceError('not-found', 'no such app password')
+  return found
+}
+
+/** One of this very user's. */
+async function device(visit: Visit, { address }: UserDetail): Promise<DeviceView> {
+  const { id: wanted } = visit.params(z.looseObject({ id: deviceId }))
+  const { devices } = await ask(visit, 'device.list', { user: address })
+  const found = devices.find((each) => each.id === wanted)
+  if (found === undefined) throw new ServiceError('not-found', 'no such device')
   return found
 }

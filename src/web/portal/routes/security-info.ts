@@ -33,11 +33,12 @@ export function securityInfoRoutes(app: FastifyInstance, portal: Portal): void {
   app.get(
     '/sessions',
     signedIn(portal, async (visit, { token: session }) => {
-      const [mail, others] = await Promise.all([
+      const [mail, others, own] = await Promise.all([
         visit.call('mail-session.list', { session }),
         visit.call('session.others', { session }),
+        visit.call('device.list', { session }),
       ])
-      return page(sessions(visit, { mail, portal: others }))
+      return page(sessions(visit, { mail, portal: others, own }))
     }),
   )
 

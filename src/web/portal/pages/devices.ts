@@ -1,0 +1,94 @@
+/** Phones and tablets that come by ActiveSync (M6), as their owner sees them and as an administrator does. */
+
+import type { DeviceView } from '../../../contract/services.ts'
+import type { Html, HtmlValue } from '../html.ts'
+import { html } from '../html.ts'
+import type { Visit } from '../visit.ts'
+import { layout } from './layout.ts'
+import { confirmation, deleteLink, form } from './parts.ts'
+
+export interface DeviceList {
+  readonly devices: readonly DeviceView[]
+  /** Whether whoever looks can let one in. */
+  readonly mayAllow: boolean
+  /** Addresses of what can be done. */
+  readonly to: (id: string, what: DeviceAction) => string
+  /** With the same words that the page would ask; null: the page itself asks, there is no dialog. */
+  readonly ask: ((device: DeviceView, what: DeviceQuestion) => Asked) | null
+}
+
+export type DeviceAction = 'block' | 'allow' | 'forget'
+/** What is asked before it is done. */
+export type DeviceQuestion = Exclude<DeviceAction, 'allow'>
+
+export interface Asked {
+  readonly title: string
+  readonly text: string
+  readonly submit: string
+}
+
+/** Nothing where there are none: most people have no such device. */
+export function deviceSection(visit: Visit, list: DeviceList): Html | false {
+  const { devices: t } = visit.words
+  const isWaiting = list.devices.some(({ state }) => state === 'waiting')
+  return (
+    list.devices.length > 0 &&
+    html`<section aria-labelledby="devices">
+<h2 id="devices">${t.title}</h2>
+${isWaiting && !list.mayAllow && html`<p class="hint">${t.waitingHint}</p>`}
+<ul class="list">${list.devices.map((each) => row(visit, each, list))}</ul>
+</section>`
+  )
+}
+
+function row(visit: Visit, device: DeviceView, { mayAllow, to, ask }: DeviceList): Html {
+  const { devices: t } = visit.words
+  const { when } = visit.format
+  const { id, agent, state, firstSeenAt, lastSeenAt, lastIp } = device
+  const name = deviceName(visit, device)
+  const labels: Readonly<Record<DeviceAction, readonly [string, string]>> = {
+    block: [t.block, t.blockNamed(name)],
+    allow: [t.allow, t.allowNamed(name)],
+    forget: [t.forget, t.forgetNamed(name)],
+  }
+  const link = (what: DeviceQuestion): HtmlValue => {
+    const [label, named] = labels[what]
+    return ask === null
+      ? html`<a class="button quiet small" href="${to(id, what)}" aria-label="${named}">${label}</a>`
+      : deleteLink({ page: to(id, what), ...ask(device, what), label, named })
+  }
+  const [allowLabel, allowNamed] = labels.allow
+  return html`<li><div><strong class="name">${name}</strong> ${stateTag(visit, state)}
+<p class="facts">${[agent !== null && agent !== name && agent, t.id(id)].filter(Boolean).join(' · ')}</p>
+<p class="facts">${t.seen(when(firstSeenAt), when(lastSeenAt), lastIp)}</p></div>
+<div class="row-buttons">${state !== 'allowed' && mayAllow && form(visit, to(id, 'allow'), html`<button class="quiet small" aria-label="${allowNamed}">${allowLabel}</button>`)}${state !== 'blocked' && link('block')}${link('forget')}</div></li>`
+}
+
+function stateTag({ words: { devices: t } }: Visit, state: DeviceView['state']): Html {
+  const kind = { allowed: 'tag live', blocked: 'tag bad', waiting: 'tag' }[state]
+  return html`<span class="${kind}">${t.states[state]}</span>`
+}
+
+/** What it calls itself. */
+export function deviceName({ words }: Visit, { type, agent }: DeviceView): string {
+  return type ?? agent ?? words.devices.unnamed
+}
+
+/** What its owner is asked. */
+export function ownQuestion(visit: Visit, device: DeviceView, what: DeviceQuestion, mayAllow: boolean): Asked {
+  const { devices: t } = visit.words
+  const name = deviceName(visit, device)
+  if (what === 'block') {
+    return { title: t.blockTitle(name), text: mayAllow ? t.blockText : t.blockTextForGood, submit: t.block }
+  }
+  return { title: t.forgetTitle(name), text: mayAllow ? t.forgetText : t.forgetTextWaits, submit: t.forget }
+}
+
+/** The same question on a page of its own, for browsers without scripts. */
+export function confirmDevice(visit: Visit, action: string, asked: Asked): Html {
+  return layout(
+    visit,
+    { title: asked.title, here: 'sessions' },
+    confirmation(visit, { ...asked, action, back: '/sessions' }),
+  )
+}
