@@ -23,7 +23,7 @@ async function setUp(t: Test, eas = '') {
   const bob = await enrol(h, 'bob@a.test')
   const e = edge(h.keeper)
   async function phone(user: string, id: string) {
-    const { password } = await h.issue(user, { name: id })
+    const { password } = await h.issue(user, { name: id.slice(0, 64) })
     const device = { id, type: 'iPhone', protocolVersion: '14.1' }
     const login: LoginAttempt = { ...attempt(user, password, { protocol: 'eas' }), device }
     return {
@@ -147,4 +147,13 @@ t.test('quarantine: only an administrator lets a device in, whichever way its ow
   await t.rejects(call(session), { code: 'forbidden' }, 'the owner is none')
   t.match(await call(boss.session), { answer: { device: { state: 'allowed' } } })
   t.notOk(await fresh.isRefused())
+})
+
+t.test('M6: the longest id there is, 64 raw bytes in hexadecimal, can be blocked, too', async (t) => {
+  const { h, ann, phone } = await setUp(t)
+  const id = '0f'.repeat(64)
+  const odd = await phone('ann@a.test', id)
+  await odd.comes()
+  t.match(await h.ask('device.block', { client: CLIENT, session: ann.session, id }), { sessionsEnded: 1 })
+  t.ok(await odd.isRefused())
 })
