@@ -5,6 +5,7 @@
  * from the accept to the end of the login, and nothing that the client does extends it (threats A11).
  */
 
+import { randomInt } from 'node:crypto'
 import type { Server, Socket } from 'node:net'
 import { createServer, isIPv6 } from 'node:net'
 import type { Peer, ProtocolName, TlsMode } from '../../contract/admission.ts'
@@ -171,19 +172,15 @@ export function createListener(options: ListenerOptions): Listener {
   }
 
   /**
-   * The house is full: whoever sits there without logging in goes first, so a flood of silent connections keeps nobody out.
-   * Sessions never go for newcomers, and a login under way is left alone for some seconds (threats E2).
+   * The house is full: somebody who sits there without logging in goes first, taken at random, so that nobody can arrange whose
+   * turn it is. Sessions never go for newcomers, and a login under way is left alone for some seconds (threats E2).
    */
   function makeRoom(): boolean {
     warnFull()
-    const before = performance.now() - (limits.makeRoomAfterMs ?? MAKE_ROOM_AFTER_MS)
-    for (const [socket, since] of newcomers) {
-      if (socket.destroyed) continue
-      if (since > before) return false
-      turnAway(socket, 'connections')
-      return true
-    }
-    return false
+    const victim = anyFrom(newcomers, performance.now() - (limits.makeRoomAfterMs ?? MAKE_ROOM_AFTER_MS))
+    if (victim === null) return false
+    turnAway(victim, 'connections')
+    return true
   }
 
   function loggedIn(socket: Socket): void {
@@ -368,4 +365,17 @@ export function addressBlock(ip: string): string {
   const groups =
     tail === undefined ? before : [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
   return `${groups.slice(0, 4).join(':')}::/64`
+}
+
+/** One of those who came before that time, each as likely as the others; null: there is none. The oldest stand first. */
+function anyFrom(newcomers: ReadonlyMap<Socket, number>, before: number): Socket | null {
+  let chosen: Socket | null = null
+  let count = 0
+  for (const [socket, since] of newcomers) {
+    if (since > before) break
+    if (socket.destroyed) continue
+    count += 1
+    if (randomInt(count) === 0) chosen = socket
+  }
+  return chosen
 }
