@@ -6,6 +6,8 @@ import { plain } from '../output.ts'
 import type { Finding } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
 import type { Target } from './socket.ts'
+import type { StartTlsCommand } from './start-tls.ts'
+import { goToTls } from './start-tls.ts'
 import type { Talk } from './talk.ts'
 import { firstLine, notThisProtocol, orFailure } from './talk.ts'
 
@@ -66,20 +68,13 @@ export async function startTls(
       'Give the server a certificate and turn TLS on (Dovecot: ssl = yes), or use its port with implicit TLS (tls: implicit, 993).',
     )
   }
-  talk.send('check2 STARTTLS')
-  const line = await orFailure(talk.line(), { timeout: 'The server hangs after STARTTLS: look at its log.' })
-  if (line === null || !/^check2 OK\b/i.test(line)) {
-    throw new StepFailure(
-      line === null ? 'the server closed the connection at STARTTLS' : plain(line).slice(0, 200),
-      'The server offers STARTTLS and does not do it: look at its log, and at its certificate.',
-    )
+  const command: StartTlsCommand = {
+    name: 'STARTTLS',
+    line: 'check2 STARTTLS',
+    isAccepted: (answer) => /^check2 OK\b/i.test(answer),
+    rfc: 'RFC 9051 §6.2.1',
   }
-  if (talk.pending !== '')
-    throw new StepFailure(
-      'the server sent something behind STARTTLS, in clear',
-      'Somebody on the way may be tampering; sallyport never goes on from here (RFC 9051 §6.2.1).',
-    )
-  return talk.startTls(target, timeoutMs)
+  return goToTls(talk, target, command, timeoutMs)
 }
 
 /** What we can log in with. `method` is the configured identity method. */

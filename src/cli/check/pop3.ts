@@ -7,6 +7,8 @@ import { plain } from '../output.ts'
 import type { Finding } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
 import type { Target } from './socket.ts'
+import type { StartTlsCommand } from './start-tls.ts'
+import { goToTls } from './start-tls.ts'
 import type { Talk } from './talk.ts'
 import { firstLine, notThisProtocol, orFailure } from './talk.ts'
 
@@ -61,20 +63,13 @@ export async function startTls(
       'Give the server a certificate and turn TLS on (Dovecot: ssl = yes), or use its port with implicit TLS (tls: implicit, 995).',
     )
   }
-  talk.send('STLS')
-  const line = await orFailure(talk.line(), { timeout: 'The server hangs after STLS: look at its log.' })
-  if (line === null || !/^\+OK\b/.test(line)) {
-    throw new StepFailure(
-      line === null ? 'the server closed the connection at STLS' : plain(line).slice(0, 200),
-      'The server offers STLS and does not do it: look at its log, and at its certificate.',
-    )
+  const command: StartTlsCommand = {
+    name: 'STLS',
+    line: 'STLS',
+    isAccepted: (answer) => /^\+OK\b/.test(answer),
+    rfc: 'RFC 2595 §4',
   }
-  if (talk.pending !== '')
-    throw new StepFailure(
-      'the server sent something behind STLS, in clear',
-      'Somebody on the way may be tampering; sallyport never goes on from here (RFC 2595 §4).',
-    )
-  return talk.startTls(target, timeoutMs)
+  return goToTls(talk, target, command, timeoutMs)
 }
 
 /** What we can log in with. `method` is the configured identity method. */

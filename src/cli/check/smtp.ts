@@ -8,6 +8,8 @@ import { plain } from '../output.ts'
 import type { Finding } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
 import type { Target } from './socket.ts'
+import type { StartTlsCommand } from './start-tls.ts'
+import { goToTls } from './start-tls.ts'
 import type { Talk } from './talk.ts'
 import { firstLine, notThisProtocol, orFailure } from './talk.ts'
 
@@ -87,20 +89,13 @@ export async function startTls(
       'Give the server a certificate and turn TLS on (Postfix: smtpd_tls_cert_file, smtpd_tls_security_level = may or encrypt), or use its port with implicit TLS (tls: implicit, 465).',
     )
   }
-  talk.send('STARTTLS')
-  const line = await orFailure(talk.line(), { timeout: 'The server hangs after STARTTLS: look at its log.' })
-  if (line === null || parseReplyLine(line)?.code !== 220) {
-    throw new StepFailure(
-      line === null ? 'the server closed the connection at STARTTLS' : plain(line).slice(0, 200),
-      'The server offers STARTTLS and does not do it: look at its log, and at its certificate.',
-    )
+  const command: StartTlsCommand = {
+    name: 'STARTTLS',
+    line: 'STARTTLS',
+    isAccepted: (answer) => parseReplyLine(answer)?.code === 220,
+    rfc: 'RFC 3207 §4.2',
   }
-  if (talk.pending !== '')
-    throw new StepFailure(
-      'the server sent something behind STARTTLS, in clear',
-      'Somebody on the way may be tampering; sallyport never goes on from here (RFC 3207 §4.2).',
-    )
-  return talk.startTls(target, timeoutMs)
+  return goToTls(talk, target, command, timeoutMs)
 }
 
 /** What we can log in with. @param method the configured identity method */
