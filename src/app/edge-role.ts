@@ -21,6 +21,7 @@ import type { EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
 import { demandLog } from './audit-gate.ts'
 import { openContexts } from './edge-contexts.ts'
 import { cut, waitUntil } from './edge-ending.ts'
+import { portLimits } from './edge-limits.ts'
 import type { GateMaker, RunningEdge } from './edge-over-channel.ts'
 import { watchLogins } from './logins-in-flight.ts'
 
@@ -89,20 +90,12 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       reusePort: options.reusePort,
       contexts: contexts.of(declared),
       ...(declared.scanner && { allowedFrom: declared.scanner.allowedNetworks }),
-      limits: {
-        // The edge's share is for all of its ports together.
-        get connections() {
-          const others = ports.filter((port) => port.listener.name !== name)
-          return (
-            Math.min(slice.limits.connections, fitting) -
-            others.reduce((sum, port) => sum + port.listener.connections, 0)
-          )
-        },
-        get perAddress() {
-          return slice.limits.perAddress
-        },
-        loginMs: slice.limits.loginMs,
-      },
+      limits: portLimits(
+        name,
+        () => slice,
+        fitting,
+        () => ports,
+      ),
       log,
       metrics,
       onConnection: (wire, peer) =>

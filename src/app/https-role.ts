@@ -21,6 +21,7 @@ import type { EdgeSlice, HttpsListener, WayToWeb } from '../supervisor/messages.
 import { demandLog } from './audit-gate.ts'
 import { openContexts } from './edge-contexts.ts'
 import { cut, waitUntil } from './edge-ending.ts'
+import { portLimits } from './edge-limits.ts'
 import type { GateMaker, RunningEdge } from './edge-over-channel.ts'
 import { placeOf } from './https-routing.ts'
 import { watchLogins } from './logins-in-flight.ts'
@@ -75,20 +76,12 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
       tls: 'implicit',
       reusePort: options.reusePort,
       contexts: contexts.of(ANY_TLS),
-      limits: {
-        // This edge's share is for all of its ports together; a request that is handed on takes a second descriptor.
-        get connections() {
-          const others = ports.filter((port) => port.listener.name !== name)
-          return (
-            Math.min(slice.limits.connections, fitting) -
-            others.reduce((sum, port) => sum + port.listener.connections, 0)
-          )
-        },
-        get perAddress() {
-          return slice.limits.perAddress
-        },
-        loginMs: slice.limits.loginMs,
-      },
+      limits: portLimits(
+        name,
+        () => slice,
+        fitting,
+        () => ports,
+      ),
       log,
       metrics,
       onConnection: (wire, peer) => server.serve(wire, peer),
