@@ -7,6 +7,7 @@ import type { LoginFailure } from '../../contract/failure.ts'
 import { isOurFault } from '../../contract/failure.ts'
 import type { Log, LogFields } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import { grantFields } from '../login/record.ts'
 
 const protocol = 'eas'
 
@@ -65,14 +66,7 @@ export function recordRequest(
       )
     },
     granted(grant) {
-      fields = {
-        ...fields,
-        session: grant.id,
-        user: grant.logName,
-        app_password: grant.appPassword?.id,
-        app_password_name: grant.appPassword?.name,
-        upstream: grant.upstream.name,
-      }
+      fields = { ...fields, ...grantFields(grant) }
     },
     accepted() {
       metrics.logins.inc({ protocol, result: 'accepted', reason: '' })

@@ -136,7 +136,8 @@ function connectionFields(protocol: ProtocolName, peer: Peer, listener: string):
   }
 }
 
-function grantFields(grant: Grant): LogFields {
+/** What a grant adds to the line of a login. */
+export function grantFields(grant: Grant): LogFields {
   return {
     session: grant.id,
     user: grant.logName,
