@@ -101,6 +101,11 @@ export interface Grant {
   readonly logName: string
   readonly appPassword: { readonly id: string; readonly name: string } | null
   readonly verifiedBy: 'us' | 'upstream'
+  /**
+   * Only where the upstream judges: when the client is told that it refused, in milliseconds from the grant. The delay of a wrong
+   * guess is in it, so that a name which is judged upstream answers as late as one that nobody knows.
+   */
+  readonly refusedAfterMs?: number
   readonly upstream: UpstreamTarget
 }
 

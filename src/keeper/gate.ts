@@ -10,13 +10,13 @@
  * Which secret costs what: a wrong one keeps its charge; one that is the user's own but of no use here (deleted, expired,
  * another protocol) is slowed and not counted; a right one is refunded when its grant is settled.
  *
- * A wrong app password costs its delay and a right one goes in whatever the lanes say. A primary password waits for its turn
- * before the upstream hears of it; one that the upstream refuses is a guess. Its delay can't travel with the grant, so it is served by the
- * lanes: until it is over the next primary password is throttled before it gets anywhere.
+ * A wrong app password costs its delay and a right one goes in whatever the lanes say. Where primary passwords are taken, what is
+ * no app password waits for its turn before anybody judges it (`admit-primary.ts`).
  */
 
+import { setTimeout as timer } from 'node:timers/promises'
 import type { Config } from '../config.ts'
-import type { Grant, LoginAttempt, Outcome, UpstreamIdentity } from '../contract/admission.ts'
+import type { Grant, LoginAttempt, UpstreamIdentity } from '../contract/admission.ts'
 import type { LoginFailureReason } from '../contract/failure.ts'
 import { LoginFailure } from '../contract/failure.ts'
 import type { Log } from '../log.ts'
@@ -27,15 +27,17 @@ import type { StoredSecrets } from '../records/secrets.ts'
 import type { AppPasswordRow, Store, TombstoneRow, UserRow } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
+import type { PrimaryLogin } from './admit-primary.ts'
+import { createPrimaryAdmission } from './admit-primary.ts'
 import type { Devices } from './devices.ts'
 import type { GrantPort, Hold } from './grants.ts'
 import { nameForLog } from './log-names.ts'
 import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
-import type { PrimaryAttempt, PrimaryPasswords } from './primary.ts'
+import type { PrimaryPasswords } from './primary.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { Charge, Throttle } from './throttle.ts'
 import type { TypedPrimary } from './typed-primary.ts'
-import { identityFor, primaryIdentity, UpstreamIdentityError } from './upstream/identity.ts'
+import { identityFor, UpstreamIdentityError } from './upstream/identity.ts'
 import type { Route } from './upstream/routes.ts'
 import { routeFor } from './upstream/routes.ts'
 import type { Verified, Verifier } from './verifier.ts'
@@ -60,6 +62,7 @@ export interface GateOptions {
   /** Monotonic, milliseconds. */
   readonly now: () => number
   readonly clock: () => Date
+  readonly sleep?: (ms: number) => Promise<unknown>
 }
 
 /** How often a login is looked at again because its user's record changed meanwhile, before it is told to come back. */
@@ -68,12 +71,14 @@ const MAX_LOOKS = 4
 const CANONICAL = /^[\x21-\x7e]{1,254}$/
 
 type Match = Extract<Verified, { kind: 'match' }>
+/** A login whose secret is no app password of the name. */
+type Refused = Omit<PrimaryLogin, 'route'>
 
 /** Decides attempts. `port` is the edge that asks: its table holds the grant. Throws LoginFailure. */
 export type Admit = (attempt: LoginAttempt, port: GrantPort) => Promise<Grant>
 
 export function createGate(options: GateOptions): Admit {
-  const { config, store, keys, secrets, lastUse, verifier, throttle, primary, watch, log, now, clock } = options
+  const { config, store, keys, secrets, lastUse, verifier, throttle, watch, log, now, clock } = options
   const { typedPrimary, tombstoneTries } = options
 
   const logNameOf = (name: string, user: UserRow | null) => nameForLog(keys, name, user)
@@ -110,8 +115,11 @@ export function createGate(options: GateOptions): Admit {
   function routeOf(user: UserRow, attempt: LoginAttempt): Route {
     const routed = routeFor(config(), user.address, attempt.protocol)
     if (routed.ok) return routed.route
-    throw new LoginFailure('upstream-unreachable', routed.why, { logName: user.address })
+    throw noRoute(routed.why, user)
   }
+
+  const noRoute = (why: string, user: UserRow) =>
+    new LoginFailure('upstream-unreachable', why, { logName: user.address })
 
   function targetOf({ identity: _, ...route }: Route, identity: UpstreamIdentity): Grant['upstream'] {
     return { ...route, identity }
@@ -138,10 +146,7 @@ export function createGate(options: GateOptions): Admit {
         case 'deleted':
           throw deletedButTried(attempt, verdict.user, verdict.tombstone, charge)
         case 'none':
-          if (verdict.user !== null && mayUsePrimaryPassword(config(), verdict.user)) {
-            return await admitPrimary(attempt, verdict.user, port, charge, secret)
-          }
-          throw await refuseUnknown(attempt, name, verdict.user, charge, secret)
+          return await admitNoAppPassword(attempt, name, verdict.user, port, charge, secret)
       }
     } catch (error) {
       throw asFailure(error, charge, name)
@@ -161,23 +166,50 @@ export function createGate(options: GateOptions): Admit {
   }
 
   /** A secret that is no app password of this user's, if there is such a user. */
-  async function refuseUnknown(
+  async function admitNoAppPassword(
     attempt: LoginAttempt,
     name: string,
     user: UserRow | null,
+    port: GrantPort,
     charge: Charge,
     secret: Secret,
-  ): Promise<LoginFailure> {
+  ): Promise<Grant> {
+    const login = { attempt, name, user, charge, secret }
+    if (config().primaryPassword === 'refuse') throw await refuseUnknown(login)
+    // The same for a name that nobody has: whose upstream it would be is in the name.
+    const routed = routeFor(config(), user?.address ?? name, attempt.protocol)
+    if (!routed.ok) {
+      if (user !== null && mayUsePrimaryPassword(config(), user)) throw noRoute(routed.why, user)
+      throw await refuseUnknown(login)
+    }
+    const { route } = routed
+    if (route.identity.method === 'oauth2') throw await refuseUnknown(login) // it takes no passwords
+    return await admitPrimary({ ...login, route }, port)
+  }
+
+  /** Counted, and told when its delay is over. */
+  async function refuseUnknown(login: Refused): Promise<LoginFailure> {
+    const { user, secret, charge } = login
     const { delayMs, throttled } = await charge.failed(secret)
     const since = now()
     // Asked for an unknown user, too, so that both take the same steps.
-    const isPrimary = await typedPrimary.recognise(throttled ? null : user, secret, attempt.peer.ip)
-    const reason = throttled ? 'throttled' : isPrimary ? 'use-app-password' : 'bad-credentials'
-    const detail = isPrimary ? 'the primary password, where an app password is needed' : whyNot(user)
+    const isPrimary = await recognise({ ...login, user: throttled ? null : user })
     // The time since then is part of the delay: nobody sees whether argon2 ran.
     const leftMs = Math.max(0, Math.round(delayMs - (now() - since)))
-    const language = isPrimary ? (user?.language ?? null) : null
-    return new LoginFailure(reason, detail, { delayMs: leftMs, logName: logNameOf(name, user), language })
+    return throttled
+      ? new LoginFailure('throttled', whyNot(user), { delayMs: leftMs, logName: logNameOf(login.name, user) })
+      : unknown(login, isPrimary, leftMs)
+  }
+
+  function recognise({ user, secret, attempt }: Refused): Promise<boolean> {
+    return typedPrimary.recognise(user, secret, attempt.peer.ip)
+  }
+
+  function unknown({ name, user }: Refused, isPrimary: boolean, delayMs: number): LoginFailure {
+    const logName = logNameOf(name, user)
+    if (!isPrimary) return new LoginFailure('bad-credentials', whyNot(user), { delayMs, logName })
+    const detail = 'the primary password, where an app password is needed'
+    return new LoginFailure('use-app-password', detail, { delayMs, logName, language: user?.language ?? null })
   }
 
   async function admitAppPassword(
@@ -281,79 +313,6 @@ export function createGate(options: GateOptions): Admit {
     return { id: grantId, userId: user.id, logName: user.address, appPassword, verifiedBy: 'us', upstream }
   }
 
-  /** Design: only after the throttle, the app passwords and the tombstones have had their say. */
-  async function admitPrimary(
-    attempt: LoginAttempt,
-    known: UserRow,
-    port: GrantPort,
-    charge: Charge,
-    secret: Secret,
-  ): Promise<Grant> {
-    const route = routeOf(known, attempt)
-    if (route.identity.method === 'oauth2')
-      throw await guessed(known.address, known, secret, charge, 'no passwords upstream')
-    // A primary password can be guessed: the delay is served before the check, and nothing exempts from it.
-    const wait = await charge.turn()
-    if (wait !== null) {
-      throw new LoginFailure('throttled', `a delay is being served in lane ${wait.lane}`, {
-        delayMs: wait.waitMs,
-        logName: known.address,
-      })
-    }
-    using hold = port.hold({ userId: known.id, appPasswordId: null })
-    tooManySessions(known, hold, null)
-    const user = await store.userById(known.id)
-    if (user === null || !mayUsePrimaryPassword(config(), user) || hold.disturbed) {
-      throw await guessed(known.address, known, secret, charge, 'the user changed just now')
-    }
-    const waiting = deviceMayCome(attempt, user, null, charge)
-    if (waiting !== null) await waiting
-    const taken = primary.take(user.id, route.name, secret)
-    if (taken.verdict === 'refused-before') {
-      throw await guessed(user.address, user, secret, charge, 'the upstream refused this secret a short while ago')
-    }
-    if (taken.verdict === 'spent') {
-      charge.refund()
-      throw new LoginFailure('throttled', `too many primary passwords were refused (${taken.ration})`, {
-        logName: user.address,
-      })
-    }
-    const upstream = targetOf(route, primaryIdentity(route, user, secret))
-    const { protocol, peer } = attempt
-    const grantId = hold.grant({
-      user: user.address,
-      appPassword: null,
-      protocol,
-      ip: peer.ip,
-      ...(attempt.device && { device: attempt.device.id }),
-      upstream: route.name,
-      expiresAt: null,
-      onSettled(outcome) {
-        primarySettled(outcome, taken.attempt, charge, secret)
-        if (outcome === 'accepted') noteDevice(attempt, user)
-      },
-    })
-    return { id: grantId, userId: user.id, logName: user.address, appPassword: null, verifiedBy: 'upstream', upstream }
-  }
-
-  function primarySettled(outcome: Outcome, attempt: PrimaryAttempt, charge: Charge, secret: Secret): void {
-    switch (outcome) {
-      case 'accepted':
-        attempt.accepted()
-        charge.refund()
-        return
-      case 'failed':
-        attempt.unjudged()
-        charge.refund()
-        return
-      case 'upstream-refused':
-      case 'client-gone':
-        // Whoever hangs up before the verdict may have had one: it counts.
-        attempt.refused()
-        void charge.failed(secret)
-    }
-  }
-
   /** Counted exactly, here where all edges meet: sessions, grants and logins under way. */
   function tooManySessions(user: UserRow, hold: Hold, language: UserRow['language']): void {
     const { perUser } = config().limits
@@ -391,6 +350,24 @@ export function createGate(options: GateOptions): Admit {
     return error
   }
 
+  const admitPrimary = createPrimaryAdmission({
+    config,
+    store,
+    throttle,
+    primary: options.primary,
+    now,
+    sleep: options.sleep ?? ((ms) => timer(ms, undefined, { ref: false })),
+    steps: {
+      guessed,
+      refuseUnknown,
+      recognise,
+      unknown,
+      logNameOf,
+      tooManySessions: (user, hold) => tooManySessions(user, hold, null),
+      deviceMayCome: (attempt, user, charge) => deviceMayCome(attempt, user, null, charge),
+      noteDevice,
+    },
+  })
   return admit
 }
 

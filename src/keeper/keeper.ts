@@ -92,6 +92,8 @@ export interface KeeperOptions {
   /** Default: one inside this process. */
   readonly bus?: Bus
   readonly hasher?: HasherOptions
+  /** Waits for the end of a delay, milliseconds; with `now`. */
+  readonly sleep?: (ms: number) => Promise<unknown>
   /** Instead of the configuration's, to be without delays. */
   readonly throttleDelaysMs?: readonly number[]
   readonly maxSeenLogins?: number
@@ -218,6 +220,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     log,
     now,
     clock,
+    ...(options.sleep && { sleep: options.sleep }),
   })
   const auditWatch = createAuditWatch({
     isRequired: () => config().audit === 'required',

@@ -4,6 +4,9 @@
  * The upstream judges them, and its directory locks accounts, so what goes there is rationed: what it refused is not sent
  * again for ten minutes, a user gets five refusals in a quarter of an hour, and one upstream a bounded number from
  * everybody. A place is taken before the secret goes out, so guesses made at once don't get past the ration together.
+ *
+ * A name that no upstream is asked about (unknown, disabled, enrolled) has a ration of the same size in a book of its own, so
+ * that nobody tells the two apart by when it is spent, and made-up names push nobody's out.
  */
 
 import type { KeyObject } from 'node:crypto'
@@ -30,6 +33,8 @@ export interface PrimaryAttempt {
 
 export interface PrimaryPasswords {
   take(userId: string, upstream: string, secret: Secret): PrimaryVerdict
+  /** The same for a name that no upstream is asked about, and without a place of the upstream's. */
+  pretend(name: string, upstream: string, secret: Secret): PrimaryVerdict
 }
 
 export interface PrimaryPasswordsOptions {
@@ -49,9 +54,15 @@ const USER_WINDOW_MS = 15 * 60_000
 const PER_UPSTREAM = 120
 const UPSTREAM_WINDOW_MS = 60_000
 const REFUSED_MEMORY_MS = 10 * 60_000
-/** Only names with a user record get here, so nobody can fill these at will. */
+/** In either book. Only names with a user record get into that of users, so nobody can fill it at will. */
 const MAX_USERS = 100_000
 const MAX_REFUSED = 200_000
+
+/** Who has asked, and what was refused. */
+interface Book {
+  readonly refused: LRUCache<string, number>
+  readonly rations: LRUCache<string, Ration>
+}
 
 interface Ration {
   readonly max: number
@@ -64,15 +75,19 @@ export function createPrimaryPasswords(options: PrimaryPasswordsOptions): Primar
   const { now } = options
   const refusedMemoryMs = options.refusedMemoryMs ?? REFUSED_MEMORY_MS
   const key: KeyObject = createSecretKey(randomBytes(32))
-  const refused = new LRUCache<string, number>({ max: MAX_REFUSED })
-  const users = new LRUCache<string, Ration>({ max: MAX_USERS })
+  const newBook = (): Book => ({
+    refused: new LRUCache({ max: MAX_REFUSED }),
+    rations: new LRUCache({ max: MAX_USERS }),
+  })
+  const users = newBook()
+  const strangers = newBook()
   const upstreams = new Map<string, Ration>()
 
-  function rationOf(userId: string): Ration {
-    const known = users.get(userId)
+  function rationOf({ rations }: Book, who: string): Ration {
+    const known = rations.get(who)
     if (known) return known
     const ration = { max: options.perUser ?? PER_USER, windowMs: options.userWindowMs ?? USER_WINDOW_MS, taken: [] }
-    users.set(userId, ration)
+    rations.set(who, ration)
     return ration
   }
 
@@ -92,50 +107,49 @@ export function createPrimaryPasswords(options: PrimaryPasswordsOptions): Primar
     return ration.taken.length < ration.max || oldest === undefined ? null : oldest + ration.windowMs - at
   }
 
-  return {
-    take(userId, upstream, secret) {
-      const at = now()
-      const mark = createHmac('sha256', key).update(`${userId}\0${secret.reveal()}`).digest('base64url')
-      const refusedAt = refused.get(mark)
-      if (refusedAt !== undefined && at - refusedAt < refusedMemoryMs) return { verdict: 'refused-before' }
+  function take(book: Book, who: string, upstream: string, secret: Secret): PrimaryVerdict {
+    const at = now()
+    const mark = createHmac('sha256', key).update(`${who}\0${secret.reveal()}`).digest('base64url')
+    const refusedAt = book.refused.get(mark)
+    if (refusedAt !== undefined && at - refusedAt < refusedMemoryMs) return { verdict: 'refused-before' }
 
-      const user = rationOf(userId)
-      const everybody = rationOfUpstream(upstream)
-      for (const [ration, name] of [
-        [user, 'user'],
-        [everybody, 'upstream'],
-      ] as const) {
-        const waitMs = spentFor(ration, at)
-        if (waitMs !== null) return { verdict: 'spent', ration: name, waitMs }
+    const own = rationOf(book, who)
+    const everybody = rationOfUpstream(upstream)
+    for (const [ration, name] of [
+      [own, 'user'],
+      [everybody, 'upstream'],
+    ] as const) {
+      const waitMs = spentFor(ration, at)
+      if (waitMs !== null) return { verdict: 'spent', ration: name, waitMs }
+    }
+    const places = book === users ? [own, everybody] : [own]
+    for (const { taken } of places) taken.push(at)
+    let decided = false
+
+    function giveBack(): void {
+      if (decided) return
+      decided = true
+      for (const { taken } of places) {
+        const place = taken.indexOf(at)
+        if (place >= 0) taken.splice(place, 1)
       }
-      user.taken.push(at)
-      everybody.taken.push(at)
-      let decided = false
+    }
 
-      function giveBack(): void {
-        for (const { taken } of [user, everybody]) {
-          const place = taken.indexOf(at)
-          if (place >= 0) taken.splice(place, 1)
-        }
-      }
-
-      return {
-        verdict: 'send',
-        attempt: {
-          accepted() {
-            if (!decided) giveBack()
-            decided = true
-          },
-          unjudged() {
-            if (!decided) giveBack()
-            decided = true
-          },
-          refused() {
-            if (!decided) refused.set(mark, now())
-            decided = true
-          },
+    return {
+      verdict: 'send',
+      attempt: {
+        accepted: giveBack,
+        unjudged: giveBack,
+        refused() {
+          if (!decided) book.refused.set(mark, now())
+          decided = true
         },
-      }
-    },
+      },
+    }
+  }
+
+  return {
+    take: (userId, upstream, secret) => take(users, userId, upstream, secret),
+    pretend: (name, upstream, secret) => take(strangers, name, upstream, secret),
   }
 }

@@ -58,6 +58,8 @@ export interface Charge extends Decided {
    * is being served; nothing may be judged. The turn ends when the attempt is decided.
    */
   turn(): Promise<Wait | null>
+  /** The delay that it costs if it is wrong, as the lanes stand now, in milliseconds. For who is told so by somebody else. */
+  ifWrong(): number
   /** Known to be nobody's guess (an old phone with a deleted app password): delayed as the lane stands, not counted. */
   slowed(): Penalty
   /** The whole login came about: refunded, and known to be good from here on. */
@@ -100,6 +102,8 @@ export interface Throttle {
   list(): Iterable<LaneState>
   /** Which lanes name a user, or an address; both null: all of them. */
   filter(user: string | null, ip: string | null): (lane: LaneKey) => boolean
+  /** The longest delay there is in the lanes of passwords, in milliseconds; 0: there are none. */
+  readonly longestDelayMs: number
   /** Forgets what was counted of a user and of an address; both null: of everybody. Answers how many entries went. */
   clear(user: string | null, ip: string | null): Promise<number>
   configure(settings: ThrottleSettings): void
@@ -243,6 +247,11 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
    * @param endTurn called once, when the attempt is decided
    */
   function decision(user: string, early: readonly Entry[] | null, late: () => readonly Entry[], endTurn: () => void) {
+    let own = early
+    const standing = (): readonly Entry[] => {
+      own ??= late()
+      return own
+    }
     let decided = false
     const first = (): boolean => {
       const is = !decided
@@ -256,16 +265,17 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
     return {
       async failed(secret: Secret | null): Promise<Penalty> {
         if (!first()) return NOTHING
-        const entries = early ?? late()
+        const entries = standing()
         const pair = entries.find(({ lane }) => lane === 'user-address')
         const again = secret !== null && pair !== undefined && repeats.isRepeat(pair, user, secret)
         const penalty = again ? repeated(entries, pair) : await count(entries)
         over(entries)
         return penalty
       },
+      ifWrong: () => (decided ? 0 : delay(standing())),
       slowed(): Penalty {
         if (!first()) return NOTHING
-        const entries = early ?? late()
+        const entries = standing()
         const delayMs = delay(entries)
         takeBack(entries)
         over(entries)
@@ -273,8 +283,8 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
       },
       refund(): void {
         if (!first()) return
-        takeBack(early ?? [])
-        over(early ?? [])
+        takeBack(own ?? [])
+        over(own ?? [])
       },
     }
   }
@@ -298,6 +308,10 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
   return {
     configure(next) {
       settings = next
+    },
+
+    get longestDelayMs() {
+      return Math.max(0, ...settings.delaysMs)
     },
 
     get entries() {

@@ -7,6 +7,20 @@ import { attempt, edge, house } from './house.ts'
 const PRIMARY = noteSecret('correct horse battery')
 const UNTIL_ENROLLED: HouseOptions = { yaml: 'primaryPassword: until-enrolled' }
 
+/** Time that moves when it is slept through, or by hand. */
+function stillTime(delaysMs: readonly number[]) {
+  const time = { now: 1_000_000 }
+  const options: HouseOptions = {
+    ...UNTIL_ENROLLED,
+    now: () => time.now,
+    sleep: async (ms) => {
+      time.now += ms
+    },
+    throttleDelaysMs: delaysMs,
+  }
+  return { time, options }
+}
+
 t.test('R2: by default a primary password goes nowhere', async (t) => {
   const h = await house(t)
   await h.addUser('ann@a.test')
@@ -58,12 +72,15 @@ t.test('app passwords and tombstones have their say before anything goes upstrea
 })
 
 t.test('what the upstream refused is not sent again, counts once, and five are enough', async (t) => {
-  const time = { now: 1_000_000 }
-  const h = await house(t, { ...UNTIL_ENROLLED, now: () => time.now, throttleDelaysMs: [2000, 4000, 8000, 15_000] })
+  const { time, options } = stillTime([2000, 4000, 8000, 15_000])
+  const h = await house(t, options)
   await h.addUser('ann@a.test')
   const { password } = await h.issue('ann@a.test')
   const e = edge(h.keeper)
-  const refuse = async (secret: string) => e.settle(await e.admit(attempt('ann@a.test', secret)), 'upstream-refused')
+  const refuse = async (secret: string) => {
+    e.settle(await e.admit(attempt('ann@a.test', secret)), 'upstream-refused')
+    await turn()
+  }
 
   await refuse('wrong one')
   const soon = await e.refusal('ann@a.test', PRIMARY)
@@ -89,13 +106,14 @@ t.test('what the upstream refused is not sent again, counts once, and five are e
 })
 
 t.test('D8: an upstream that is down is no guess; hanging up before the verdict is one', async (t) => {
-  const time = { now: 1_000_000 }
-  const h = await house(t, { ...UNTIL_ENROLLED, now: () => time.now, throttleDelaysMs: [2000] })
+  const { time, options } = stillTime([2000])
+  const h = await house(t, options)
   await h.addUser('ann@a.test')
   const e = edge(h.keeper)
   for (let i = 0; i < 20; i++) e.settle(await e.admit(attempt('ann@a.test', PRIMARY)), 'failed')
   t.equal(await e.result('ann@a.test', PRIMARY), 'in')
   e.settle(await e.admit(attempt('ann@a.test', 'a guess')), 'client-gone')
+  await turn()
   t.equal(await e.result('ann@a.test', PRIMARY), 'throttled')
   time.now += 2000
   t.equal(await e.result('ann@a.test', PRIMARY), 'in')

@@ -57,6 +57,8 @@ export async function serveGranted(
     if (settledAs !== null) return
     settledAs = outcome
     session.settled = true
+    // Over for the keeper, which must not hear of it again while the client is kept waiting for its answer.
+    if (outcome !== 'accepted') session[Symbol.dispose]()
     gate.settle(grant.id, outcome)
     if (outcome === 'accepted') record.accepted()
   }
@@ -152,7 +154,7 @@ async function failed(carried: Carried, error: unknown, giveUp: AbortSignal): Pr
     settle('client-gone')
     return 'client-closed'
   }
-  const why = asLoginFailure(error, grant.verifiedBy)
+  const why = asLoginFailure(error, grant, session.ageMs)
   const isCut = error instanceof ProxyError
   const isEnded = session.ended.aborted
   if (!isEnded && !isCut && why === null) throw error
@@ -161,9 +163,11 @@ async function failed(carried: Carried, error: unknown, giveUp: AbortSignal): Pr
     if (error instanceof LoginFailure && error.reason === 'upstream-refused') settle('upstream-refused')
     else settle('failed')
     if (reason === 'bad-credentials') {
+      const { delayMs } = why as LoginFailure
       record.refused(why as LoginFailure, 401)
-      challenge(exchange)
-      return 'error'
+      if (delayMs > 0) await sleep(delayMs, undefined, { signal: gone }).catch(() => {})
+      if (!gone.aborted) challenge(exchange)
+      return gone.aborted ? 'client-closed' : 'error'
     }
     record.upstreamFailed(reason, (error as Error).message, codeOf(error))
   } else settle('failed')

@@ -161,7 +161,7 @@ async function logIn(protocol: Protocol, client: Wire, attempt: LoginAttempt, de
     outcome = 'accepted'
     return { at: 'accepted', grant, session, upstream, ready }
   } catch (error) {
-    const why = asLoginFailure(error, grant.verifiedBy)
+    const why = asLoginFailure(error, grant, session.ageMs)
     // Whatever an aborted dial or a closed wire threw, this is why.
     if (client.closed.aborted && (why || error === giveUp.reason)) {
       outcome = 'client-gone'
@@ -262,13 +262,19 @@ async function pause(delayMs: number, gone: AbortSignal): Promise<boolean> {
 /**
  * What an error means for a login: the one place that says so. null: nobody foresaw it, and it is a bug.
  *
- * @param verifiedBy 'upstream' when the upstream judges the client's own secret, so that its refusal is a wrong password
- *   and counts as a guess; any other refusal is temporary either way
+ * @param grant the one it was about. Where the upstream judges the client's own secret, its refusal is a wrong password, which
+ *   is told when its time has come; any other refusal is temporary either way
+ * @param sinceMs from that grant until now
  */
-export function asLoginFailure(error: unknown, verifiedBy: Grant['verifiedBy'] = 'us'): LoginFailure | null {
+export function asLoginFailure(
+  error: unknown,
+  grant: Pick<Grant, 'verifiedBy' | 'refusedAfterMs'> | null = null,
+  sinceMs = 0,
+): LoginFailure | null {
   if (error instanceof LoginFailure) {
-    if (verifiedBy === 'us' || error.reason !== 'upstream-refused') return error
-    return new LoginFailure('bad-credentials', error.message, { delayMs: error.delayMs, cause: error })
+    if (grant?.verifiedBy !== 'upstream' || error.reason !== 'upstream-refused') return error
+    const delayMs = Math.max(0, Math.round((grant.refusedAfterMs ?? 0) - sinceMs))
+    return new LoginFailure('bad-credentials', error.message, { delayMs, cause: error })
   }
   if (error instanceof DialError) return new LoginFailure('upstream-unreachable', error.message, { cause: error })
   if (error instanceof WireError) {

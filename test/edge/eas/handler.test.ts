@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { LOGIN_FAILURE_REASONS, LoginFailure } from '../../../src/contract/failure.ts'
 import { PING_OVER } from '../../../src/edge/eas/replies.ts'
@@ -340,6 +341,20 @@ t.test(
     t.strictSame(house.gate.outcomes, ['accepted', 'upstream-refused', 'failed'])
   },
 )
+
+t.test('a refusal by the upstream is told when its time has come, and is no session meanwhile', async (t) => {
+  const house = await openHouse(t, { upstream: (_, response) => void response.writeHead(401).end() })
+  house.gate.verifiedBy = 'upstream'
+  house.gate.refusedAfterMs = 400
+  const from = performance.now()
+  const sending = house.send({ path: PING })
+  while (house.gate.outcomes.length === 0) await sleep(5)
+  t.strictSame(house.sessions.list(), [], 'a new keeper would take it for one that goes on')
+  t.equal((await sending).status, 401)
+  t.ok(performance.now() - from >= 395, `invariant 6: ${performance.now() - from} ms`)
+  await house.quiet()
+  t.strictSame(house.gate.outcomes, ['upstream-refused'])
+})
 
 t.test('20 MB go through in both directions', async (t) => {
   const big = Buffer.alloc(20 * 1024 * 1024, 'sallyport ')

@@ -54,6 +54,7 @@ export class ListedGate implements Gate {
   readonly secrets: string[] = []
   target: UpstreamTarget
   verifiedBy: Grant['verifiedBy'] = 'us'
+  refusedAfterMs = 0
   /** Set it to decide in another way. */
   decide: (attempt: LoginAttempt, secret: string) => Promise<void> | void = (attempt, secret) => {
     const isRight = attempt.credential.authcid === 'ann@example.org' && secret === PASSWORD
@@ -79,6 +80,7 @@ export class ListedGate implements Gate {
       logName: credential.authcid,
       appPassword: { id: 'p1', name: 'phone' },
       verifiedBy: this.verifiedBy,
+      refusedAfterMs: this.refusedAfterMs,
       upstream: this.target,
     }
     this.granted(grant)

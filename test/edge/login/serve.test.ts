@@ -220,6 +220,30 @@ t.test('the delay of a refusal', async (t) => {
     t.ok(performance.now() - start >= 115, 'not before')
     t.match(await client.line(), /^b OK /)
   })
+  await t.test('is in the grant where the upstream judges, whose time is part of it', async (t) => {
+    let upstreamMs = 0
+    await using house = await openHouse(t, {
+      upstream: async (peer) => {
+        peer.send('* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n')
+        const [, tag] = await peer.expect(/^(\S+) AUTHENTICATE/)
+        await new Promise((resolve) => setTimeout(resolve, upstreamMs))
+        peer.send(`${tag} NO [AUTHENTICATIONFAILED] no\r\n`)
+        await peer.untilClosed()
+      },
+    })
+    house.gate.verifiedBy = 'upstream'
+    house.gate.refusedAfterMs = 600
+    const client = await talkTo(house)
+    for (upstreamMs of [0, 400]) {
+      const from = performance.now()
+      client.send(LOGIN)
+      t.match(await client.line(), /^a NO \[AUTHENTICATIONFAILED\] /)
+      const tookMs = performance.now() - from
+      t.ok(tookMs >= 595 && tookMs < 900, `invariant 6: an upstream that takes ${upstreamMs} ms: ${tookMs} ms`)
+    }
+    t.strictSame(house.gate.outcomes, ['upstream-refused', 'upstream-refused'])
+  })
+
   await t.test('is not held by a client that has gone', async (t) => {
     await using house = await openHouse(t)
     slow(house, 60_000)
@@ -381,7 +405,8 @@ t.test('a bug ends its connection, is logged and counted, and settles what was g
 })
 
 t.test('what a lower error means is said in one place', async (t) => {
-  const reason = (error: unknown, by?: 'us' | 'upstream') => asLoginFailure(error, by)?.reason ?? null
+  const reason = (error: unknown, by: 'us' | 'upstream' = 'us') =>
+    asLoginFailure(error, { verifiedBy: by })?.reason ?? null
   for (const [error, want, why] of [
     [new LoginFailure('throttled', 'x'), 'throttled', 'a failure is itself'],
     [new LoginFailure('upstream-refused', 'x'), 'upstream-refused', 'our credential'],
