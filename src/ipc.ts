@@ -19,6 +19,7 @@ import type { Secret } from './secret.ts'
 
 export type { IpcErrorCode } from './ipc/error.ts'
 export { IpcError, IpcFailure } from './ipc/error.ts'
+export { MAX_FRAME_BYTES } from './ipc/frames.ts'
 export type { IpcHandlers, IpcLimits, IpcPeer } from './ipc/peer.ts'
 export { DEFAULT_LIMITS } from './ipc/peer.ts'
 export { ensurePrivateDirectory } from './ipc/socket-file.ts'

@@ -36,9 +36,12 @@ export type Credential =
   | { readonly kind: 'password'; readonly authcid: string; readonly authzid: string; readonly secret: Secret }
   | { readonly kind: 'bearer'; readonly authcid: string; readonly token: Secret }
 
+/** Of a device: raw bytes stand in hexadecimal, so twice the 64 that a client may send. */
+export const DEVICE_ID = /^[\x21-\x7e]{1,128}$/
+
 /** The device that a request says it comes from (ActiveSync). It is the client's own word: good to tell devices apart, no proof. */
 export interface DeviceClaim {
-  /** Lower case, at most 64 printable ASCII characters. */
+  /** In lower case; see DEVICE_ID. */
   readonly id: string
   /** As the client gave it, printable, at most 64 characters. */
   readonly type: string | null
@@ -106,6 +109,8 @@ export interface Grant {
    * guess is in it, so that a name which is judged upstream answers as late as one that nobody knows.
    */
   readonly refusedAfterMs?: number
+  /** The device that it is for; left out where the attempt named none. */
+  readonly device?: string
   readonly upstream: UpstreamTarget
 }
 
@@ -144,6 +149,8 @@ export interface LiveSession {
   readonly logName: string
   readonly appPassword: { readonly id: string; readonly name: string } | null
   readonly protocol: ProtocolName
+  /** As in its grant: a device that is blocked must find its sessions whichever keeper granted them. */
+  readonly device?: string
   readonly ip: string
   readonly port: number
   /** Milliseconds since the epoch. */

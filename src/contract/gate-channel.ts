@@ -9,7 +9,7 @@
  */
 
 import type { IpcPeer } from '../ipc.ts'
-import { connectIpc, IpcError, IpcFailure } from '../ipc.ts'
+import { connectIpc, IpcError, IpcFailure, MAX_FRAME_BYTES } from '../ipc.ts'
 import type { Log } from '../log.ts'
 import type { Secret } from '../secret.ts'
 import type { Gate, Grant, LiveSession, LoginAttempt, SessionEnder } from './admission.ts'
@@ -45,8 +45,8 @@ const RETRY_MS = 20
 const MAX_RETRY_MS = 250
 /** A keeper with a full load of sessions to take over may need a while to read its store. */
 const RESUME_MS = 30_000
-/** 100 sessions of at most 600 bytes fit a frame. */
-const RESUME_PART = 100
+/** Of sessions in one frame, with room for what stands around them. */
+const RESUME_PART_BYTES = MAX_FRAME_BYTES - 1024
 /** Two notices per session at most: more than any edge has sessions. Over it the history is given up for a fresh listing. */
 const MAX_HELD_NOTICES = 100_000
 /** An attempt of more than 64 KiB is no password of ours; it is slowed down like a wrong one. */
@@ -114,9 +114,9 @@ export function connectGate(options: GateConnectionOptions): GateConnection {
     const { peer } = link
     const sessions = history?.sessions ?? liveSessions()
     history ??= { sessions, notices: [] }
-    for (let at = 0; at === 0 || at < sessions.length; at += RESUME_PART) {
-      const last = at + RESUME_PART >= sessions.length
-      await peer.request('resume', { sessions: sessions.slice(at, at + RESUME_PART), last }, RESUME_MS)
+    const parts = resumeParts(sessions)
+    for (const [at, part] of parts.entries()) {
+      await peer.request('resume', { sessions: part, last: at === parts.length - 1 }, RESUME_MS)
     }
     if (state.at === 'closed' || !peer.isOpen) throw new IpcError('ERR_IPC_CLOSED', 'the channel closed while resuming')
     for (const [method, params] of history?.notices ?? []) peer.notify(method, params)
@@ -237,6 +237,22 @@ export function connectGate(options: GateConnectionOptions): GateConnection {
       waiting.clear()
     },
   }
+}
+
+/** As many to a frame as fit: names may be long, and escaped. One part at least. */
+function resumeParts(sessions: readonly LiveSession[]): readonly (readonly LiveSession[])[] {
+  const parts: LiveSession[][] = [[]]
+  let bytes = 0
+  for (const session of sessions) {
+    const size = Buffer.byteLength(JSON.stringify(session)) + 1
+    bytes += size
+    if (bytes > RESUME_PART_BYTES) {
+      parts.push([])
+      bytes = size
+    }
+    parts.at(-1)?.push(session)
+  }
+  return parts
 }
 
 function takeCertificates(

@@ -14,7 +14,7 @@ import { IpcError, IpcFailure, serveIpc } from '../ipc.ts'
 import type { Log } from '../log.ts'
 import { Secret } from '../secret.ts'
 import type { EdgePort, EndReason, GateHouse, LiveSession, Outcome, SessionEnd } from './admission.ts'
-import { END_REASONS, PROTOCOL_NAMES } from './admission.ts'
+import { DEVICE_ID, END_REASONS, PROTOCOL_NAMES } from './admission.ts'
 import { LoginFailure } from './failure.ts'
 import type { AttemptWire } from './gate-wire.ts'
 import { attemptFromWire, CA_SLOTS, caNotices, failureToWire, GATE_ROLE, grantToWire } from './gate-wire.ts'
@@ -46,6 +46,8 @@ const port = z.int().min(0).max(65_535)
 const grantId = z.string().min(1).max(64)
 const name = z.string().max(320)
 
+const deviceId = z.string().regex(DEVICE_ID)
+
 const attemptSchema = z.strictObject({
   protocol: z.enum(PROTOCOL_NAMES),
   mechanism: z.string().max(32),
@@ -65,7 +67,7 @@ const attemptSchema = z.strictObject({
   agent: z.string().max(128).nullable(),
   device: z.exactOptional(
     z.strictObject({
-      id: z.string().regex(/^[\x21-\x7e]{1,64}$/),
+      id: deviceId,
       type: z.string().max(64).nullable(),
       protocolVersion: z.string().max(16).nullable(),
     }),
@@ -94,13 +96,14 @@ const resumeSchema = z.strictObject({
         logName: name,
         appPassword: z.strictObject({ id: z.string().max(64), name: z.string().max(256) }).nullable(),
         protocol: z.enum(PROTOCOL_NAMES),
+        device: z.exactOptional(deviceId),
         ip: z.string().max(64),
         port,
         startedAt: z.number().min(0).max(8.64e15),
         settled: z.boolean(),
       }) satisfies z.ZodType<LiveSession>,
     )
-    .max(200),
+    .max(1000),
   last: z.boolean(),
 })
 

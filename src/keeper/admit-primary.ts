@@ -132,12 +132,13 @@ export function createPrimaryAdmission(options: PrimaryAdmissionOptions): AdmitP
     const { identity: _, ...target } = route
     const upstream = { ...target, identity: primaryIdentity(route, user, secret) }
     const { protocol, peer } = attempt
+    const device = attempt.device && { device: attempt.device.id }
     const id = hold.grant({
       user: user.address,
       appPassword: null,
       protocol,
       ip: peer.ip,
-      ...(attempt.device && { device: attempt.device.id }),
+      ...device,
       upstream: route.name,
       expiresAt: null,
       onSettled(outcome) {
@@ -145,8 +146,8 @@ export function createPrimaryAdmission(options: PrimaryAdmissionOptions): AdmitP
         if (outcome === 'accepted') steps.noteDevice(attempt, user)
       },
     })
-    const userId = user.id
-    return { id, userId, logName: user.address, appPassword: null, verifiedBy: 'upstream', refusedAfterMs, upstream }
+    const session = { id, userId: user.id, logName: user.address, ...device }
+    return { ...session, appPassword: null, verifiedBy: 'upstream', refusedAfterMs, upstream }
   }
 
   /** Never rejects. */

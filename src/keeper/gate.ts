@@ -278,6 +278,8 @@ export function createGate(options: GateOptions): Admit {
     return null
   }
 
+  const deviceOf = ({ device }: LoginAttempt) => device && { device: device.id }
+
   /** The upstream has accepted a primary password: only now is it known whose device this is. */
   function noteDevice({ device, agent, peer }: LoginAttempt, user: UserRow): void {
     if (device === undefined) return
@@ -300,7 +302,7 @@ export function createGate(options: GateOptions): Admit {
       appPassword,
       protocol,
       ip: peer.ip,
-      ...(attempt.device && { device: attempt.device.id }),
+      ...deviceOf(attempt),
       upstream: upstream.name,
       expiresAt,
       onSettled(outcome) {
@@ -310,7 +312,8 @@ export function createGate(options: GateOptions): Admit {
         lastUse.note(id, { at: clock(), protocol, ip: peer.ip, agent })
       },
     })
-    return { id: grantId, userId: user.id, logName: user.address, appPassword, verifiedBy: 'us', upstream }
+    const session = { id: grantId, userId: user.id, logName: user.address, ...deviceOf(attempt) }
+    return { ...session, appPassword, verifiedBy: 'us', upstream }
   }
 
   /** Counted exactly, here where all edges meet: sessions, grants and logins under way. */

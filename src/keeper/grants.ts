@@ -29,7 +29,7 @@ export interface SessionInfo {
   readonly appPassword: { readonly id: string; readonly name: string } | null
   readonly protocol: ProtocolName
   readonly ip: string
-  /** Of ActiveSync; left out: none, or unknown for a session taken over. */
+  /** Of ActiveSync; left out: none. */
   readonly device?: string
   readonly startedAt: Date
   /** null: unknown, for a session taken over from an edge. */
@@ -311,7 +311,7 @@ export function createGrants(options: GrantsOptions): Grants {
           if (known.ending) setImmediate(() => ender.end(known.id))
           return
         }
-        const { grantId, userId, logName, appPassword, protocol, ip, startedAt, settled: isSettled } = session
+        const { grantId, userId, logName, appPassword, protocol, device, ip, startedAt, settled: isSettled } = session
         add({
           id: grantId,
           userId,
@@ -325,6 +325,7 @@ export function createGrants(options: GrantsOptions): Grants {
             appPassword,
             protocol,
             ip,
+            ...(device !== undefined && { device }),
             startedAt: new Date(startedAt),
             upstream: null,
             state: isSettled ? 'open' : 'connecting',

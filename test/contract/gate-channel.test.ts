@@ -292,6 +292,23 @@ t.test('after a restart the keeper hears the sessions at the break, then what be
   t.strictSame(ends, ['g7', 'g8'], 'resume ends what it must')
 })
 
+t.test('M2: sessions with the longest names there are, and a device each, are taken over whole', async (t) => {
+  const at = place(t)
+  const house = scriptedHouse()
+  await at.serve(house)
+  const longest = (i: number): LiveSession => ({
+    ...live(`${i}`.padStart(22, 'g')),
+    logName: `${'l'.repeat(64)}@${'d'.repeat(185)}.org`,
+    appPassword: { id: 'a'.repeat(22), name: '\u{1f4f1}'.repeat(32) + '"'.repeat(32) },
+    protocol: 'eas',
+    device: '"'.repeat(128),
+  })
+  const sessions = Array.from({ length: 300 }, (_, i) => longest(i))
+  const { gate } = at.edge({ liveSessions: () => sessions })
+  await gate.ready
+  t.strictSame(house.port.resumed, sessions)
+})
+
 t.test('a broken channel is kept for its edge: taken over within the grace, closed after it', async (t) => {
   const at = place(t)
   const house = scriptedHouse()

@@ -38,11 +38,11 @@ async function setUp(t: Test, workers: number) {
     identity: '{ method: master-user, user: sallyport, passwordFile: master }',
   })
   const { id, password } = await server.user('ann@example.org')
-  function ask(command: string) {
+  function ask(command: string, device = 'PHONE1') {
     const asked = request({
       ...server.address('https'),
       method: 'POST',
-      path: `${PATH}?Cmd=${command}&User=ann&DeviceId=PHONE1&DeviceType=iPhone`,
+      path: `${PATH}?Cmd=${command}&User=ann&DeviceId=${device}&DeviceType=iPhone`,
       rejectUnauthorized: false,
       agent: false,
       headers: { authorization: `Basic ${Buffer.from(`ann@example.org:${password}`).toString('base64')}` },
@@ -111,3 +111,33 @@ t.test('the keeper dies under a waiting poll: the poll goes on, and can be ended
   t.match(done, { sessionsEnded: 1 })
   t.strictSame((await poll).body, PING_OVER)
 })
+
+t.test(
+  'M2, M6: a device that is blocked right after the keeper died loses its poll at once, and only its own',
+  async (t) => {
+    const { server, ask, answer, waiting } = await setUp(t, 1)
+    const poll = answer(ask('Ping', 'lost'))
+    const others = answer(ask('Ping', 'kept'))
+    await until(() => waiting() === 2, 'both polls are upstream')
+    const services = await server.services()
+    // What was seen is written now and then; this writes it now.
+    for (const id of ['lost', 'kept']) await services.call('device.allow', { user: 'ann@example.org', id })
+    await services.close()
+    const before = server.pidOf('keeper')
+    process.kill(before, 'SIGKILL')
+    await until(() => server.pidOf('keeper') !== before && isAlive(server.pidOf('keeper')), 'another keeper')
+    const again = await server.services()
+    t.teardown(() => again.close())
+    const since = performance.now()
+    const done = await again.call('device.block', { user: 'ann@example.org', id: 'lost' })
+    t.match(done, { device: { state: 'blocked' }, sessionsEnded: 1, unanswered: [] })
+    t.strictSame((await poll).body, PING_OVER)
+    t.ok(performance.now() - since < 1500)
+    await until(() => waiting() === 1, 'the upstream’s side is over')
+    t.equal((await answer(ask('Ping', 'lost'))).status, 403)
+    t.match(await again.call('session.list', {}), { sessions: { length: 1 } })
+    const ended = await again.call('device.block', { user: 'ann@example.org', id: 'kept' })
+    t.equal(ended.sessionsEnded, 1)
+    t.strictSame((await others).body, PING_OVER)
+  },
+)

@@ -7,6 +7,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeviceClaim, Gate, Grant, LoginAttempt } from '../../contract/admission.ts'
+import { DEVICE_ID } from '../../contract/admission.ts'
 import type { NameRules } from '../../contract/names.ts'
 import type { Log } from '../../log.ts'
 import { printable } from '../../log.ts'
@@ -125,7 +126,7 @@ function deviceOf(
   { deviceId, deviceType, protocolVersion }: EasQuery,
   rawHeaders: readonly string[],
 ): DeviceClaim | null {
-  if (deviceId === null || !/^[\x21-\x7e]{1,64}$/.test(deviceId)) return null
+  if (deviceId === null || !DEVICE_ID.test(deviceId)) return null
   const [version] = headerValues(rawHeaders, 'ms-asprotocolversion')
   return {
     id: deviceId,

@@ -91,13 +91,14 @@ class OpenSession implements Session {
   }
 
   describe(): LiveSession {
-    const { id, userId, logName, appPassword } = this.grant
+    const { id, userId, logName, appPassword, device } = this.grant
     return {
       grantId: id,
       userId,
       logName,
       appPassword,
       protocol: this.protocol,
+      ...(device !== undefined && { device }),
       ip: this.peer.ip,
       port: this.peer.port,
       startedAt: this.startedAt.getTime(),
