@@ -1,34 +1,24 @@
 /**
- * How the ports of one edge, of either kind, share what it may have.
+ * What one edge, of either kind, may have: the same for all of its ports together.
  */
 
-import type { Listener, ListenerLimits } from '../edge/net/listener.ts'
+import type { Room } from '../edge/net/room.ts'
+import { createRoom } from '../edge/net/room.ts'
 import type { EdgeSlice } from '../supervisor/messages.ts'
 
 /**
- * The limits of one port. The edge's share of connections is for all of its ports together.
+ * The room for the edge's share of connections.
  *
  * @param slice asked for at each use, so that a reload takes effect
  * @param fitting how many connections there are descriptors for
- * @param ports all ports of the edge; the one named is left out of the sum
  */
-export function portLimits(
-  name: string,
-  slice: () => EdgeSlice,
-  fitting: number,
-  ports: () => readonly { readonly listener: Listener }[],
-): ListenerLimits {
-  return {
+export function edgeRoom(slice: () => EdgeSlice, fitting: number): Room {
+  return createRoom({
     get connections() {
-      const others = ports().filter(({ listener }) => listener.name !== name)
-      return (
-        Math.min(slice().limits.connections, fitting) -
-        others.reduce((sum, { listener }) => sum + listener.connections, 0)
-      )
+      return Math.min(slice().limits.connections, fitting)
     },
     get perAddress() {
       return slice().limits.perAddress
     },
-    loginMs: slice().limits.loginMs,
-  }
+  })
 }

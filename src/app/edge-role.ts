@@ -21,7 +21,7 @@ import type { EdgeListener, EdgeSlice } from '../supervisor/messages.ts'
 import { demandLog } from './audit-gate.ts'
 import { openContexts } from './edge-contexts.ts'
 import { cut, waitUntil } from './edge-ending.ts'
-import { portLimits } from './edge-limits.ts'
+import { edgeRoom } from './edge-limits.ts'
 import type { GateMaker, RunningEdge } from './edge-over-channel.ts'
 import { watchLogins } from './logins-in-flight.ts'
 
@@ -59,6 +59,7 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       },
     )
   }
+  const room = edgeRoom(() => slice, fitting)
   const smtp = options.listeners.some(({ protocol }) => protocol === 'smtp') ? await loadSmtp() : null
   const ports: Port[] = options.listeners.map((listener) => openPort(listener))
 
@@ -90,12 +91,8 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       reusePort: options.reusePort,
       contexts: contexts.of(declared),
       ...(declared.scanner && { allowedFrom: declared.scanner.allowedNetworks }),
-      limits: portLimits(
-        name,
-        () => slice,
-        fitting,
-        () => ports,
-      ),
+      limits: { loginMs: slice.limits.loginMs },
+      room,
       log,
       metrics,
       onConnection: (wire, peer) =>

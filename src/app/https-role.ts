@@ -21,7 +21,7 @@ import type { EdgeSlice, HttpsListener, WayToWeb } from '../supervisor/messages.
 import { demandLog } from './audit-gate.ts'
 import { openContexts } from './edge-contexts.ts'
 import { cut, waitUntil } from './edge-ending.ts'
-import { portLimits } from './edge-limits.ts'
+import { edgeRoom } from './edge-limits.ts'
 import type { GateMaker, RunningEdge } from './edge-over-channel.ts'
 import { placeOf } from './https-routing.ts'
 import { watchLogins } from './logins-in-flight.ts'
@@ -53,7 +53,7 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
   const dialer = createDialer({ log, metrics })
   const contexts = openContexts(slice.tls, [ANY_TLS])
   const forward = createForward({ path: web.path, key: new Secret(web.key), log })
-  const fitting = connectionsThatFit()
+  const room = edgeRoom(() => slice, connectionsThatFit())
   const ports = options.listeners.map(openPort)
 
   interface Port {
@@ -76,12 +76,8 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
       tls: 'implicit',
       reusePort: options.reusePort,
       contexts: contexts.of(ANY_TLS),
-      limits: portLimits(
-        name,
-        () => slice,
-        fitting,
-        () => ports,
-      ),
+      limits: { loginMs: slice.limits.loginMs },
+      room,
       log,
       metrics,
       onConnection: (wire, peer) => server.serve(wire, peer),

@@ -115,7 +115,11 @@ export const limits = z
   .strictObject(
     {
       connections: count('Client connections in total', 1, 1_000_000).default(20_000),
-      perAddress: count('Client connections from one address (IPv6: one /64)', 1, 1_000_000).default(200),
+      perAddress: count(
+        'Client connections from one address (IPv6: one /64) to each edge process, on all ports together',
+        1,
+        1_000_000,
+      ).default(200),
       perUser: count('Open sessions of one user', 1, 100_000).default(50),
       login: duration('From accept to the end of a login', { min: '1s', max: '10m' }).prefault('60s'),
       idle: duration(

@@ -17,7 +17,7 @@ export function edgeSlice(
   const { limits, tls, portal, eas, log, audit } = config
   return {
     limits: {
-      connections: Math.ceil(limits.connections / edges),
+      connections: Math.max(1, Math.floor(limits.connections / edges)),
       perAddress: limits.perAddress,
       loginMs: limits.login,
       idleMs: limits.idle,

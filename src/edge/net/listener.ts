@@ -1,13 +1,12 @@
 /**
  * Accepts connections on one port and makes of each a `Wire` and a `Peer`.
  *
- * In this order: limits, PROXY header (from listed networks, and mandatory there), TLS where it is implicit. One deadline runs
+ * In this order: room, PROXY header (from listed networks, and mandatory there), TLS where it is implicit. One deadline runs
  * from the accept to the end of the login, and nothing that the client does extends it (threats A11).
  */
 
-import { randomInt } from 'node:crypto'
 import type { Server, Socket } from 'node:net'
-import { createServer, isIPv6 } from 'node:net'
+import { createServer } from 'node:net'
 import type { Peer, ProtocolName, TlsMode } from '../../contract/admission.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
@@ -15,23 +14,19 @@ import { createDeadlines } from './deadlines.ts'
 import { networksOf } from './networks.ts'
 import type { ProxiedAddresses } from './proxy-header.ts'
 import { parseProxyHeader, unmapped } from './proxy-header.ts'
+import type { Guest, Room } from './room.ts'
+import { addressBlock } from './room.ts'
 import { SocketReader } from './source.ts'
 import type { TlsContexts } from './tls.ts'
 import { Wire, WireError } from './wire.ts'
 
 export interface ListenerLimits {
-  /** Open connections of this listener. Asked for at every accept. */
-  readonly connections: number
-  /** Of them from one address: a v4 address, or the /64 of a v6 one. */
-  readonly perAddress: number
   /** From accept to the end of a login. */
   readonly loginMs: number
   /** Default 15 s. */
   readonly handshakeMs?: number
   /** Default 5 s. */
   readonly proxyHeaderMs?: number
-  /** When `connections` are open, one that has not logged in for so long makes room for a new one. Default 5 s. */
-  readonly makeRoomAfterMs?: number
 }
 
 export interface ListenerOptions {
@@ -57,6 +52,8 @@ export interface ListenerOptions {
    */
   readonly allowedFrom?: readonly string[]
   readonly limits: ListenerLimits
+  /** Shared by all ports of an edge. */
+  readonly room: Room
   readonly log: Log
   readonly metrics: Metrics
   /** Takes the wire over. What it rejects with is a bug, and ends that connection only. */
@@ -81,20 +78,15 @@ const PROXY_HEADER_MS = 5000
 const HANDSHAKE_MS = 15_000
 const KEEP_ALIVE_MS = 60_000
 const BACKLOG = 1024
-/** Time to log in undisturbed when the house is full: several times what a login takes. */
-const MAKE_ROOM_AFTER_MS = 5000
 /** A full house is a line in the log, not a flood of them. */
 const WARN_EVERY_MS = 60_000
 
 export function createListener(options: ListenerOptions): Listener {
-  const { limits, log, metrics, protocol } = options
+  const { limits, room, log, metrics, protocol } = options
   const handshakeMs = limits.handshakeMs ?? HANDSHAKE_MS
   const proxied = options.proxyFrom.length === 0 ? null : networksOf(options.proxyFrom)
   const allowed = options.allowedFrom ? networksOf(options.allowedFrom) : null
   const sockets = new Set<Socket>()
-  /** Those that have not logged in, the oldest first, and when they came. */
-  const newcomers = new Map<Socket, number>()
-  const perAddress = new Map<string, number>()
   const deadlines = createDeadlines(limits.loginMs)
   let port = options.port
   let warnedAt = Number.NEGATIVE_INFINITY
@@ -135,7 +127,7 @@ export function createListener(options: ListenerOptions): Listener {
     warnedAt = performance.now()
     log.event('warn', 'warning', 'connections are turned away: limits.connections or LimitNOFILE is too low', {
       listener: options.name,
-      detail: `${sockets.size} connections are open here`,
+      detail: `${room.size} connections are open in this process`,
     })
   }
 
@@ -151,60 +143,38 @@ export function createListener(options: ListenerOptions): Listener {
       return
     }
     const block = isProxied ? null : addressBlock(ip)
-    if (block !== null && !claim(block)) {
+    if (block !== null && !room.claim(block)) {
       turnAway(socket, 'perAddress')
       return
     }
-    if (sockets.size >= limits.connections && !makeRoom()) {
-      if (block !== null) giveBack(block)
+    const guest = room.enter(() => {
+      warnFull()
+      turnAway(socket, 'connections')
+    })
+    if (guest === null) {
+      if (block !== null) room.giveBack(block)
+      warnFull()
       turnAway(socket, 'connections')
       return
     }
     sockets.add(socket)
-    newcomers.set(socket, performance.now())
     metrics.connections.inc({ protocol, state: 'login' })
     socket.on('close', () => {
       sockets.delete(socket)
-      metrics.connections.dec({ protocol, state: newcomers.delete(socket) ? 'login' : 'session' })
-      if (block !== null) giveBack(block)
+      metrics.connections.dec({ protocol, state: guest.leave() })
+      if (block !== null) room.giveBack(block)
     })
-    void serve(socket, ip, isProxied)
+    void serve(socket, guest, ip, isProxied)
   }
 
-  /**
-   * The house is full: somebody who sits there without logging in goes first, taken at random, so that nobody can arrange whose
-   * turn it is. Sessions never go for newcomers, and a login under way is left alone for some seconds (threats E2).
-   */
-  function makeRoom(): boolean {
-    warnFull()
-    const victim = anyFrom(newcomers, performance.now() - (limits.makeRoomAfterMs ?? MAKE_ROOM_AFTER_MS))
-    if (victim === null) return false
-    turnAway(victim, 'connections')
-    return true
-  }
-
-  function loggedIn(socket: Socket): void {
-    if (!newcomers.delete(socket)) return
+  function loggedIn(guest: Guest): void {
+    if (!guest.loggedIn()) return
     metrics.connections.dec({ protocol, state: 'login' })
     metrics.connections.inc({ protocol, state: 'session' })
   }
 
-  /** Counts a connection for its address. false: it has as many as it may have. */
-  function claim(block: string): boolean {
-    const count = perAddress.get(block) ?? 0
-    if (count >= limits.perAddress) return false
-    perAddress.set(block, count + 1)
-    return true
-  }
-
-  function giveBack(block: string): void {
-    const count = (perAddress.get(block) ?? 1) - 1
-    if (count > 0) perAddress.set(block, count)
-    else perAddress.delete(block)
-  }
-
   /** Up to the moment when somebody else takes over: a session may last for days, and nothing here may last as long. */
-  async function serve(socket: Socket, ip: string, isProxied: boolean): Promise<void> {
+  async function serve(socket: Socket, guest: Guest, ip: string, isProxied: boolean): Promise<void> {
     const deadline = deadlines.next()
     const reader = new SocketReader()
     reader.attach(socket, false)
@@ -223,12 +193,12 @@ export function createListener(options: ListenerOptions): Listener {
             tls: null,
           }
           const block = addressBlock(peer.ip)
-          if (!claim(block)) {
+          if (!room.claim(block)) {
             turnAway(socket, 'perAddress')
             return
           }
-          if (socket.closed) giveBack(block)
-          else socket.on('close', () => giveBack(block))
+          if (socket.closed) room.giveBack(block)
+          else socket.on('close', () => room.giveBack(block))
         }
       }
       // Without addresses in its header a proxy speaks for itself.
@@ -236,7 +206,7 @@ export function createListener(options: ListenerOptions): Listener {
         turnAwayStranger(socket, peer.ip)
         return
       }
-      wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader, onRelease: () => loggedIn(socket) })
+      wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader, onRelease: () => loggedIn(guest) })
       if (options.tls === 'implicit') {
         if (options.contexts === null) throw new Error(`listener ${options.name} has no certificate`)
         const tls = await wire.startTls({
@@ -354,28 +324,4 @@ function readProxyHeader(socket: Socket, reader: SocketReader, withinMs: number)
     })
     socket.resume()
   })
-}
-
-/** The unit that address limits count: a v4 address, or the /64 of a v6 one, which is what one customer has. */
-export function addressBlock(ip: string): string {
-  if (!isIPv6(ip)) return ip
-  const [head = '', tail] = ip.split('::')
-  const before = head === '' ? [] : head.split(':')
-  const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  const groups =
-    tail === undefined ? before : [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
-  return `${groups.slice(0, 4).join(':')}::/64`
-}
-
-/** One of those who came before that time, each as likely as the others; null: there is none. The oldest stand first. */
-function anyFrom(newcomers: ReadonlyMap<Socket, number>, before: number): Socket | null {
-  let chosen: Socket | null = null
-  let count = 0
-  for (const [socket, since] of newcomers) {
-    if (since > before) break
-    if (socket.destroyed) continue
-    count += 1
-    if (randomInt(count) === 0) chosen = socket
-  }
-  return chosen
 }

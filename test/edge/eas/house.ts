@@ -17,6 +17,7 @@ import type { SessionRegistry } from '../../../src/edge/login/sessions.ts'
 import { createSessions } from '../../../src/edge/login/sessions.ts'
 import { createDialer } from '../../../src/edge/net/dial.ts'
 import { createListener } from '../../../src/edge/net/listener.ts'
+import { createRoom } from '../../../src/edge/net/room.ts'
 import { createMetrics } from '../../../src/metrics.ts'
 import { Secret } from '../../../src/secret.ts'
 import type { LogCapture } from '../../support/logs.ts'
@@ -137,7 +138,8 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
     tls: 'none',
     contexts: null,
     proxyFrom: [],
-    limits: { connections: 5000, perAddress: 5000, loginMs: 60_000 },
+    limits: { loginMs: 60_000 },
+    room: createRoom({ connections: 5000, perAddress: 5000 }),
     log: logs.log,
     metrics,
     onConnection: (wire, peer) => server.serve(wire, peer),

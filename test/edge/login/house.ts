@@ -26,6 +26,7 @@ import type { SessionRegistry } from '../../../src/edge/login/sessions.ts'
 import { createSessions } from '../../../src/edge/login/sessions.ts'
 import { createDialer } from '../../../src/edge/net/dial.ts'
 import { createListener } from '../../../src/edge/net/listener.ts'
+import { createRoom } from '../../../src/edge/net/room.ts'
 import type { TlsContexts } from '../../../src/edge/net/tls.ts'
 import type { Metrics } from '../../../src/metrics.ts'
 import { createMetrics } from '../../../src/metrics.ts'
@@ -211,7 +212,8 @@ export async function openHouse(t: Test, options: HouseOptions = {}): Promise<Ho
     tls: options.tls ?? 'none',
     contexts: options.contexts ?? null,
     proxyFrom: [],
-    limits: { connections: 1000, perAddress: 1000, loginMs: options.loginMs ?? 30_000 },
+    limits: { loginMs: options.loginMs ?? 30_000 },
+    room: createRoom({ connections: 1000, perAddress: 1000 }),
     log: logs.log,
     metrics,
     onConnection(wire, peer) {

@@ -16,6 +16,7 @@ import type { UpstreamTarget } from '../../../src/contract/admission.ts'
 import { createDialer } from '../../../src/edge/net/dial.ts'
 import { createListener } from '../../../src/edge/net/listener.ts'
 import { lentBuffers } from '../../../src/edge/net/pool.ts'
+import { createRoom } from '../../../src/edge/net/room.ts'
 import type { SpliceEnd } from '../../../src/edge/net/splice.ts'
 import { splice } from '../../../src/edge/net/splice.ts'
 import { createMetrics } from '../../../src/metrics.ts'
@@ -73,7 +74,8 @@ async function house(t: Test, clientTls: boolean, upstreamTls: boolean) {
     tls: clientTls ? 'implicit' : 'none',
     contexts,
     proxyFrom: [],
-    limits: { connections: 100, perAddress: 100, loginMs: 60_000 },
+    limits: { loginMs: 60_000 },
+    room: createRoom({ connections: 100, perAddress: 100 }),
     log,
     metrics,
     async onConnection(wire, peer) {

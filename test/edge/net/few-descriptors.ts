@@ -5,6 +5,7 @@
 
 import { connectionsThatFit } from '../../../src/edge/net/descriptors.ts'
 import { createListener } from '../../../src/edge/net/listener.ts'
+import { createRoom } from '../../../src/edge/net/room.ts'
 import { createLog } from '../../../src/log.ts'
 import { createMetrics } from '../../../src/metrics.ts'
 
@@ -19,7 +20,8 @@ const listener = createListener({
   tls: 'none',
   contexts: null,
   proxyFrom: [],
-  limits: { connections, perAddress: 1000, loginMs: 60_000 },
+  limits: { loginMs: 60_000 },
+  room: createRoom({ connections, perAddress: 1000 }),
   log,
   metrics: createMetrics(),
   async onConnection(wire) {

@@ -10,8 +10,10 @@ import t from 'tap'
 import type { Peer } from '../../../src/contract/admission.ts'
 import { connectionsThatFit } from '../../../src/edge/net/descriptors.ts'
 import type { Listener, ListenerLimits, ListenerOptions } from '../../../src/edge/net/listener.ts'
-import { addressBlock, createListener } from '../../../src/edge/net/listener.ts'
+import { createListener } from '../../../src/edge/net/listener.ts'
 import { formatProxyHeader } from '../../../src/edge/net/proxy-header.ts'
+import type { RoomLimits } from '../../../src/edge/net/room.ts'
+import { addressBlock, createRoom } from '../../../src/edge/net/room.ts'
 import type { Wire } from '../../../src/edge/net/wire.ts'
 import { createMetrics } from '../../../src/metrics.ts'
 import { captureLog } from '../../support/logs.ts'
@@ -47,7 +49,10 @@ async function echo(wire: Wire, peer: Peer): Promise<void> {
 
 async function opened(
   t: Test,
-  { limits, ...options }: Partial<Omit<ListenerOptions, 'limits'>> & { limits?: Partial<ListenerLimits> } = {},
+  {
+    limits,
+    ...options
+  }: Partial<Omit<ListenerOptions, 'limits'>> & { limits?: Partial<ListenerLimits & RoomLimits> } = {},
 ): Promise<Opened> {
   const metrics = createMetrics()
   const capture = captureLog()
@@ -63,8 +68,9 @@ async function opened(
     log: capture.log,
     metrics,
     onConnection: echo,
+    room: createRoom({ connections: 1000, perAddress: 1000, ...limits }),
     ...options,
-    limits: { connections: 1000, perAddress: 1000, loginMs: 60_000, ...limits },
+    limits: { loginMs: 60_000, ...limits },
   })
   const port = await listener.start()
   const calls: Socket[] = []
@@ -179,6 +185,36 @@ t.test('E2: silent connections make room for new ones; sessions and fresh logins
     t.strictSame([await connections('login'), await connections('session')], [0, 4], tls)
     t.equal(capture.of('warning').length, 1)
   }
+})
+
+t.test('E2: silent connections on one port make room for those on another', async (t) => {
+  const room = createRoom({ connections: 3, perAddress: 100, makeRoomAfterMs: 100 })
+  const [imap, smtp] = [await opened(t, { room }), await opened(t, { room, name: 'smtp:test', protocol: 'smtp' })]
+  const silent = [imap.call(), imap.call(), imap.call()]
+  for (const socket of silent) t.ok(await firstWord(socket))
+  const gone = Promise.race(silent.map(untilClosed))
+  t.equal(await firstWord(smtp.call()), null, 'not at once: it may be a login')
+  await sleep(120)
+  t.ok(await firstWord(smtp.call()), 'there is room for it')
+  await gone
+  await until(() => imap.listener.connections === 2, 'one less there')
+  t.equal(room.size, 3)
+  t.strictSame([await imap.connections(), await smtp.connections()], [2, 1])
+})
+
+t.test('E2: an address has its connections on all ports together', async (t) => {
+  const room = createRoom({ connections: 100, perAddress: 2 })
+  const [imap, smtp] = [await opened(t, { room }), await opened(t, { room, proxyFrom: ['127.0.0.9'] })]
+  t.ok(await firstWord(imap.call()))
+  const other = smtp.call()
+  t.ok(await firstWord(other))
+  t.equal(await firstWord(imap.call()), null)
+  const proxied = smtp.call('127.0.0.9')
+  proxied.write('PROXY TCP4 127.0.0.1 198.51.100.1 1 993\r\n')
+  t.equal(await firstWord(proxied), null, 'behind a proxy as well')
+  other.destroy()
+  await until(() => smtp.listener.connections === 0, 'it has left')
+  t.ok(await firstWord(imap.call()))
 })
 
 t.test('E2: which silent connection makes room is a matter of chance', async (t) => {
