@@ -24,7 +24,8 @@ export const check: Define = (command, run) => {
       'after',
       `
 Steps: configuration, certificates, store, keys, Redis, own listeners, and for each upstream host: name, connection, TLS,
-greeting, STARTTLS, capabilities; with --user the login and the capabilities after it. Exit code 1 when a step fails.
+greeting, STARTTLS, capabilities; with --user the login and the capabilities after it. ActiveSync is asked by OPTIONS,
+with --user as that user as well. Exit code 1 when a step fails.
 With --json: [{"hop","step","ok","detail","advice"}].
 
 Examples:
@@ -51,7 +52,8 @@ async function checkAll(context: Context, user: string | null): Promise<number> 
   const found = await checkKeeper(context, report, config, user)
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     const here = (identity: CheckIdentity | null) => (identity?.upstream === name ? identity : null)
-    const identities = { imap: here(found.imap), pop3: here(found.pop3), smtp: here(found.smtp) }
+    const { imap, pop3, smtp, eas } = found
+    const identities = { imap: here(imap), pop3: here(pop3), smtp: here(smtp), eas: here(eas) }
     await checkUpstream(report, { name, upstream, identities, timeoutMs: STEP_MS })
   }
   if (context.json) await printJson(context.io, report.steps)
@@ -63,7 +65,7 @@ type Identities = Record<CheckedProtocol, CheckIdentity | null>
 
 /** Store, keys, Redis, own listeners; and how to log in as the user. Failures are steps like others. */
 async function checkKeeper(context: Context, report: Report, config: Config, user: string | null): Promise<Identities> {
-  const none: Identities = { imap: null, pop3: null, smtp: null }
+  const none: Identities = { imap: null, pop3: null, smtp: null, eas: null }
   try {
     return await context.withServices(async (services, running) => {
       judgeHealth(report, await services.call('health', {}), running, config)

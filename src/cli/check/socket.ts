@@ -1,5 +1,5 @@
 /**
- * The steps below IMAP: name, TCP, TLS. Plain net and tls, so that the step which fails can be named exactly.
+ * The steps below the protocols: name, TCP, TLS. Plain net and tls, so that the step which fails can be named exactly.
  */
 
 import type { LookupAddress } from 'node:dns'
@@ -23,6 +23,28 @@ export interface Target {
   /** null: the host's own name. */
   readonly serverName: string | null
   readonly proxyProtocol: 'v1' | 'v2' | null
+  /** How to speak of ports and names; left out: as for mail. */
+  readonly words?: TargetWords
+}
+
+/** What differs between protocols in the advice about TLS. */
+export interface TargetWords {
+  /** The port is there and speaks no TLS. */
+  readonly noTls: string
+  /** 'Is this …?' */
+  readonly tlsPort: string
+  /** Where a server is told to speak TLS 1.2. */
+  readonly minTls: string
+  /** How the configuration names a host. */
+  readonly setting: (host: string) => string
+}
+
+const MAIL_TLS_PORTS = '993 for IMAP, 995 for POP3, 465 for SMTP'
+const MAIL_WORDS: TargetWords = {
+  noTls: `It is probably the port for STARTTLS: set tls: starttls, or use the port with implicit TLS (${MAIL_TLS_PORTS}).`,
+  tlsPort: `Is this the port for TLS (${MAIL_TLS_PORTS})?`,
+  minTls: 'Dovecot: ssl_min_protocol = TLSv1.2; Postfix: smtpd_tls_protocols = >=TLSv1.2',
+  setting: (host) => `host: ${host}`,
 }
 
 const DAY_MS = 86_400_000
@@ -129,35 +151,29 @@ export async function shakeHands(
   }
 }
 
-function handshakeFailure(error: unknown, { port, tls }: Target): StepFailure {
+function handshakeFailure(error: unknown, { port, tls, words = MAIL_WORDS }: Target): StepFailure {
   const code = codeOf(error)
   switch (code) {
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
     case 'EPROTO':
-      return new StepFailure(
-        `port ${port} does not speak TLS from the first byte`,
-        'It is probably the port for STARTTLS: set tls: starttls, or use the port with implicit TLS (993 for IMAP, 995 for POP3, 465 for SMTP).',
-      )
+      return new StepFailure(`port ${port} does not speak TLS from the first byte`, words.noTls)
     case 'ABORT_ERR':
       return new StepFailure(
         'the TLS handshake got no answer',
         tls === 'implicit'
-          ? 'Is this the port for TLS (993 for IMAP, 995 for POP3, 465 for SMTP)? Or does the server wait for a PROXY header (proxyProtocol)?'
+          ? `${words.tlsPort} Or does the server wait for a PROXY header (proxyProtocol)?`
           : 'The server hangs after STARTTLS: look at its log.',
       )
     case 'ECONNRESET':
     case 'EPIPE':
       return new StepFailure(
         'the server closed the connection during the TLS handshake',
-        'Is this the port for TLS (993 for IMAP, 995 for POP3, 465 for SMTP)? Does the server want a PROXY header (proxyProtocol), or let only listed addresses in?',
+        `${words.tlsPort} Does the server want a PROXY header (proxyProtocol), or let only listed addresses in?`,
       )
     case 'ERR_SSL_UNSUPPORTED_PROTOCOL':
     case 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION':
-      return new StepFailure(
-        'the server speaks no TLS 1.2 or newer',
-        'Let the server speak TLS 1.2 (Dovecot: ssl_min_protocol = TLSv1.2; Postfix: smtpd_tls_protocols = >=TLSv1.2).',
-      )
+      return new StepFailure('the server speaks no TLS 1.2 or newer', `Let the server speak TLS 1.2 (${words.minTls}).`)
     default:
       return new StepFailure(
         `the TLS handshake failed (${code})`,
@@ -202,9 +218,10 @@ function judge(secure: TLSSocket, name: string, target: Target): Finding {
   }
   const mismatch = checkServerIdentity(name, certificate as PeerCertificate)
   if (mismatch) {
+    const { setting } = target.words ?? MAIL_WORDS
     throw new StepFailure(
       `the certificate is for ${names.length === 0 ? 'no name at all' : names.join(', ')}, not for ${name}`,
-      `Connect by a name that is on it${names[0] === undefined ? '' : ` (host: ${names[0]})`}, or tell which name to expect with serverName; or give the server a certificate for ${name}.`,
+      `Connect by a name that is on it${names[0] === undefined ? '' : ` (${setting(names[0])})`}, or tell which name to expect with serverName; or give the server a certificate for ${name}.`,
     )
   }
   const days = Math.floor((expires.getTime() - Date.now()) / DAY_MS)

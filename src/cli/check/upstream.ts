@@ -3,6 +3,7 @@
  */
 
 import type { Config } from '../../config.ts'
+import { checkEas } from './eas.ts'
 import * as imap from './imap.ts'
 import type { CheckIdentity } from './login.ts'
 import * as pop3 from './pop3.ts'
@@ -18,8 +19,10 @@ export const STEP_MS = 10_000
 
 /** Each has the same steps, and words of its own for them. */
 const PROTOCOLS = { imap, pop3, smtp } as const
-export type CheckedProtocol = keyof typeof PROTOCOLS
-export const CHECKED_PROTOCOLS = Object.keys(PROTOCOLS) as readonly CheckedProtocol[]
+type MailProtocol = keyof typeof PROTOCOLS
+const MAIL_PROTOCOLS = Object.keys(PROTOCOLS) as readonly MailProtocol[]
+export type CheckedProtocol = MailProtocol | 'eas'
+export const CHECKED_PROTOCOLS: readonly CheckedProtocol[] = [...MAIL_PROTOCOLS, 'eas']
 
 export interface UpstreamCheck {
   /** Name in the configuration. */
@@ -32,7 +35,7 @@ export interface UpstreamCheck {
 
 /** Tries every host of an upstream. */
 export async function checkUpstream(report: Report, check: UpstreamCheck): Promise<void> {
-  for (const protocol of CHECKED_PROTOCOLS) {
+  for (const protocol of MAIL_PROTOCOLS) {
     const section = check.upstream[protocol]
     if (section === null) continue
     for (const { host, port } of section.hosts) {
@@ -41,12 +44,16 @@ export async function checkUpstream(report: Report, check: UpstreamCheck): Promi
       await checkHost(report, `upstream ${check.name}, ${protocol} ${host}:${port}`, protocol, target, check)
     }
   }
+  const { name, upstream, identities, timeoutMs } = check
+  const { eas, proxyProtocol, identity } = upstream
+  if (eas === null) return
+  await checkEas(report, { name, eas, proxyProtocol, method: identity.method, identity: identities.eas, timeoutMs })
 }
 
 async function checkHost(
   report: Report,
   hop: string,
-  protocol: CheckedProtocol,
+  protocol: MailProtocol,
   target: Target,
   { name, upstream, identities, timeoutMs }: UpstreamCheck,
 ): Promise<void> {
@@ -105,7 +112,7 @@ async function checkHost(
 async function capabilitiesOf(
   report: Report,
   hop: string,
-  protocol: CheckedProtocol,
+  protocol: MailProtocol,
   talk: Talk,
   method: string,
   beforeTls: boolean,

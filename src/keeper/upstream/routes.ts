@@ -38,20 +38,27 @@ export function routeFor(config: RoutesConfig, address: string, protocol: Protoc
   const common = { name, identity, trusted, proxyProtocol }
   if (protocol === 'eas') {
     if (upstream.eas === null) return { ok: false, why: `upstream "${name}" has no eas section` }
-    const url = new URL(upstream.eas.url)
-    const host = url.hostname.replace(/^\[|\]$/g, '')
-    const port = url.port === '' ? (HTTP_PORTS[url.protocol] ?? 443) : Number(url.port)
-    const tls = url.protocol === 'https:' ? 'implicit' : 'none'
-    const { ca, serverName } = upstream.eas
-    // Where the whole path is given, its last part is the protocol's own.
-    const path = url.pathname.replace(/\/(?:microsoft-server-activesync\/?)?$/i, '')
-    const http = { host: url.host, path }
-    return { ok: true, route: { ...common, hosts: [{ host, port }], tls, ca, serverName, http } }
+    const { url, ca, serverName } = upstream.eas
+    return { ok: true, route: { ...common, ...httpPlace(url), ca, serverName } }
   }
   const section = upstream[protocol]
   if (section === null) return { ok: false, why: `upstream "${name}" has no ${protocol} section` }
   const { hosts, tls, ca, serverName } = section
   return { ok: true, route: { ...common, hosts, tls, ca, serverName } }
+}
+
+/** Where ActiveSync is at an address of the configuration. */
+export function httpPlace(address: string): Required<Pick<Route, 'hosts' | 'tls' | 'http'>> {
+  const url = new URL(address)
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const port = url.port === '' ? (HTTP_PORTS[url.protocol] ?? 443) : Number(url.port)
+  // Where the whole path is given, its last part is the protocol's own.
+  const path = url.pathname.replace(/\/(?:microsoft-server-activesync\/?)?$/i, '')
+  return {
+    hosts: [{ host, port }],
+    tls: url.protocol === 'https:' ? 'implicit' : 'none',
+    http: { host: url.host, path },
+  }
 }
 
 /** A route by user goes before one by domain, wherever it stands; null: none leads anywhere. */
