@@ -109,6 +109,11 @@ export interface Grant {
    * guess is in it, so that a name which is judged upstream answers as late as one that nobody knows.
    */
   readonly refusedAfterMs?: number
+  /**
+   * Only where the upstream judges: the device may not be used, and why, for the log. The upstream is asked all the same, since only
+   * whoever has the right secret is told of it.
+   */
+  readonly deviceRefused?: string
   /** The device that it is for; left out where the attempt named none. */
   readonly device?: string
   readonly upstream: UpstreamTarget

@@ -46,8 +46,8 @@ export interface GateSteps {
   logNameOf(name: string, user: UserRow | null): string
   /** @throws LoginFailure */
   tooManySessions(user: UserRow, hold: Hold): void
-  /** @throws LoginFailure */
-  deviceMayCome(attempt: LoginAttempt, user: UserRow, charge: Charge): Promise<void> | null
+  /** Why the device of a request is not welcome; null: it is, or there is none. Nothing is noted of it. */
+  deviceRefusal(attempt: LoginAttempt, user: UserRow): Promise<string | null>
   noteDevice(attempt: LoginAttempt, user: UserRow): void
 }
 
@@ -64,6 +64,8 @@ export interface PrimaryAdmissionOptions {
 
 /** More than a mail server takes to refuse one: Dovecot makes a wrong password wait for two seconds. */
 const JUDGED_MS = 3000
+/** How often the record is read again because it changed meanwhile, before a login is told to come back. */
+const MAX_LOOKS = 4
 
 /** Decides a secret that is no app password. Throws LoginFailure. */
 export type AdmitPrimary = (login: PrimaryLogin, port: GrantPort) => Promise<Grant>
@@ -114,12 +116,7 @@ export function createPrimaryAdmission(options: PrimaryAdmissionOptions): AdmitP
     const { attempt, secret, charge, route } = login
     using hold = port.hold({ userId: known.id, appPasswordId: null })
     steps.tooManySessions(known, hold)
-    const user = await store.userById(known.id)
-    if (user === null || !mayUsePrimaryPassword(config(), user) || hold.disturbed) {
-      throw await steps.guessed(known.address, known, secret, charge, 'the user changed just now')
-    }
-    const waiting = steps.deviceMayCome(attempt, user, charge)
-    if (waiting !== null) await waiting
+    const { user, deviceRefused } = await lastLook(login, known, hold)
     const taken = primary.take(user.id, route.name, secret)
     if (taken.verdict === 'refused-before') {
       const detail = 'the upstream refused this secret a short while ago'
@@ -146,8 +143,27 @@ export function createPrimaryAdmission(options: PrimaryAdmissionOptions): AdmitP
         if (outcome === 'accepted') steps.noteDevice(attempt, user)
       },
     })
-    const session = { id, userId: user.id, logName: user.address, ...device }
+    const refused = deviceRefused === null ? {} : { deviceRefused }
+    const session = { id, userId: user.id, logName: user.address, ...device, ...refused }
     return { ...session, appPassword: null, verifiedBy: 'upstream', refusedAfterMs, upstream }
+  }
+
+  /**
+   * The record and the device as they are, with nothing to wait for from there to the grant.
+   *
+   * @throws LoginFailure: the password is nothing to the mail ports any more, or the record changed at each look
+   */
+  async function lastLook({ attempt, secret, charge }: PrimaryLogin, known: UserRow, hold: Hold) {
+    for (let look = 1; look <= MAX_LOOKS; look++) {
+      hold.reset()
+      const deviceRefused = await steps.deviceRefusal(attempt, known)
+      const user = await store.userById(known.id)
+      if (user === null || !mayUsePrimaryPassword(config(), user)) {
+        throw await steps.guessed(known.address, known, secret, charge, 'the user changed just now')
+      }
+      if (!hold.disturbed) return { user, deviceRefused }
+    }
+    throw new LoginFailure('busy', 'the user kept changing while the login was checked', { logName: known.address })
   }
 
   /** Never rejects. */

@@ -29,7 +29,7 @@ import { StoreError } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
 import type { PrimaryLogin } from './admit-primary.ts'
 import { createPrimaryAdmission } from './admit-primary.ts'
-import type { Devices } from './devices.ts'
+import type { Devices, DeviceVisit } from './devices.ts'
 import type { GrantPort, Hold } from './grants.ts'
 import { nameForLog } from './log-names.ts'
 import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
@@ -264,15 +264,15 @@ export function createGate(options: GateOptions): Admit {
   function deviceMayCome(
     { device, agent, peer }: LoginAttempt,
     user: UserRow,
-    appPasswordId: string | null,
+    appPasswordId: string,
     charge: Charge,
   ): Promise<void> | null {
     if (device === undefined) return null
     const judge = (why: string | null): void => {
       if (why !== null) throw ownButRefused('device-refused', user, charge, why)
     }
-    const isProven = appPasswordId !== null
-    const verdict = options.devices.visit({ userId: user.id, appPasswordId, device, agent, ip: peer.ip, isProven })
+    const visit = { userId: user.id, appPasswordId, device, agent, ip: peer.ip, isProven: true }
+    const verdict = options.devices.visit(visit)
     if (verdict instanceof Promise) return verdict.then(judge)
     judge(verdict)
     return null
@@ -280,10 +280,20 @@ export function createGate(options: GateOptions): Admit {
 
   const deviceOf = ({ device }: LoginAttempt) => device && { device: device.id }
 
+  /** Of a secret that is not judged yet. */
+  async function deviceRefusal(attempt: LoginAttempt, user: UserRow): Promise<string | null> {
+    const visit = visitOf(attempt, user, false)
+    return visit === null ? null : await options.devices.visit(visit)
+  }
+
+  function visitOf({ device, agent, peer }: LoginAttempt, user: UserRow, isProven: boolean): DeviceVisit | null {
+    return device ? { userId: user.id, appPasswordId: null, device, agent, ip: peer.ip, isProven } : null
+  }
+
   /** The upstream has accepted a primary password: only now is it known whose device this is. */
-  function noteDevice({ device, agent, peer }: LoginAttempt, user: UserRow): void {
-    if (device === undefined) return
-    const visit = { userId: user.id, appPasswordId: null, device, agent, ip: peer.ip, isProven: true }
+  function noteDevice(attempt: LoginAttempt, user: UserRow): void {
+    const visit = visitOf(attempt, user, true)
+    if (visit === null) return
     void Promise.resolve(options.devices.visit(visit)).catch((error: unknown) => watch.failed(error as StoreError))
   }
 
@@ -367,7 +377,7 @@ export function createGate(options: GateOptions): Admit {
       unknown,
       logNameOf,
       tooManySessions: (user, hold) => tooManySessions(user, hold, null),
-      deviceMayCome: (attempt, user, charge) => deviceMayCome(attempt, user, null, charge),
+      deviceRefusal,
       noteDevice,
     },
   })

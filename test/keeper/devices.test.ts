@@ -138,6 +138,30 @@ t.test('quarantine: a new device waits until it is allowed; those known stay in'
   t.equal(await result(visit(phone.password, 'new1')), 'in')
 })
 
+t.test(
+  'quarantine: with a primary password only whoever has the right one leaves a device, and hears that it waits',
+  async (t) => {
+    const { h, e, list } = await setUp(t, 'quarantine: true', {
+      yaml: 'primaryPassword: until-enrolled\neas: { quarantine: true }',
+    })
+    const guess = await e.admit(visit('a guess', 'new1'))
+    t.match(
+      guess,
+      { verifiedBy: 'upstream', deviceRefused: /waits/ },
+      'invariant 6: the upstream is asked as for any device',
+    )
+    e.settle(guess, 'upstream-refused')
+    t.strictSame(await list(), [])
+    const right = await e.admit(visit('the right one', 'new1'))
+    t.match(right, { deviceRefused: /waits/ })
+    e.settle(right, 'accepted')
+    e.port.ended(right.id, { reason: 'revoked', netInBytes: 0, netOutBytes: 0, durationMs: 1 })
+    t.match(await list(), [{ id: 'new1', state: 'waiting' }], 'so that somebody can allow it')
+    await h.call('device.allow', { user: 'ann@a.test', id: 'new1' })
+    t.equal((await e.admit(visit('the right one', 'new1'))).deviceRefused, undefined)
+  },
+)
+
 t.test('bindAppPassword: from the first device and no other, until that is forgotten', async (t) => {
   const { h, phone, result } = await setUp(t, 'bindAppPassword: true')
   const tablet = await h.issue('ann@a.test', { name: 'tablet' })

@@ -120,6 +120,35 @@ t.test('D8: an upstream that is down is no guess; hanging up before the verdict 
   t.match(await e.refusal('ann@a.test', 'a guess'), { reason: 'bad-credentials' }, 'it is not sent again')
 })
 
+t.test('invariant 11: a record that changes in the middle is read again, and is no wrong password', async (t) => {
+  let changes = 0
+  const h = await house(t, {
+    ...UNTIL_ENROLLED,
+    wrapStore: (store) =>
+      new Proxy(store, {
+        get(target, name) {
+          const value: unknown = Reflect.get(target, name, target)
+          if (name !== 'userById') return typeof value === 'function' ? value.bind(target) : value
+          return async (id: string) => {
+            const user = await target.userById(id)
+            if (user !== null && changes-- > 0) {
+              h.keeper.bus.publish({ kind: 'user-changed', userId: user.id, epoch: user.epoch })
+            }
+            return user
+          }
+        },
+      }),
+  })
+  await h.addUser('ann@a.test')
+  const e = edge(h.keeper)
+  changes = 2
+  t.equal(await e.result('ann@a.test', PRIMARY), 'in')
+  changes = 100
+  t.equal(await e.result('ann@a.test', PRIMARY), 'busy', 'again and again')
+  changes = 0
+  t.equal((await h.call('throttle.list', { limit: 10 })).total, 0, 'nor does it count')
+})
+
 t.test('B3: guesses made at once share five places', async (t) => {
   const h = await house(t, UNTIL_ENROLLED)
   await h.addUser('ann@a.test')

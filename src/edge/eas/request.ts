@@ -60,7 +60,7 @@ export async function serveGranted(
     // Over for the keeper, which must not hear of it again while the client is kept waiting for its answer.
     if (outcome !== 'accepted') session[Symbol.dispose]()
     gate.settle(grant.id, outcome)
-    if (outcome === 'accepted') record.accepted()
+    if (outcome === 'accepted' && grant.deviceRefused === undefined) record.accepted()
   }
   const bytes = { in: 0, out: 0 }
   let end: EndReason = 'error'
@@ -99,6 +99,7 @@ async function carry(carried: Carried): Promise<EndReason> {
   try {
     const headers = upstreamHeaders(exchange, grant)
     if (grant.verifiedBy === 'upstream') await judgePrimary(carried, headers, giveUp)
+    if (grant.deviceRefused !== undefined) return refuseDevice(carried, grant.deviceRefused)
     exchange.wantBody()
     let refused: 'refused' | 'fault' | null = null
     let detail = ''
@@ -228,6 +229,14 @@ async function judgePrimary(
     throw new LoginFailure('upstream-protocol', `${grant.upstream.name} did not judge a primary password (${verdict})`)
   }
   settle('accepted')
+}
+
+/** The secret is right, and the device is not welcome. */
+function refuseDevice({ exchange: { request, response }, record, grant }: Carried, why: string): EndReason {
+  const failure = new LoginFailure('device-refused', why, { logName: grant.logName })
+  record.refused(failure, STATUS_OF[failure.reason])
+  answerPlainly(request, response, STATUS_OF[failure.reason], ANSWER_HEADERS)
+  return 'revoked'
 }
 
 /** The request's own headers, end to end, under our credentials. */

@@ -342,6 +342,28 @@ t.test(
   },
 )
 
+t.test(
+  'verifiedBy upstream: a device that may not be used is told so behind a right password, and no request goes',
+  async (t) => {
+    let status = 200
+    const house = await openHouse(t, { upstream: (_, response) => void response.writeHead(status).end() })
+    house.gate.verifiedBy = 'upstream'
+    house.gate.deviceRefused = 'the device waits to be allowed'
+    t.equal((await house.send({ path: PING })).status, 403)
+    status = 401
+    t.equal((await house.send({ path: PING })).status, 401, 'invariant 6')
+    t.strictSame(
+      house.seen.map(({ method }) => method),
+      ['OPTIONS', 'OPTIONS'],
+    )
+    await house.quiet()
+    t.strictSame(house.gate.outcomes, ['accepted', 'upstream-refused'])
+    t.match(house.gate.ends, [{ end: { reason: 'revoked' } }])
+    t.strictSame(house.logs.of('login_accepted'), [])
+    t.match(house.logs.of('login_refused')[0], { reason: 'device-refused', user: 'ann@example.org' })
+  },
+)
+
 t.test('a refusal by the upstream is told when its time has come, and is no session meanwhile', async (t) => {
   const house = await openHouse(t, { upstream: (_, response) => void response.writeHead(401).end() })
   house.gate.verifiedBy = 'upstream'

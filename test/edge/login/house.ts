@@ -56,6 +56,7 @@ export class ListedGate implements Gate {
   target: UpstreamTarget
   verifiedBy: Grant['verifiedBy'] = 'us'
   refusedAfterMs = 0
+  deviceRefused: string | null = null
   /** Set it to decide in another way. */
   decide: (attempt: LoginAttempt, secret: string) => Promise<void> | void = (attempt, secret) => {
     const isRight = attempt.credential.authcid === 'ann@example.org' && secret === PASSWORD
@@ -82,6 +83,7 @@ export class ListedGate implements Gate {
       appPassword: { id: 'p1', name: 'phone' },
       verifiedBy: this.verifiedBy,
       refusedAfterMs: this.refusedAfterMs,
+      ...(this.deviceRefused !== null && { deviceRefused: this.deviceRefused }),
       upstream: this.target,
     }
     this.granted(grant)
