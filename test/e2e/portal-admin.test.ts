@@ -81,7 +81,11 @@ if (requireService(t, 'chromium') && requireService(t, 'dovecot')) {
         .click()
       await closed
       t.ok(await house.isRefused('bob@example.org', password), 'existing ones stop working at once')
-      t.match(await ann.text(), /The policy is changed[\s\S]*Group contractors/)
+      t.match(
+        await ann.text(),
+        /The policy is changed\. 1 open connection was ended\.[\s\S]*Group contractors/,
+        'M2: how many',
+      )
       await bob.go('/security-info')
       t.match(await bob.text(), 'Je organisatie heeft app-wachtwoorden uitgezet')
       await bob.go('/add')

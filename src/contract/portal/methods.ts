@@ -7,6 +7,7 @@
 
 import { z } from 'zod'
 import type { AppPasswordView, IssuedAppPassword, RevokedAppPasswords } from '../services/app-passwords.ts'
+import type { SessionsEnded } from '../services/method.ts'
 import { id, method, protocols } from '../services/method.ts'
 import type { SessionView } from '../services/sessions.ts'
 import type { FreshSession, WebauthnJson } from './client.ts'
@@ -128,7 +129,7 @@ export const METHOD_METHODS = {
   'app-password.revoke-all': method<RevokedAppPasswords>()(z.strictObject({ client, session: token })),
 
   'mail-session.list': method<readonly SessionView[]>()(z.strictObject({ session: token })),
-  'mail-session.end': method<{ readonly sessionsEnded: number }>()(z.strictObject({ client, session: token, id })),
+  'mail-session.end': method<SessionsEnded>()(z.strictObject({ client, session: token, id })),
 } as const
 
 /** A second step was added. Its session has a new token. */

@@ -56,8 +56,7 @@ export function appPasswordHandlers(deps: PortalDeps, presence: Presence): AppPa
 
     async 'mail-session.end'({ session, id }) {
       const { user } = await presence.demand(session)
-      const { sessionsEnded } = await services['session.end']({ user: user.address, id }, actorOf(user.id))
-      return { sessionsEnded }
+      return await services['session.end']({ user: user.address, id }, actorOf(user.id))
     },
   }
 }

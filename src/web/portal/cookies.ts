@@ -8,6 +8,7 @@
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import { z } from 'zod'
 import { SECOND_STEPS } from '../../contract/portal/client.ts'
+import type { SessionsEnded } from '../../contract/services/method.ts'
 
 export const COOKIES = {
   /** Token of the portal's session, kept by the keeper. */
@@ -41,29 +42,23 @@ const flow = z.strictObject({
 })
 export type FlowCookie = z.infer<typeof flow>
 
+/** What a change has ended (M2). `partly`: somebody did not say so in time. */
+const ended = { sessions: z.number().int().min(0), partly: z.boolean() }
+
 /**
  * What was just done, said on the next page. Names are the person's own text, put through the page like any other; only this
  * host can set the cookie, so nobody can make the portal say something by a link.
  */
 const note = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('app-password-deleted'),
-    name: z.string().max(64),
-    sessions: z.number().int().min(0),
-    partly: z.boolean(),
-  }),
-  z.strictObject({
-    kind: z.literal('device-blocked'),
-    name: z.string().max(256),
-    sessions: z.number().int().min(0),
-    partly: z.boolean(),
-  }),
-  z.strictObject({ kind: z.literal('app-passwords-deleted'), count: z.number().int(), sessions: z.number().int() }),
+  z.strictObject({ kind: z.literal('app-password-deleted'), name: z.string().max(64), ...ended }),
+  z.strictObject({ kind: z.literal('device-blocked'), name: z.string().max(256), ...ended }),
+  z.strictObject({ kind: z.literal('app-passwords-deleted'), count: z.number().int(), ...ended }),
+  z.strictObject({ kind: z.enum(['user-disabled', 'policy-set', 'mail-sessions-ended']), ...ended }),
   z.strictObject({
     kind: z.enum(['method-deleted', 'method-added', 'renamed', 'user-added', 'device-allowed', 'device-forgotten']),
     name: z.string().max(256),
   }),
-  z.strictObject({ kind: z.enum(['mail-sessions-ended', 'signed-out-others']), count: z.number().int() }),
+  z.strictObject({ kind: z.literal('signed-out-others'), count: z.number().int() }),
   z.strictObject({
     kind: z.enum([
       'app-password-ready',
@@ -74,14 +69,21 @@ const note = z.discriminatedUnion('kind', [
       'session-over',
       'language',
       'password-set',
-      'user-disabled',
       'user-enabled',
       'two-step-reset',
-      'policy-set',
     ]),
   }),
 ])
 export type Note = z.infer<typeof note>
+export interface Ended {
+  readonly sessions: number
+  readonly partly: boolean
+}
+
+/** The part of a note about what a call ended. */
+export function noteOfEnded({ sessionsEnded, unanswered }: SessionsEnded): Ended {
+  return { sessions: sessionsEnded, partly: unanswered.length > 0 }
+}
 
 export const readFlow = (text: string | undefined): FlowCookie | null => unpack(text, flow)
 export const readNote = (text: string | undefined): Note | null => unpack(text, note)

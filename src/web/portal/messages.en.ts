@@ -332,25 +332,19 @@ export const en = {
   },
 
   notes: {
-    appPasswordDeleted: (name: string, sessions: number) =>
-      sessions === 0
-        ? `“${name}” is deleted. It had no open connections.`
-        : `“${name}” is deleted. ${count(sessions, 'open connection was', 'open connections were')} ended.`,
-    deviceBlocked: (name: string, sessions: number) =>
-      sessions === 0
-        ? `${name} is blocked. It had no open connections.`
-        : `${name} is blocked. ${count(sessions, 'open connection was', 'open connections were')} ended.`,
+    'app-password-deleted': (name: string) => `“${name}” is deleted.`,
+    'device-blocked': (name: string) => `${name} is blocked.`,
+    noneOpen: 'There were no open connections.',
+    connectionsEnded: (n: number) => `${count(n, 'open connection was', 'open connections were')} ended.`,
     'device-allowed': (name: string) => `${name} is let in from now on.`,
     'device-forgotten': (name: string) => `${name} is forgotten.`,
     partly: 'Some servers did not answer in time; they will end the rest shortly.',
-    appPasswordsDeleted: (n: number, sessions: number) =>
-      `${count(n, 'app password is', 'app passwords are')} deleted. ${count(sessions, 'open connection was', 'open connections were')} ended.`,
+    'app-passwords-deleted': (n: number) => `${count(n, 'app password is', 'app passwords are')} deleted.`,
     'method-deleted': (name: string) => `“${name}” is deleted.`,
     'method-added': (name: string) => `“${name}” is added.`,
     renamed: (name: string) => `It is now called “${name}”.`,
     'user-added': (name: string) => `${name} is added.`,
-    'mail-sessions-ended': (n: number) =>
-      n === 0 ? 'That connection had already ended.' : `${count(n, 'connection was', 'connections were')} ended.`,
+    endedBefore: 'That connection had already ended.',
     'signed-out-others': (n: number) =>
       n === 0 ? 'You were signed in nowhere else.' : `${count(n, 'other sign-in was', 'other sign-ins were')} ended.`,
     'app-password-ready': 'Your app password works from now on.',
@@ -361,7 +355,7 @@ export const en = {
     'session-over': 'You were signed out because nothing happened for a while. Please sign in again.',
     language: 'The language is changed.',
     'password-set': 'Your password is changed.',
-    'user-disabled': 'The user is disabled, and open connections were ended.',
+    'user-disabled': 'The user is disabled.',
     'user-enabled': 'The user is enabled.',
     'two-step-reset': 'Two-step sign-in is reset.',
     'policy-set': 'The policy is changed.',

@@ -334,25 +334,19 @@ export const nl = {
   },
 
   notes: {
-    appPasswordDeleted: (name: string, sessions: number) =>
-      sessions === 0
-        ? `‘${name}’ is verwijderd. Er waren geen open verbindingen.`
-        : `‘${name}’ is verwijderd. ${count(sessions, 'open verbinding is', 'open verbindingen zijn')} verbroken.`,
-    deviceBlocked: (name: string, sessions: number) =>
-      sessions === 0
-        ? `${name} is geblokkeerd. Er waren geen open verbindingen.`
-        : `${name} is geblokkeerd. ${count(sessions, 'open verbinding is', 'open verbindingen zijn')} verbroken.`,
+    'app-password-deleted': (name: string) => `‘${name}’ is verwijderd.`,
+    'device-blocked': (name: string) => `${name} is geblokkeerd.`,
+    noneOpen: 'Er waren geen open verbindingen.',
+    connectionsEnded: (n: number) => `${count(n, 'open verbinding is', 'open verbindingen zijn')} verbroken.`,
     'device-allowed': (name: string) => `${name} wordt vanaf nu toegelaten.`,
     'device-forgotten': (name: string) => `${name} is vergeten.`,
     partly: 'Een paar servers reageerden niet op tijd; die verbreken de rest zo dadelijk.',
-    appPasswordsDeleted: (n: number, sessions: number) =>
-      `${count(n, 'app-wachtwoord is', 'app-wachtwoorden zijn')} verwijderd. ${count(sessions, 'open verbinding is', 'open verbindingen zijn')} verbroken.`,
+    'app-passwords-deleted': (n: number) => `${count(n, 'app-wachtwoord is', 'app-wachtwoorden zijn')} verwijderd.`,
     'method-deleted': (name: string) => `‘${name}’ is verwijderd.`,
     'method-added': (name: string) => `‘${name}’ is toegevoegd.`,
     renamed: (name: string) => `De naam is nu ‘${name}’.`,
     'user-added': (name: string) => `${name} is toegevoegd.`,
-    'mail-sessions-ended': (n: number) =>
-      n === 0 ? 'Die verbinding was al verbroken.' : `${count(n, 'verbinding is', 'verbindingen zijn')} verbroken.`,
+    endedBefore: 'Die verbinding was al verbroken.',
     'signed-out-others': (n: number) =>
       n === 0
         ? 'Je was nergens anders ingelogd.'
@@ -365,7 +359,7 @@ export const nl = {
     'session-over': 'Je bent uitgelogd omdat er een tijd niets gebeurde. Log opnieuw in.',
     language: 'De taal is gewijzigd.',
     'password-set': 'Je wachtwoord is gewijzigd.',
-    'user-disabled': 'De gebruiker is uitgeschakeld en open verbindingen zijn verbroken.',
+    'user-disabled': 'De gebruiker is uitgeschakeld.',
     'user-enabled': 'De gebruiker is ingeschakeld.',
     'two-step-reset': 'Inloggen in twee stappen is teruggezet.',
     'policy-set': 'Het beleid is gewijzigd.',

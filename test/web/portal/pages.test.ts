@@ -162,6 +162,38 @@ t.test('names are text wherever they stand (threats H6, XSS)', async (t) => {
   }
 })
 
+t.test('M2: what was ended is said with its number, and whether somebody has not answered', async (t) => {
+  const base = { sessions: 0, partly: false }
+  const late = 'Some servers did not answer in time; they will end the rest shortly.'
+  for (const [note, text] of [
+    [{ kind: 'app-password-deleted', name: 'iPad', ...base }, '“iPad” is deleted. There were no open connections.'],
+    [
+      { kind: 'app-password-deleted', name: 'iPad', sessions: 1, partly: true },
+      `“iPad” is deleted. 1 open connection was ended. ${late}`,
+    ],
+    [
+      { kind: 'app-passwords-deleted', count: 2, sessions: 3, partly: true },
+      `2 app passwords are deleted. 3 open connections were ended. ${late}`,
+    ],
+    [{ kind: 'app-passwords-deleted', count: 2, sessions: 0, partly: true }, `2 app passwords are deleted. ${late}`],
+    [
+      { kind: 'device-blocked', name: 'iPhone', ...base, sessions: 2 },
+      'iPhone is blocked. 2 open connections were ended.',
+    ],
+    [{ kind: 'user-disabled', ...base, sessions: 4 }, 'The user is disabled. 4 open connections were ended.'],
+    [{ kind: 'user-disabled', ...base, partly: true }, `The user is disabled. ${late}`],
+    [{ kind: 'policy-set', ...base, sessions: 5 }, 'The policy is changed. 5 open connections were ended.'],
+    [{ kind: 'policy-set', ...base }, 'The policy is changed.'],
+    [{ kind: 'mail-sessions-ended', ...base }, 'That connection had already ended.'],
+    [{ kind: 'mail-sessions-ended', ...base, sessions: 1 }, '1 open connection was ended.'],
+    [{ kind: 'mail-sessions-ended', ...base, partly: true }, late],
+  ] as const) {
+    const cookie = `__Host-sallyport-note=${Buffer.from(JSON.stringify(note)).toString('base64url')}`
+    const { body } = await app.inject({ url: '/help', headers: { cookie } })
+    t.equal(/data-note>\s*<p>(.*)<\/p>/.exec(body)?.[1], text)
+  }
+})
+
 const NOTHING_BUT_A_PASSWORD = { password: true, passkey: true, providers: [], enrolment: 'invitation' } as const
 
 t.test('R29: where app passwords are forbidden, no page says a word of them', async (t) => {

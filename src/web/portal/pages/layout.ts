@@ -3,7 +3,7 @@
  */
 
 import type { Language } from '../../../contract/languages.ts'
-import type { Note } from '../cookies.ts'
+import type { Ended, Note } from '../cookies.ts'
 import type { Html, HtmlValue } from '../html.ts'
 import { html } from '../html.ts'
 import { messagesOf } from '../messages.ts'
@@ -106,17 +106,27 @@ function note(visit: Visit, said: Note): Html {
 
 function noteText({ words }: Visit, said: Note): string {
   const { notes } = words
+
+  /** What was done, how many connections that ended, and whether somebody has not said so yet (M2). `none`: in place of no number. */
+  function withEnded(done: string, { sessions, partly }: Ended, none: string): string {
+    const nothing = partly ? '' : none
+    const parts = [done, sessions === 0 ? nothing : notes.connectionsEnded(sessions), partly ? notes.partly : '']
+    return parts.filter((part) => part !== '').join(' ')
+  }
+
   switch (said.kind) {
-    case 'app-password-deleted': {
-      const text = notes.appPasswordDeleted(said.name, said.sessions)
-      return said.partly ? `${text} ${notes.partly}` : text
-    }
+    case 'app-password-deleted':
+    case 'device-blocked':
+      return withEnded(notes[said.kind](said.name), said, notes.noneOpen)
     case 'app-passwords-deleted':
-      return notes.appPasswordsDeleted(said.count, said.sessions)
-    case 'device-blocked': {
-      const text = notes.deviceBlocked(said.name, said.sessions)
-      return said.partly ? `${text} ${notes.partly}` : text
-    }
+      return withEnded(notes[said.kind](said.count), said, notes.noneOpen)
+    case 'user-disabled':
+      return withEnded(notes[said.kind], said, notes.noneOpen)
+    case 'policy-set':
+      // It may have allowed something: then there is nothing to say about connections.
+      return withEnded(notes[said.kind], said, '')
+    case 'mail-sessions-ended':
+      return withEnded('', said, notes.endedBefore)
     case 'method-deleted':
     case 'method-added':
     case 'renamed':
@@ -124,7 +134,6 @@ function noteText({ words }: Visit, said: Note): string {
     case 'device-allowed':
     case 'device-forgotten':
       return notes[said.kind](said.name)
-    case 'mail-sessions-ended':
     case 'signed-out-others':
       return notes[said.kind](said.count)
     default:

@@ -11,6 +11,7 @@ import { ServiceError } from '../../../contract/services.ts'
 import type { Answer } from '../answer.ts'
 import { administrator, go, page } from '../answer.ts'
 import type { Note } from '../cookies.ts'
+import { noteOfEnded } from '../cookies.ts'
 import { deviceId, empty, formOf, id, text } from '../form.ts'
 import * as pages from '../pages/admin.ts'
 import { deviceName } from '../pages/devices.ts'
@@ -132,8 +133,7 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
     }),
     async (visit, { address }) => {
       visit.form(empty)
-      await ask(visit, 'user.disable', { address })
-      return { kind: 'user-disabled' }
+      return { kind: 'user-disabled', ...noteOfEnded(await ask(visit, 'user.disable', { address })) }
     },
   )
 
@@ -176,8 +176,8 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
     }),
     async (visit, { address }) => {
       visit.form(empty)
-      const { deleted, sessionsEnded } = await ask(visit, 'app-password.delete-all', { user: address })
-      return { kind: 'app-passwords-deleted', count: deleted.length, sessions: sessionsEnded }
+      const done = await ask(visit, 'app-password.delete-all', { user: address })
+      return { kind: 'app-passwords-deleted', count: done.deleted.length, ...noteOfEnded(done) }
     },
   )
 
@@ -191,13 +191,8 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
     async (visit, user) => {
       visit.form(empty)
       const found = await appPassword(visit, user)
-      const { sessionsEnded, unanswered } = await ask(visit, 'app-password.delete', { id: found.id })
-      return {
-        kind: 'app-password-deleted',
-        name: found.name,
-        sessions: sessionsEnded,
-        partly: unanswered.length > 0,
-      }
+      const done = await ask(visit, 'app-password.delete', { id: found.id })
+      return { kind: 'app-password-deleted', name: found.name, ...noteOfEnded(done) }
     },
   )
 
@@ -212,12 +207,7 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
       visit.form(empty)
       const { id } = await device(visit, user)
       const blocked = await ask(visit, 'device.block', { user: user.address, id })
-      return {
-        kind: 'device-blocked',
-        name: deviceName(visit, blocked.device),
-        sessions: blocked.sessionsEnded,
-        partly: blocked.unanswered.length > 0,
-      }
+      return { kind: 'device-blocked', name: deviceName(visit, blocked.device), ...noteOfEnded(blocked) }
     },
   )
 
@@ -250,8 +240,8 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
     '/admin/users/:address/policy',
     changing(async (visit, { address }) => {
       const { policy } = visit.form(formOf({ policy: pages.POLICY }))
-      await ask(visit, 'policy.set', { scope: 'user', user: address, appPasswords: policy })
-      return { kind: 'policy-set' }
+      const done = await ask(visit, 'policy.set', { scope: 'user', user: address, appPasswords: policy })
+      return { kind: 'policy-set', ...noteOfEnded(done) }
     }),
   )
 
@@ -266,12 +256,12 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
       const { group, policy } = visit.form(formOf({ group: text(64).optional(), policy: pages.POLICY }))
       visit.returnTo = '/admin/policy'
       if (group === '') return go('/admin/policy')
-      await ask(
+      const done = await ask(
         visit,
         'policy.set',
         group === undefined ? { scope: 'all', appPasswords: policy } : { scope: 'group', group, appPasswords: policy },
       )
-      visit.leave({ kind: 'policy-set' })
+      visit.leave({ kind: 'policy-set', ...noteOfEnded(done) })
       return go('/admin/policy')
     }),
   )

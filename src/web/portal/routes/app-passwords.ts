@@ -10,6 +10,7 @@ import type { PortalAppPassword } from '../../../contract/portal/methods.ts'
 import { ServiceError } from '../../../contract/services.ts'
 import type { Answer } from '../answer.ts'
 import { go, home, page, signedIn } from '../answer.ts'
+import { noteOfEnded } from '../cookies.ts'
 import { empty, formOf, id, several, text } from '../form.ts'
 import type { Once } from '../once.ts'
 import { createOnce } from '../once.ts'
@@ -93,12 +94,7 @@ export function appPasswordRoutes(app: FastifyInstance, portal: Portal): void {
       })
       const [deleted] = revoked.deleted
       if (deleted !== undefined) {
-        visit.leave({
-          kind: 'app-password-deleted',
-          name: deleted.name,
-          sessions: revoked.sessionsEnded,
-          partly: revoked.unanswered.length > 0,
-        })
+        visit.leave({ kind: 'app-password-deleted', name: deleted.name, ...noteOfEnded(revoked) })
       }
       return go(resume === undefined ? home(visit) : paths.newAppPassword(resume))
     }),
@@ -143,8 +139,8 @@ export function appPasswordRoutes(app: FastifyInstance, portal: Portal): void {
     '/app-passwords/delete-all',
     signedIn(portal, async (visit, { token: session }) => {
       visit.form(empty)
-      const { deleted, sessionsEnded } = await visit.call('app-password.revoke-all', { client: visit.client, session })
-      visit.leave({ kind: 'app-passwords-deleted', count: deleted.length, sessions: sessionsEnded })
+      const done = await visit.call('app-password.revoke-all', { client: visit.client, session })
+      visit.leave({ kind: 'app-passwords-deleted', count: done.deleted.length, ...noteOfEnded(done) })
       return go(home(visit))
     }),
   )

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { DeviceView } from '../../../contract/services.ts'
 import { ServiceError } from '../../../contract/services.ts'
 import { go, page, signedIn } from '../answer.ts'
+import { noteOfEnded } from '../cookies.ts'
 import { deviceId, empty } from '../form.ts'
 import type { DeviceQuestion } from '../pages/devices.ts'
 import { confirmDevice, deviceName, ownQuestion } from '../pages/devices.ts'
@@ -33,12 +34,7 @@ export function ownDeviceRoutes(app: FastifyInstance, portal: Portal): void {
       const { id } = visit.params(one)
       visit.returnTo = paths.device(id, 'block')
       const blocked = await visit.call('device.block', { client: visit.client, session: session.token, id })
-      visit.leave({
-        kind: 'device-blocked',
-        name: deviceName(visit, blocked.device),
-        sessions: blocked.sessionsEnded,
-        partly: blocked.unanswered.length > 0,
-      })
+      visit.leave({ kind: 'device-blocked', name: deviceName(visit, blocked.device), ...noteOfEnded(blocked) })
       return go('/sessions')
     }),
   )

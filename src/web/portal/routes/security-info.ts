@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Answer } from '../answer.ts'
 import { go, home, page, signedIn } from '../answer.ts'
+import { noteOfEnded } from '../cookies.ts'
 import { empty, id } from '../form.ts'
 import * as errors from '../pages/errors.ts'
 import { profile } from '../pages/profile.ts'
@@ -48,8 +49,8 @@ export function securityInfoRoutes(app: FastifyInstance, portal: Portal): void {
       visit.form(empty)
       visit.returnTo = '/sessions'
       const asked = visit.params(z.strictObject({ id }))
-      const { sessionsEnded } = await visit.call('mail-session.end', { client: visit.client, session, ...asked })
-      visit.leave({ kind: 'mail-sessions-ended', count: sessionsEnded })
+      const done = await visit.call('mail-session.end', { client: visit.client, session, ...asked })
+      visit.leave({ kind: 'mail-sessions-ended', ...noteOfEnded(done) })
       return go('/sessions')
     }),
   )
