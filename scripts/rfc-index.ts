@@ -78,6 +78,7 @@ const RFCS: Readonly<Record<number, readonly [title: string, status: Status, not
     'hop-by-hop headers end at each side; what waits for leave gets it after the credentials',
   ],
   9112: ['HTTP/1.1', 'Yes', 'by node:http’s strict parser; ambiguities that it lets pass are refused'],
+  9113: ['HTTP/2', 'Reference', 'check tells a server that speaks nothing else'],
   9207: ['OAuth issuer identification', 'Yes', 'checked in the response of a provider'],
   9457: ['Problem details for HTTP APIs', 'Yes', 'faults of the admin API'],
 }
