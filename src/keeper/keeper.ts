@@ -196,13 +196,14 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   })
   const devices = createDevices({
     store,
+    bus,
     policy: () => {
       const { quarantine, bindAppPassword, devicesPerUser } = config().eas
       return { quarantine, bindAppPassword, perUser: devicesPerUser }
     },
     clock,
     flushMs: options.lastUseFlushMs ?? LAST_USE_FLUSH_MS,
-    onError: (error) => storeFailed(error, 'what devices were seen could not be written; it is kept and tried again'),
+    onError: (error) => storeFailed(error, 'when devices were seen could not be written; it is kept and tried again'),
   })
   const admit = createGate({
     config,
@@ -233,6 +234,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     store,
     bus,
     grants,
+    devices,
     verifier,
     knownGood,
     log,

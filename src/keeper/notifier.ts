@@ -19,7 +19,7 @@ import type { Text } from './mail/texts.ts'
 import { MAIL_TEXTS } from './mail/texts.ts'
 
 /** What can be done for somebody; the portal has words for each. */
-export type DoneForYou = 'app-password-created' | 'app-password-deleted' | 'two-step-reset'
+export type DoneForYou = 'app-password-created' | 'app-password-deleted' | 'device-blocked' | 'two-step-reset'
 
 export interface Notifier {
   /** Nothing when the person did it. `name`: of what it was done to. */

@@ -13,6 +13,7 @@ import { isLive } from '../records/app-password.ts'
 import type { Bus } from '../records/bus.ts'
 import type { LiveCheck, Store } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
+import type { Devices } from './devices.ts'
 import type { Admit } from './gate.ts'
 import type { Grants, SessionInfo } from './grants.ts'
 import type { PolicyConfig } from './policy.ts'
@@ -25,6 +26,7 @@ export interface RevocationOptions {
   readonly store: Store
   readonly bus: Bus
   readonly grants: Grants
+  readonly devices: Devices
   readonly verifier: Verifier
   readonly knownGood: KnownGood
   readonly log: Log
@@ -45,7 +47,7 @@ const RETRY_MS = 500
 const USERS_A_TURN = 50
 
 export function createRevocation(options: RevocationOptions): Revocation {
-  const { config, store, bus, grants, verifier, knownGood, log, clock } = options
+  const { config, store, bus, grants, devices, verifier, knownGood, log, clock } = options
   /** Users whose sessions could not be measured because the store was away. */
   const owed = new Set<string>()
   /** The policy itself could not be read. */
@@ -60,6 +62,14 @@ export function createRevocation(options: RevocationOptions): Revocation {
     return refusalOf(config(), live.user, live.appPassword, session.protocol, session.ip, clock()) === null
   }
 
+  /** Sessions of devices that are kept out now; of one that was forgotten they go on. */
+  async function reviewDevices(userId: string): Promise<void> {
+    if (grants.of(userId).every(({ device }) => device === undefined)) return
+    const known = await devices.known(userId)
+    const isKeptOut = (id: string) => (known.get(id)?.state ?? 'allowed') !== 'allowed'
+    grants.end(({ device }) => device !== undefined && isKeptOut(device), userId)
+  }
+
   async function reviewUser(userId: string): Promise<void> {
     // One read per app password, however many sessions it has; '' stands for the primary password.
     const ids = new Set(grants.of(userId).map(({ appPassword }) => appPassword?.id ?? ''))
@@ -68,6 +78,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
       if (live?.appPassword) grants.expire(id, live.appPassword.expiresAt)
       grants.end((session) => (session.appPassword?.id ?? '') === id && !mayStay(session, live), userId)
     }
+    await reviewDevices(userId)
   }
 
   async function refreshed(): Promise<void> {
@@ -134,8 +145,14 @@ export function createRevocation(options: RevocationOptions): Revocation {
         grants.disturb(event.userId)
         start(event.userId)
         return
+      case 'devices-changed':
+        devices.drop(event.userId)
+        grants.disturb(event.userId)
+        start(event.userId)
+        return
       case 'policy-changed':
       case 'all-changed':
+        devices.drop(null)
         verifier.forget(null)
         grants.disturb(null)
         start(null)

@@ -17,6 +17,8 @@ export type BusEvent =
       readonly epoch: number
     }
   | { readonly kind: 'user-removed'; readonly userId: string }
+  /** A device was blocked, let in or forgotten. */
+  | { readonly kind: 'devices-changed'; readonly userId: string }
   /** Configuration or group policy. */
   | { readonly kind: 'policy-changed' }
   /** Anything may have changed: trust nothing that was read before. */

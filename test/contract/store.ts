@@ -48,7 +48,7 @@ function newTombstone(userId: string, digest: string, deletedAt: Date): NewTombs
 
 /** `open` makes an empty store and sees to its end. */
 export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void {
-  t.test('devices: what goes in comes out, nobody’s are skipped, and they go with their user', async (t) => {
+  t.test('devices: what goes in comes out, each thing is changed alone, and they go with their user', async (t) => {
     const store = await open(t)
     await store.insertUser(newUser('ann'))
     const device = {
@@ -58,16 +58,28 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
       agent: null,
       protocolVersion: '16.1',
       state: 'waiting',
+      blockedBy: null,
       appPasswords: ['p1', 'p2'],
       firstSeen: T0,
       lastSeen: T0,
       lastIp: '2001:db8::1',
     } as const
-    const next = { ...device, state: 'blocked', firstSeen: later(9), lastSeen: later(5), agent: 'x' } as const
     const other = { ...device, id: 'appl0', state: 'allowed' } as const
-    await store.transaction((tx) => tx.devices.put([device, { ...device, userId: 'nobody' }, other]))
-    await store.devices.put([next])
-    t.strictSame(await store.devices.of('ann'), [other, { ...next, firstSeen: T0 }], 'the first time stays')
+    await store.transaction(async (tx) => {
+      t.equal(await tx.devices.lock('ann'), true)
+      t.equal(await tx.devices.lock('nobody'), false)
+      for (const each of [device, other]) await tx.devices.insert(each)
+    })
+    await t.rejects(store.devices.insert({ ...device, userId: 'nobody' }))
+    const seen = { lastSeen: later(5), lastIp: '192.0.2.1', agent: 'x', type: 'iPad', protocolVersion: '14.1' }
+    await store.devices.sight([
+      { userId: 'ann', id: 'appl1', ...seen },
+      { userId: 'ann', id: 'gone', ...seen },
+    ])
+    await store.devices.setState('ann', 'appl1', 'blocked', 'owner')
+    await store.devices.setAppPasswords('ann', 'appl1', ['p3'])
+    const next = { ...device, ...seen, state: 'blocked', blockedBy: 'owner', appPasswords: ['p3'] }
+    t.strictSame(await store.devices.of('ann'), [other, next], 'one that is gone does not come back by being seen')
     t.strictSame(await store.devices.of('nobody'), [])
     t.equal(await store.devices.deleteUnseenSince(later(10)), 1, 'a blocked one is not forgotten')
     t.equal(await store.devices.delete('ann', 'appl0'), false)

@@ -2,6 +2,9 @@ import t from 'tap'
 import type { Config } from '../../src/config.ts'
 import type { LoginAttempt } from '../../src/contract/admission.ts'
 import { LoginFailure } from '../../src/contract/failure.ts'
+import type { DevicePolicy } from '../../src/keeper/devices.ts'
+import { createDevices } from '../../src/keeper/devices.ts'
+import { createLocalBus } from '../../src/records/bus.ts'
 import { attempt, edge, house } from './house.ts'
 
 /** The upstream of every house, with ActiveSync. */
@@ -184,4 +187,151 @@ t.test('at most so many devices; a wrong secret is never a device', async (t) =>
     (await list()).map(({ id }) => id),
     ['a', 'b'],
   )
+})
+
+t.test(
+  'what decides who may come is in the store before anybody comes: a keeper that is killed forgets none of it',
+  async (t) => {
+    const { h, e, phone } = await setUp(t, 'bindAppPassword: true, devicesPerUser: 2')
+    const tablet = await h.issue('ann@a.test', { name: 'tablet' })
+    await e.admit(visit(phone.password, 'one'))
+    await e.admit(visit(tablet.password, 'two'))
+    const { id: userId } = await h.call('user.show', { address: 'ann@a.test' })
+    t.match(await h.store.devices.of(userId), [
+      { id: 'one', appPasswords: [phone.id] },
+      { id: 'two', appPasswords: [tablet.id] },
+    ])
+  },
+)
+
+/** Two keepers over one store, as two nodes will have it: each with a memory of its own, and a bus that may fall silent. */
+async function twoNodes(t: Parameters<typeof house>[0], policy: Partial<DevicePolicy> = {}) {
+  const h = await house(t)
+  const { id: userId } = await h.addUser('ann@a.test')
+  const appPasswords = [await h.issue('ann@a.test'), await h.issue('ann@a.test', { name: 'tablet' })]
+  const all = { quarantine: false, bindAppPassword: false, perUser: 20, ...policy }
+  const bus = createLocalBus((error) => t.error(error))
+  let alive = true
+  const node = () =>
+    createDevices({
+      store: h.store,
+      bus: { ...bus, alive: () => alive },
+      policy: () => all,
+      clock: () => new Date(),
+      flushMs: 60_000,
+      onError: (error) => t.error(error),
+    })
+  const nodes = [node(), node()] as const
+  t.teardown(async () => {
+    for (const each of nodes) await each[Symbol.asyncDispose]()
+    await h.close()
+  })
+  for (const each of nodes) {
+    bus.subscribe((event) => {
+      if (event.kind === 'devices-changed' && alive) each.drop(event.userId)
+    })
+  }
+  const comes = (at: 0 | 1, id: string, appPassword: 0 | 1 = 0) => {
+    const device = { id, type: 'iPhone', protocolVersion: '14.1' }
+    const appPasswordId = appPasswords[appPassword]?.id ?? ''
+    return nodes[at].visit({ userId, appPasswordId, device, agent: null, ip: '192.0.2.1', isProven: true })
+  }
+  const set = (at: 0 | 1, id: string, state: 'allowed' | 'blocked') =>
+    nodes[at].change(userId, (tx) => tx.devices.setState(userId, id, state, state === 'blocked' ? 'owner' : null))
+  const silence = () => {
+    alive = false
+  }
+  return { h, userId, nodes, comes, set, silence }
+}
+
+t.test('two keepers: at most so many devices in all, whoever counts', async (t) => {
+  const { h, userId, comes } = await twoNodes(t, { perUser: 5 })
+  await comes(0, 'd0')
+  await comes(1, 'd0')
+  const all = await Promise.all(Array.from({ length: 40 }, (_, i) => comes(i % 2 === 0 ? 0 : 1, `d${i}`)))
+  t.equal(all.filter((why) => why === null).length, 5)
+  t.match(all.at(-1), /5 devices, of at most 5/)
+  t.equal((await h.store.devices.of(userId)).length, 5)
+})
+
+t.test('two keepers: an app password is of one device, whoever saw it first', async (t) => {
+  const { comes } = await twoNodes(t, { bindAppPassword: true })
+  await comes(0, 'known', 1)
+  await comes(1, 'known', 1)
+  const both = await Promise.all([comes(0, 'one'), comes(1, 'two')])
+  t.equal(both.filter((why) => why === null).length, 1, 'of two at once one is first')
+  const [first, other] = both[0] === null ? ['one', 'two'] : ['two', 'one']
+  for (const at of [0, 1] as const) {
+    t.equal(await comes(at, first), null)
+    t.match(await comes(at, other), `belongs to the device ${first}`)
+    t.match(await comes(at, 'known'), 'belongs', 'switching to a device that is known already')
+  }
+})
+
+t.test(
+  'two keepers: waiting, blocked and let in are the same everywhere; with a silent bus each asks the store',
+  async (t) => {
+    const { comes, set, silence } = await twoNodes(t, { quarantine: true })
+    t.match(await comes(0, 'one'), 'waits')
+    t.match(await comes(1, 'one'), 'waits')
+    await set(0, 'one', 'allowed')
+    t.equal(await comes(1, 'one'), null)
+    t.equal(comes(1, 'one'), null, 'from memory')
+    await set(0, 'one', 'blocked')
+    t.match(await comes(1, 'one'), 'blocked')
+    await set(0, 'one', 'allowed')
+    t.equal(await comes(1, 'one'), null)
+    silence()
+    await set(0, 'one', 'blocked')
+    t.match(await comes(1, 'one'), 'blocked')
+  },
+)
+
+t.test('a device that was forgotten is not brought back by what was noted of it', async (t) => {
+  const { h, userId, nodes, comes } = await twoNodes(t)
+  await comes(0, 'one')
+  await comes(1, 'one')
+  await comes(1, 'one')
+  await nodes[0].change(userId, (tx) => tx.devices.delete(userId, 'one'))
+  await nodes[1].of(userId)
+  t.strictSame(await h.store.devices.of(userId), [])
+})
+
+t.test('app passwords that are gone are no device’s own any more', async (t) => {
+  const { h, phone, result } = await setUp(t, 'bindAppPassword: true')
+  const { id: userId } = await h.call('user.show', { address: 'ann@a.test' })
+  t.equal(await result(visit(phone.password, 'one')), 'in')
+  await h.call('app-password.delete', { id: phone.id })
+  const next = await h.issue('ann@a.test', { name: 'next' })
+  t.equal(await result(visit(next.password, 'one')), 'in')
+  t.strictSame(
+    (await h.store.devices.of(userId)).map(({ appPasswords }) => appPasswords),
+    [[next.id]],
+  )
+})
+
+t.test('M2: a keeper that takes sessions over ends those of devices that are blocked already', async (t) => {
+  const { h, e, phone } = await setUp(t)
+  const grants = []
+  for (const id of ['lost', 'kept']) grants.push(await e.admit(visit(phone.password, id)))
+  const { id: userId } = await h.call('user.show', { address: 'ann@a.test' })
+  // As if the keeper had died between the block and the end of the sessions.
+  await h.store.devices.setState(userId, 'lost', 'blocked', 'owner')
+  await h.close()
+  const again = await house(t, { directory: h.directory, config: withEas })
+  const port = again.keeper.gateHouse.attach({ end: () => {} })
+  const sessions = grants.map(({ id, device }) => ({
+    grantId: id,
+    userId,
+    logName: 'ann@a.test',
+    appPassword: { id: phone.id, name: 'phone' },
+    protocol: 'eas' as const,
+    ...(device !== undefined && { device }),
+    ip: '192.0.2.1',
+    port: 1,
+    startedAt: 0,
+    settled: true,
+  }))
+  t.strictSame(await port.resume(sessions), [grants[0]?.id])
+  port.close()
 })

@@ -157,3 +157,82 @@ t.test('M6: the longest id there is, 64 raw bytes in hexadecimal, can be blocked
   t.match(await h.ask('device.block', { client: CLIENT, session: ann.session, id }), { sessionsEnded: 1 })
   t.ok(await odd.isRefused())
 })
+
+t.test(
+  'M6: what an administrator has blocked its owner can neither let in, nor forget, nor make their own block',
+  async (t) => {
+    const { h, ann, phone, states } = await setUp(t)
+    const { session } = ann
+    const lost = await phone('ann@a.test', 'lost')
+    await lost.comes()
+    const boss = await enrol(h, 'boss@a.test', { admin: true })
+    const params = { user: 'ann@a.test', id: 'lost' }
+    const asBoss = (method: 'device.block' | 'device.allow' | 'device.forget') =>
+      h.ask('admin.call', { client: CLIENT, as: { session: boss.session }, method, params })
+    t.match(await asBoss('device.block'), { answer: { device: { state: 'blocked', blockedBy: 'administrator' } } })
+    const asked = { client: CLIENT, session, id: 'lost' }
+    const refused = { code: 'forbidden', message: /blocked by an administrator/ }
+    await t.rejects(h.ask('device.allow', asked), refused)
+    await t.rejects(h.ask('device.forget', asked), refused)
+    t.match(
+      await h.ask('device.block', asked),
+      { device: { blockedBy: 'administrator' } },
+      'it stays an administrator’s',
+    )
+    await t.rejects(h.ask('device.allow', asked), refused)
+    t.strictSame(await states(session), ['lost blocked'])
+    t.ok(await lost.isRefused())
+
+    const told = (await h.ask('methods.list', { session })).notices.filter(({ kind }) => kind === 'done-for-you')
+    t.match(
+      told.filter((notice) => 'what' in notice && notice.what === 'device-blocked'),
+      [{ name: 'iPhone' }],
+    )
+    const { entries } = await h.call('audit.list', { user: 'ann@a.test' })
+    t.equal(entries.filter(({ event }) => event === 'device_allowed' || event === 'device_forgotten').length, 0)
+
+    t.match(await asBoss('device.allow'), { answer: { device: { state: 'allowed', blockedBy: null } } })
+    t.notOk(await lost.isRefused())
+    await h.ask('device.block', asked)
+    t.match(
+      await h.call('device.block', params),
+      { device: { blockedBy: 'administrator' } },
+      'an administrator’s goes further',
+    )
+    await t.rejects(h.ask('device.allow', asked), refused)
+    await h.call('device.forget', params)
+    t.notOk(await lost.isRefused(), 'by hand on the server')
+  },
+)
+
+t.test('M6: one’s own block is told to nobody; an administrator undoes a block of their own phone', async (t) => {
+  const { h, phone, states } = await setUp(t)
+  const boss = await enrol(h, 'boss@a.test', { admin: true })
+  const { session } = boss
+  await (await phone('boss@a.test', 'mine')).comes()
+  const asked = { client: CLIENT, session, id: 'mine' }
+  t.match(await h.ask('device.block', asked), { device: { blockedBy: 'owner' } })
+  const { notices } = await h.ask('methods.list', { session })
+  t.strictSame(
+    notices.filter((notice) => 'what' in notice && notice.what === 'device-blocked'),
+    [],
+  )
+  t.match(await h.ask('device.allow', asked), { device: { state: 'allowed', blockedBy: null } })
+  await h.call('device.block', { user: 'boss@a.test', id: 'mine' })
+  await h.ask('device.allow', asked)
+  t.strictSame(await states(session), ['mine allowed'])
+})
+
+t.test('a device chooses its own name, so what is mailed of it is nothing to click on', async (t) => {
+  const { h, e, ann } = await setUp(t)
+  const { password } = await h.issue('ann@a.test')
+  const device = { id: 'x1', type: 'https://evil.example', protocolVersion: '14.1' }
+  const grant = await e.admit({ ...attempt('ann@a.test', password, { protocol: 'eas' }), device })
+  e.settle(grant, 'accepted')
+  await h.call('device.block', { user: 'ann@a.test', id: 'x1' })
+  const { notices } = await h.ask('methods.list', { session: ann.session })
+  t.match(
+    notices.filter((notice) => 'what' in notice && notice.what === 'device-blocked'),
+    [{ name: null }],
+  )
+})

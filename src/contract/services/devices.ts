@@ -14,6 +14,8 @@ export interface DeviceView {
   readonly protocolVersion: string | null
   /** 'waiting': new, and kept out until somebody allows it. */
   readonly state: 'allowed' | 'blocked' | 'waiting'
+  /** An administrator's block is not its owner's to undo. null: it is not blocked. */
+  readonly blockedBy: 'owner' | 'administrator' | null
   readonly firstSeenAt: string
   readonly lastSeenAt: string
   readonly lastIp: string

@@ -33,12 +33,14 @@ It works once, until ${until} (UTC). Don't pass this mail on: whoever has the li
     subject: {
       'app-password-created': 'An app password was made for you',
       'app-password-deleted': 'An app password of yours was deleted',
+      'device-blocked': 'A phone or tablet of yours was blocked',
       'two-step-reset': 'Your two-step sign-in was reset',
     }[what],
     text: `${
       {
         'app-password-created': `An administrator made an app password for your mailbox${named(name)}.`,
         'app-password-deleted': `An administrator deleted an app password of your mailbox${named(name)}. The device that used it can't sign in any more.`,
+        'device-blocked': `An administrator blocked a phone or tablet that gets your mail${named(name)}. It gets none from now on, and only an administrator can let it in again.`,
         'two-step-reset':
           'An administrator deleted all second steps with which you sign in. You need a new invitation to set them up again.',
       }[what]
@@ -72,12 +74,14 @@ De link werkt één keer, tot ${until} (UTC). Stuur deze mail niet door: wie de 
     subject: {
       'app-password-created': 'Er is een app-wachtwoord voor je gemaakt',
       'app-password-deleted': 'Een app-wachtwoord van je is verwijderd',
+      'device-blocked': 'Een telefoon of tablet van je is geblokkeerd',
       'two-step-reset': 'Je inloggen in twee stappen is teruggezet',
     }[what],
     text: `${
       {
         'app-password-created': `Een beheerder heeft een app-wachtwoord voor je mailbox gemaakt${named(name)}.`,
         'app-password-deleted': `Een beheerder heeft een app-wachtwoord van je mailbox verwijderd${named(name)}. Het apparaat dat het gebruikte, kan niet meer inloggen.`,
+        'device-blocked': `Een beheerder heeft een telefoon of tablet geblokkeerd die je e-mail krijgt${named(name)}. Die krijgt vanaf nu niets meer, en alleen een beheerder kan hem weer toelaten.`,
         'two-step-reset':
           'Een beheerder heeft alle tweede stappen verwijderd waarmee je inlogt. Om ze opnieuw in te stellen heb je een nieuwe uitnodiging nodig.',
       }[what]
@@ -97,7 +101,7 @@ ${portal === null ? '' : `\n${portal}\n`}`,
 
 export const MAIL_TEXTS: Readonly<Record<Language, Texts>> = { en, nl }
 
-/** The name of an app password: chosen by somebody, so in quotes and on the same line. */
+/** The name of an app password or device: chosen by somebody, so in quotes and on the same line. */
 function named(name: string | null): string {
   return name === null ? '' : ` ("${name}")`
 }

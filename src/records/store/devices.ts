@@ -8,6 +8,8 @@ import type { Db } from './sql-transaction.ts'
 /** 'waiting': seen, and not allowed yet (quarantine). */
 export type DeviceState = 'allowed' | 'blocked' | 'waiting'
 
+export type DeviceBlocker = 'owner' | 'administrator'
+
 export interface DeviceRow {
   readonly userId: string
   /** As the device gives it, in lower case. */
@@ -16,12 +18,20 @@ export interface DeviceRow {
   readonly agent: string | null
   readonly protocolVersion: string | null
   readonly state: DeviceState
+  /** null: it is not blocked. */
+  readonly blockedBy: DeviceBlocker | null
   /** Ids of the app passwords that came first from this device: those are its own. */
   readonly appPasswords: readonly string[]
   readonly firstSeen: Date
   readonly lastSeen: Date
   readonly lastIp: string
 }
+
+/** What a visit changes of a device that is known. */
+export type DeviceSighting = Pick<
+  DeviceRow,
+  'userId' | 'id' | 'type' | 'agent' | 'protocolVersion' | 'lastSeen' | 'lastIp'
+>
 
 export interface DevicesTable {
   user_id: string
@@ -30,6 +40,7 @@ export interface DevicesTable {
   agent: string | null
   protocol_version: string | null
   state: string
+  blocked_by: string | null
   /** A JSON array. */
   app_passwords: string
   first_seen: number
@@ -40,8 +51,15 @@ export interface DevicesTable {
 export interface DeviceRows {
   /** By id. */
   of(userId: string): Promise<readonly DeviceRow[]>
-  /** New ones, and what is new of others. Those of users who are gone are skipped. */
-  put(rows: readonly DeviceRow[]): Promise<void>
+  /** Makes everybody else who locks this user wait for the end of the transaction. false: the user is gone. */
+  lock(userId: string): Promise<boolean>
+  /** A new one. */
+  insert(row: DeviceRow): Promise<void>
+  /** When and how they were seen. Nothing else of them changes, and those that are gone stay gone. */
+  sight(sightings: readonly DeviceSighting[]): Promise<void>
+  setState(userId: string, id: string, state: DeviceState, blockedBy: DeviceBlocker | null): Promise<void>
+  /** The app passwords that are its own. */
+  setAppPasswords(userId: string, id: string, appPasswordIds: readonly string[]): Promise<void>
   /** false: there is none. */
   delete(userId: string, id: string): Promise<boolean>
   /** Forgets those that were last seen before, but for the blocked ones. */
@@ -49,23 +67,42 @@ export interface DeviceRows {
 }
 
 export function sqlDevices(db: () => Db): DeviceRows {
+  async function update(userId: string, id: string, columns: Partial<DevicesTable>): Promise<void> {
+    await db().updateTable('devices').set(columns).where('user_id', '=', userId).where('id', '=', id).execute()
+  }
+
   return {
     async of(userId) {
       const rows = await db().selectFrom('devices').selectAll().where('user_id', '=', userId).orderBy('id').execute()
       return rows.map(deviceRow)
     },
 
-    async put(rows) {
-      for (const row of rows) {
-        const user = await db().selectFrom('users').select('id').where('id', '=', row.userId).executeTakeFirst()
-        if (user === undefined) continue
-        const { user_id, id, first_seen, ...content } = columnsOf(row)
-        await db()
-          .insertInto('devices')
-          .values({ user_id, id, first_seen, ...content })
-          .onConflict((conflict) => conflict.columns(['user_id', 'id']).doUpdateSet(content))
-          .execute()
+    async lock(userId) {
+      const { numUpdatedRows } = await db()
+        .updateTable('users')
+        .set(({ ref }) => ({ enabled: ref('enabled') }))
+        .where('id', '=', userId)
+        .executeTakeFirst()
+      return numUpdatedRows > 0n
+    },
+
+    async insert(row) {
+      await db().insertInto('devices').values(columnsOf(row)).execute()
+    },
+
+    async sight(sightings) {
+      for (const { userId, id, type, agent, protocolVersion, lastSeen, lastIp } of sightings) {
+        const columns = { type, agent, protocol_version: protocolVersion, last_ip: lastIp }
+        await update(userId, id, { ...columns, last_seen: lastSeen.getTime() })
       }
+    },
+
+    async setState(userId, id, state, blockedBy) {
+      await update(userId, id, { state, blocked_by: blockedBy })
+    },
+
+    async setAppPasswords(userId, id, appPasswordIds) {
+      await update(userId, id, { app_passwords: JSON.stringify(appPasswordIds) })
     },
 
     async delete(userId, id) {
@@ -96,6 +133,7 @@ function deviceRow(row: Selectable<DevicesTable>): DeviceRow {
     agent: row.agent,
     protocolVersion: row.protocol_version,
     state: row.state as DeviceState,
+    blockedBy: row.blocked_by as DeviceBlocker | null,
     appPasswords: JSON.parse(row.app_passwords) as string[],
     firstSeen: new Date(row.first_seen),
     lastSeen: new Date(row.last_seen),
@@ -111,6 +149,7 @@ function columnsOf(row: DeviceRow): DevicesTable {
     agent: row.agent,
     protocol_version: row.protocolVersion,
     state: row.state,
+    blocked_by: row.blockedBy,
     app_passwords: JSON.stringify(row.appPasswords),
     first_seen: row.firstSeen.getTime(),
     last_seen: row.lastSeen.getTime(),

@@ -14,6 +14,7 @@ import { policyAndAuditChain } from './migrations/0003-policy.ts'
 import { people } from './migrations/0004-people.ts'
 import { devices } from './migrations/0005-devices.ts'
 import { userWords } from './migrations/0008-user-words.ts'
+import { deviceBlocker } from './migrations/0009-device-blocker.ts'
 
 export type DialectName = 'sqlite' | 'postgres'
 
@@ -28,6 +29,7 @@ export function migrationsFor(dialect: DialectName): Migrations {
     '0004': { up: (db) => people(db, dialect) },
     '0005': { up: (db) => devices(db, dialect) },
     '0008': { up: (db) => userWords(db, dialect) },
+    '0009': { up: (db) => deviceBlocker(db) },
   }
 }
 

@@ -202,6 +202,7 @@ export const Device = z.strictObject({
   agent: z.string().nullable(),
   protocolVersion: z.string().nullable(),
   state: z.enum(['allowed', 'blocked', 'waiting']).describe('waiting: new, and kept out until somebody allows it.'),
+  blockedBy: z.enum(['owner', 'administrator']).nullable().describe('null: it is not blocked.'),
   firstSeenAt: time,
   lastSeenAt: time,
   lastIp: z.string(),

@@ -64,6 +64,7 @@ const note = z.discriminatedUnion('kind', [
       'app-password-ready',
       'enrolled',
       'last-method',
+      'for-administrators',
       'not-allowed',
       'signed-out',
       'session-over',

@@ -351,6 +351,7 @@ export const en = {
     enrolled: 'You are all set. Signing in takes two steps from now on.',
     'last-method': 'This is your only second step. Add another one first, then delete this.',
     'not-allowed': 'Your organisation doesn’t allow that.',
+    'for-administrators': 'Only an administrator can let that device in.',
     'signed-out': 'You are signed out.',
     'session-over': 'You were signed out because nothing happened for a while. Please sign in again.',
     language: 'The language is changed.',
@@ -375,6 +376,8 @@ export const en = {
         `An administrator made an app password for you${name === null ? '' : `: ${name}`}`,
       'app-password-deleted': (name: string | null) =>
         `An administrator deleted an app password of yours${name === null ? '' : `: ${name}`}`,
+      'device-blocked': (name: string | null) =>
+        `An administrator blocked a phone or tablet of yours${name === null ? '' : `: ${name}`}`,
       'two-step-reset': (_: string | null) => 'An administrator reset your two-step sign-in',
       'method-deleted': (name: string | null) =>
         `An administrator deleted a way for you to sign in${name === null ? '' : `: ${name}`}`,
@@ -410,6 +413,8 @@ export const en = {
     id: (id: string) => `device ${id}`,
     seen: (first: string, last: string, ip: string) => `First seen ${first}, last seen ${last} from ${ip}`,
     states: { allowed: 'Let in', blocked: 'Blocked', waiting: 'Waiting' },
+    blockedByAdministrator: 'Blocked by an administrator',
+    blockedHint: 'Only an administrator can let in what an administrator has blocked.',
     waitingHint: 'A device that waits gets no mail yet. Ask your administrator to let it in.',
     block: 'Block',
     blockNamed: (name: string) => `Block ${name}`,

@@ -355,6 +355,7 @@ export const nl = {
     enrolled: 'Alles staat klaar. Vanaf nu log je in twee stappen in.',
     'last-method': 'Dit is je enige tweede stap. Voeg eerst een andere toe en verwijder dan deze.',
     'not-allowed': 'Je organisatie staat dat niet toe.',
+    'for-administrators': 'Alleen een beheerder kan dat apparaat toelaten.',
     'signed-out': 'Je bent uitgelogd.',
     'session-over': 'Je bent uitgelogd omdat er een tijd niets gebeurde. Log opnieuw in.',
     language: 'De taal is gewijzigd.',
@@ -379,6 +380,8 @@ export const nl = {
         `Een beheerder heeft een app-wachtwoord voor je gemaakt${name === null ? '' : `: ${name}`}`,
       'app-password-deleted': (name: string | null) =>
         `Een beheerder heeft een app-wachtwoord van je verwijderd${name === null ? '' : `: ${name}`}`,
+      'device-blocked': (name: string | null) =>
+        `Een beheerder heeft een telefoon of tablet van je geblokkeerd${name === null ? '' : `: ${name}`}`,
       'two-step-reset': (_: string | null) => 'Een beheerder heeft je inloggen in twee stappen teruggezet',
       'method-deleted': (name: string | null) =>
         `Een beheerder heeft een van je manieren om in te loggen verwijderd${name === null ? '' : `: ${name}`}`,
@@ -415,6 +418,8 @@ export const nl = {
     id: (id: string) => `apparaat ${id}`,
     seen: (first: string, last: string, ip: string) => `Eerst gezien ${first}, laatst gezien ${last} vanaf ${ip}`,
     states: { allowed: 'Toegelaten', blocked: 'Geblokkeerd', waiting: 'Wacht' },
+    blockedByAdministrator: 'Geblokkeerd door een beheerder',
+    blockedHint: 'Wat een beheerder heeft geblokkeerd, kan alleen een beheerder weer toelaten.',
     waitingHint: 'Een apparaat dat wacht, krijgt nog geen e-mail. Vraag je beheerder om het toe te laten.',
     block: 'Blokkeren',
     blockNamed: (name: string) => `Blokkeren: ${name}`,

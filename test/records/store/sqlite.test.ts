@@ -300,8 +300,9 @@ t.test('with 10,000 users and 100,000 app passwords nothing scans', async (t) =>
       (step) => step.startsWith('SCAN') && !/json_each|SCAN (u|asked)\b|CONSTANT ROW|VALUES CLAUSE/.test(step),
     )
   t.strictSame(scansOf('select * from users where name = ?'), ['SCAN users'], 'a scan would be seen')
-  // A schema step reads all users, once.
-  for (const text of explained.filter((text) => text !== 'select "address", "name" from "users"')) {
+  // Schema steps read all there is, once.
+  const steps = ['select "address", "name" from "users"', 'update "devices" set "blocked_by" = ? where "state" = ?']
+  for (const text of explained.filter((text) => !steps.includes(text))) {
     t.strictSame(scansOf(text), [], text)
     const sorts = stepsOf(text).filter((step) => step.includes('TEMP B-TREE'))
     // The rows of one user, 40 as a rule, are sorted in memory; so are the addresses that a search found.
@@ -360,4 +361,28 @@ t.test('backup: consistent while others write, private, without cached logins, n
   })
   t.notOk(existsSync(join(directory, 'nowhere')))
   await store.ping()
+})
+
+t.test('0009: a device that was blocked before anybody kept who did it counts as an administrator’s', async (t) => {
+  const file = join(t.testdir(), 'store.db')
+  const { '0009': _, ...before } = migrationsFor('sqlite')
+  const old = await openSqlite({ file, migrations: before })
+  await old.insertUser(newUser('ann'))
+  await old.close()
+  const raw = new DatabaseSync(file)
+  const insert = raw.prepare(
+    "insert into devices (user_id, id, state, app_passwords, first_seen, last_seen, last_ip) values ('ann', ?, ?, '[]', 0, 0, '')",
+  )
+  for (const state of ['blocked', 'allowed', 'waiting']) insert.run(state, state)
+  raw.close()
+  const store = await openSqlite({ file })
+  t.teardown(() => store.close())
+  t.strictSame(
+    (await store.devices.of('ann')).map(({ id, blockedBy }) => [id, blockedBy]),
+    [
+      ['allowed', null],
+      ['blocked', 'administrator'],
+      ['waiting', null],
+    ],
+  )
 })

@@ -130,8 +130,9 @@ t.test('devices: listed, kept out, let in, forgotten; of their own user only', a
   await h.addUser('bob@a.test')
   const at = new Date()
   const device = { type: 'iPhone', agent: null, protocolVersion: '14.1', appPasswords: [], lastIp: '192.0.2.7' }
+  const allowed = { state: 'allowed', blockedBy: null } as const
   const times = { firstSeen: at, lastSeen: at }
-  await h.store.transaction((tx) => tx.devices.put([{ userId, id: 'appl1', state: 'allowed', ...device, ...times }]))
+  await h.store.transaction((tx) => tx.devices.insert({ userId, id: 'appl1', ...allowed, ...device, ...times }))
   t.match(await h.api('GET', '/users/ann@a.test/devices'), {
     status: 200,
     json: { items: [{ id: 'appl1', user: 'ann@a.test', state: 'allowed' }], next: null },

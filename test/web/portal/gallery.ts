@@ -84,6 +84,7 @@ function device(id: string, state: DeviceView['state'], more: Partial<DeviceView
     agent: 'Apple-iPhone14C5/2001.50',
     protocolVersion: '16.1',
     state,
+    blockedBy: state === 'blocked' ? 'owner' : null,
     firstSeenAt: ago(24 * 60),
     lastSeenAt: ago(0.1),
     lastIp: '192.0.2.7',
@@ -93,6 +94,7 @@ function device(id: string, state: DeviceView['state'], more: Partial<DeviceView
 const devices = [
   device('appldnqk3', 'allowed'),
   device('androidc259148960', 'blocked', { type: 'Android', agent: 'Android/14-EAS-2.0' }),
+  device('sec1a2b3c4d5e6f7', 'blocked', { type: 'SamsungDevice', agent: null, blockedBy: 'administrator' }),
   device('0f'.repeat(64), 'waiting', { type: null, agent: null, lastIp: '2001:db8::17' }),
 ]
 

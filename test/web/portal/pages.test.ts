@@ -127,6 +127,7 @@ t.test('names are text wherever they stand (threats H6, XSS)', async (t) => {
     agent: nasty,
     protocolVersion: nasty,
     state: 'allowed',
+    blockedBy: null,
     firstSeenAt: at,
     lastSeenAt: at,
     lastIp: nasty,

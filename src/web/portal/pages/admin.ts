@@ -173,6 +173,7 @@ ${appPasswords.length > 1 && html`<p class="buttons"><a class="plain danger" hre
 ${deviceSection(visit, {
   devices,
   mayAllow: true,
+  mayUndo: true,
   to: (id, what) => paths.adminDevice(user.address, id, what),
   ask: null,
 })}

@@ -11,6 +11,8 @@ export interface DeviceList {
   readonly devices: readonly DeviceView[]
   /** Whether whoever looks can let one in. */
   readonly mayAllow: boolean
+  /** Whether whoever looks can undo what an administrator has blocked. */
+  readonly mayUndo: boolean
   /** Addresses of what can be done. */
   readonly to: (id: string, what: DeviceAction) => string
   /** With the same words that the page would ask; null: the page itself asks, there is no dialog. */
@@ -31,17 +33,25 @@ export interface Asked {
 export function deviceSection(visit: Visit, list: DeviceList): Html | false {
   const { devices: t } = visit.words
   const isWaiting = list.devices.some(({ state }) => state === 'waiting')
+  const isKept = list.devices.some((device) => isOutOfReach(device, list))
   return (
     list.devices.length > 0 &&
     html`<section aria-labelledby="devices">
 <h2 id="devices">${t.title}</h2>
 ${isWaiting && !list.mayAllow && html`<p class="hint">${t.waitingHint}</p>`}
+${isKept && html`<p class="hint">${t.blockedHint}</p>`}
 <ul class="list">${list.devices.map((each) => row(visit, each, list))}</ul>
 </section>`
   )
 }
 
-function row(visit: Visit, device: DeviceView, { mayAllow, to, ask }: DeviceList): Html {
+/** Whoever looks can change nothing about it. */
+function isOutOfReach({ blockedBy }: DeviceView, { mayUndo }: Pick<DeviceList, 'mayUndo'>): boolean {
+  return blockedBy === 'administrator' && !mayUndo
+}
+
+function row(visit: Visit, device: DeviceView, list: DeviceList): Html {
+  const { mayAllow, to, ask } = list
   const { devices: t } = visit.words
   const { when } = visit.format
   const { id, agent, state, firstSeenAt, lastSeenAt, lastIp } = device
@@ -58,15 +68,15 @@ function row(visit: Visit, device: DeviceView, { mayAllow, to, ask }: DeviceList
       : deleteLink({ page: to(id, what), ...ask(device, what), label, named })
   }
   const [allowLabel, allowNamed] = labels.allow
-  return html`<li><div><strong class="name">${name}</strong> ${stateTag(visit, state)}
+  return html`<li><div><strong class="name">${name}</strong> ${stateTag(visit, device)}
 <p class="facts">${[agent !== null && agent !== name && agent, t.id(id)].filter(Boolean).join(' · ')}</p>
 <p class="facts">${t.seen(when(firstSeenAt), when(lastSeenAt), lastIp)}</p></div>
-<div class="row-buttons">${state !== 'allowed' && mayAllow && form(visit, to(id, 'allow'), html`<button class="quiet small" aria-label="${allowNamed}">${allowLabel}</button>`)}${state !== 'blocked' && link('block')}${link('forget')}</div></li>`
+${!isOutOfReach(device, list) && html`<div class="row-buttons">${state !== 'allowed' && mayAllow && form(visit, to(id, 'allow'), html`<button class="quiet small" aria-label="${allowNamed}">${allowLabel}</button>`)}${state !== 'blocked' && link('block')}${link('forget')}</div>`}</li>`
 }
 
-function stateTag({ words: { devices: t } }: Visit, state: DeviceView['state']): Html {
+function stateTag({ words: { devices: t } }: Visit, { state, blockedBy }: DeviceView): Html {
   const kind = { allowed: 'tag live', blocked: 'tag bad', waiting: 'tag' }[state]
-  return html`<span class="${kind}">${t.states[state]}</span>`
+  return html`<span class="${kind}">${blockedBy === 'administrator' ? t.blockedByAdministrator : t.states[state]}</span>`
 }
 
 /** What it calls itself. */

@@ -97,7 +97,7 @@ ${settings.languages.map(button)}
 
 /** What was done, with a way to take the message away: a link to the same page, which no longer says it (R25). */
 function note(visit: Visit, said: Note): Html {
-  const isBad = said.kind === 'last-method' || said.kind === 'not-allowed'
+  const isBad = ['last-method', 'not-allowed', 'for-administrators'].includes(said.kind)
   return html`<div class="note${isBad && ' bad'}" role="status" tabindex="-1" data-note>
 <p>${noteText(visit, said)}</p>
 <a class="close" href="${localPath(visit.returnTo) ?? '/'}" data-dismiss aria-label="${visit.words.common.close}">×</a>

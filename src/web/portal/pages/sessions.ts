@@ -36,6 +36,7 @@ ${
 ${deviceSection(visit, {
   devices,
   mayAllow,
+  mayUndo: false,
   to: paths.device,
   ask: (each, what) => ownQuestion(visit, each, what, mayAllow),
 })}

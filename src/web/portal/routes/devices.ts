@@ -45,8 +45,10 @@ export function ownDeviceRoutes(app: FastifyInstance, portal: Portal): void {
       visit.form(empty)
       visit.returnTo = '/sessions'
       const asked = { client: visit.client, session: session.token, ...visit.params(one) }
-      const { device } = await visit.call('device.allow', asked)
-      visit.leave({ kind: 'device-allowed', name: deviceName(visit, device) })
+      await unlessForbidden(visit, async () => {
+        const { device } = await visit.call('device.allow', asked)
+        visit.leave({ kind: 'device-allowed', name: deviceName(visit, device) })
+      })
       return go('/sessions')
     }),
   )
@@ -58,11 +60,23 @@ export function ownDeviceRoutes(app: FastifyInstance, portal: Portal): void {
       const { id } = visit.params(one)
       visit.returnTo = paths.device(id, 'forget')
       const { device } = await find(visit, session)
-      await visit.call('device.forget', { client: visit.client, session: session.token, id })
-      visit.leave({ kind: 'device-forgotten', name: deviceName(visit, device) })
+      await unlessForbidden(visit, async () => {
+        await visit.call('device.forget', { client: visit.client, session: session.token, id })
+        visit.leave({ kind: 'device-forgotten', name: deviceName(visit, device) })
+      })
       return go('/sessions')
     }),
   )
+}
+
+/** What an administrator has decided since the page was made is said in its own words. */
+async function unlessForbidden(visit: Visit, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof ServiceError && error.code === 'forbidden')) throw error
+    visit.leave({ kind: 'for-administrators' })
+  }
 }
 
 async function question(visit: Visit, session: SignedIn, what: DeviceQuestion) {
