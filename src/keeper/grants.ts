@@ -79,8 +79,8 @@ export interface EndWatch extends Disposable {
   /** Waits for edges whose sessions are not known here, at most until the time is over that an edge has for its answer. */
   complete(): Promise<void>
   /**
-   * Waits until all ends begun so far that match are confirmed, at most until that time; edges whose sessions are not known
-   * by then have not answered.
+   * Waits until all ends begun so far that match are confirmed, or the time of each is over; edges whose sessions are not
+   * known by the time of `complete` have not answered.
    */
   result(match: (session: SessionInfo) => boolean): Promise<SessionsEnded>
 }
@@ -92,8 +92,8 @@ export interface Grants {
   list(): readonly SessionInfo[]
   of(userId: string): readonly SessionInfo[]
   userIds(): readonly string[]
-  /** When the app password of these sessions runs out, for sessions taken over; null: never. */
-  expire(appPasswordId: string, expiresAt: Date | null): void
+  /** When this app password of the user's runs out, for sessions taken over; null: never. */
+  expire(userId: string, appPasswordId: string, expiresAt: Date | null): void
   /** Says that what is known of a user (null: of all) may be out of date. */
   disturb(userId: string | null): void
   /**
@@ -363,8 +363,10 @@ export function createGrants(options: GrantsOptions): Grants {
       return byId.size
     },
 
-    expire(appPasswordId, expiresAt) {
-      for (const place of byId.values()) if (place.appPasswordId === appPasswordId) place.expiresAt = expiresAt
+    expire(userId, appPasswordId, expiresAt) {
+      for (const place of byUser.get(userId) ?? []) {
+        if (place.appPasswordId === appPasswordId) place.expiresAt = expiresAt
+      }
       if (expiresAt !== null) lookAgain(expiresAt.getTime())
     },
 
@@ -395,7 +397,6 @@ export function createGrants(options: GrantsOptions): Grants {
           const matching = [...endings].filter(([{ info }]) => info !== null && match(info))
           const { sessionsEnded, unanswered } = await countEnded(
             matching.map(([{ port }, ending]) => ({ edge: port.name, ending })),
-            until - now(),
           )
           return { sessionsEnded, unanswered: [...new Set([...unanswered, ...missing])].sort() }
         },

@@ -75,7 +75,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
     const ids = new Set(grants.of(userId).map(({ appPassword }) => appPassword?.id ?? ''))
     for (const id of ids) {
       const live = await store.liveCheck(userId, id)
-      if (live?.appPassword) grants.expire(id, live.appPassword.expiresAt)
+      if (live?.appPassword) grants.expire(userId, id, live.appPassword.expiresAt)
       grants.end((session) => (session.appPassword?.id ?? '') === id && !mayStay(session, live), userId)
     }
     await reviewDevices(userId)
@@ -132,13 +132,13 @@ export function createRevocation(options: RevocationOptions): Revocation {
         verifier.forget(event.userId)
         grants.disturb(event.userId)
         knownGood.forget(event.userId, event.appPasswordId)
-        grants.end(({ appPassword }) => appPassword?.id === event.appPasswordId)
+        grants.end(({ appPassword }) => appPassword?.id === event.appPasswordId, event.userId)
         return
       case 'user-removed':
         verifier.forget(event.userId)
         grants.disturb(event.userId)
         knownGood.forgetUser(event.userId)
-        grants.end(({ userId }) => userId === event.userId)
+        grants.end(() => true, event.userId)
         return
       case 'user-changed':
         verifier.forget(event.userId)

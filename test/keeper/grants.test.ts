@@ -123,6 +123,16 @@ t.test('M2: an edge that does not answer within the time is named', async (t) =>
   t.equal(s.grants.size, 2, 'they stay in the table until somebody says that they are over')
 })
 
+t.test('M2: a session that is found late has as much time to end as the first one', async (t) => {
+  const s = setUp({ answerWithinMs: 200 })
+  const slow: GrantPort = s.grants.attach({ end: (id) => void delay(60).then(() => slow.ended(id, END)) })
+  slow.settle(s.grant(slow), 'accepted')
+  using ending = s.grants.watch()
+  await delay(220) // thousands of others are looked at first
+  s.grants.end(() => true)
+  t.strictSame(await ending.result(() => true), { sessionsEnded: 1, unanswered: [] })
+})
+
 t.test('an end never overtakes the grant it is for', async (t) => {
   const s = setUp()
   const order: string[] = []
@@ -228,7 +238,10 @@ t.test('expiry ends open sessions, too', async (t) => {
   s.time.wall += 20
   await delay(40)
   t.strictSame(s.ended, [soon])
-  s.grants.expire('p1', new Date(s.time.wall)) // narrowed: all three are of this app password
+  s.grants.expire('u2', 'p1', new Date(s.time.wall))
+  await turn()
+  t.equal(s.grants.size, 2, 'of somebody else')
+  s.grants.expire('u1', 'p1', new Date(s.time.wall)) // narrowed: all three are of this app password
   await delay(20)
   t.equal(s.grants.size, 0)
   t.ok(s.ended.includes(later))
