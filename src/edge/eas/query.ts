@@ -105,7 +105,7 @@ function parsePlain(query: string): ParsedQuery {
       protocolVersion: null,
       user: given('user') ?? '',
       withUser: (user) =>
-        pairs.map(({ name, text }) => (name === 'user' ? `User=${encodeUser(user)}` : text)).join('&'),
+        pairs.map(({ name, text }) => (name === 'user' ? `User=${encodeUser(user)}` : oneValue(text))).join('&'),
     },
   }
 }
@@ -123,6 +123,11 @@ function decoded(text: string): string | null {
 /** A literal '@' is what all clients send, and what servers split logs by. */
 function encodeUser(user: string): string {
   return encodeURIComponent(user).replaceAll('%40', '@')
+}
+
+/** Some servers take a semicolon for an ampersand: a value would name another user to them, and not to us. */
+function oneValue(text: string): string {
+  return text.replaceAll(';', '%3B')
 }
 
 interface Parameter {

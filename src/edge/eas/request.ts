@@ -33,7 +33,16 @@ import {
 export const ACTIVE_SYNC_PATH = '/Microsoft-Server-ActiveSync'
 
 /** What never goes upstream: the client's credentials, and what is made anew. */
-const NOT_SENT: ReadonlySet<string> = new Set(['authorization', 'host', 'expect', 'cookie'])
+const NOT_SENT: ReadonlySet<string> = new Set([
+  'authorization',
+  'host',
+  'expect',
+  'cookie',
+  // Some frameworks believe these more than the request line: an OPTIONS, which names no device, would be a command.
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+])
 /** An upstream that has not refused us by then works on the request. */
 const TAKEN_AFTER_MS = 5000
 /** A phone whose poll comes back at once polls again at once, and its battery is empty by noon. */

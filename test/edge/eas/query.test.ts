@@ -67,6 +67,11 @@ t.test('plain: read, and written with another user', async (t) => {
     deviceType: 'iPhone',
     protocolVersion: null,
   })
+  t.equal(
+    read('Cmd=Sync&User=a&DeviceId=x&DeviceType=y;User=b').withUser('a'),
+    'Cmd=Sync&User=a&DeviceId=x&DeviceType=y%3BUser=b',
+    'G-3: a semicolon parts no parameters upstream',
+  )
   t.equal(read('Cmd=Sync&User=a&DeviceId=x').withUser('a&Cmd=Ping'), 'Cmd=Sync&User=a%26Cmd%3DPing&DeviceId=x')
 })
 

@@ -1,0 +1,232 @@
+/** Devices of ActiveSync under attack (M6): a whole server with two https ports, SOGo behind, and whoever holds a right app password. */
+
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+import type { Test } from 'tap'
+import t from 'tap'
+import { PING_OVER } from '../../src/edge/eas/replies.ts'
+import { startDovecot } from '../support/dovecot.ts'
+import { freePort } from '../support/ports.ts'
+import { startSallyport } from '../support/sallyport.ts'
+import { requireService } from '../support/services.ts'
+import { startSogo } from '../support/sogo.ts'
+
+// A server and a SOGo for each policy, on a machine that may be busy.
+t.setTimeout(240_000)
+
+const USER = 'ann@example.org'
+const PATH = '/Microsoft-Server-ActiveSync'
+/** <FolderSync><SyncKey>0</SyncKey></FolderSync> */
+const FOLDERS = Buffer.from('03016a00000756520330000101', 'hex')
+const COMMANDS = ['FolderSync', 'Sync', 'Ping', 'Provision', 'SendMail', 'GetItemEstimate', 'Settings', 'Search']
+
+interface DeviceLine {
+  readonly id: string
+  readonly state: string
+}
+
+const plain = (command: string, device: string) => `Cmd=${command}&User=${USER}&DeviceId=${device}&DeviceType=iPhone`
+
+/** The query in base64. `tail`: bytes behind the fields. */
+function base64(device: Buffer, { command = 9, tail = Buffer.alloc(0) as Uint8Array } = {}): string {
+  const type = Buffer.from('iPhone')
+  const head = Buffer.of(141, command, 9, 4, device.length)
+  return Buffer.concat([head, device, Buffer.of(0, type.length), type, tail]).toString('base64')
+}
+
+/** A poll for changes in any folder, of so many seconds: page 13. */
+function ping(seconds: number, folder: string): Buffer {
+  const text = (token: number, value: string) =>
+    Buffer.concat([Buffer.of(token | 0x40, 0x03), Buffer.from(value), Buffer.of(0, 1)])
+  const head = Buffer.from('03016a00000d', 'hex')
+  const folders = [Buffer.of(0x49, 0x4a), text(0x0b, folder), text(0x0d, 'Email'), Buffer.of(1, 1, 1)]
+  return Buffer.concat([head, Buffer.of(0x45), text(0x08, String(seconds)), ...folders])
+}
+
+/** Runs `work` on a server with this `eas` section. */
+async function withServer(t: Test, eas: object, work: (house: Awaited<ReturnType<typeof setUp>>) => Promise<void>) {
+  if (!requireService(t, 'sogo', 'postgresql', 'nginx', 'dovecot')) return
+  await using dovecot = await startDovecot()
+  await using sogo = await startSogo(dovecot)
+  const ports = [await freePort(), await freePort()] as const
+  const http = await freePort()
+  await using sallyport = await startSallyport({
+    upstreams: { main: { eas: { url: sogo.url }, identity: { method: 'stored-secret' } } },
+    workers: 1,
+    ports: { http },
+    settings: {
+      listeners: [
+        ...ports.map((port) => ({ protocol: 'https', bind: '127.0.0.1', port, serves: ['eas'] })),
+        { protocol: 'http', bind: '127.0.0.1', port: http, serves: ['health', 'metrics'] },
+      ],
+      eas,
+      limits: { perUser: 200 },
+    },
+  })
+  await work(await setUp(sallyport, ports, dovecot.users[USER] ?? ''))
+}
+
+async function setUp(
+  sallyport: Awaited<ReturnType<typeof startSallyport>>,
+  ports: readonly [number, number],
+  mailbox: string,
+) {
+  await sallyport.addUser(USER)
+  await sallyport.json(['secret', 'set', '--user', USER, '--upstream', 'main'], mailbox)
+  const phone = await sallyport.createAppPassword(USER, 'phone')
+  const tablet = await sallyport.createAppPassword(USER, 'tablet')
+  async function ask(
+    query: string | null,
+    { method = 'POST', body = FOLDERS as Uint8Array, password = phone.password, port = 0 as 0 | 1 } = {},
+  ) {
+    const asked = request({
+      host: '127.0.0.1',
+      port: ports[port],
+      ...sallyport.tls,
+      agent: false,
+      method,
+      path: query === null ? PATH : `${PATH}?${query}`,
+      headers: {
+        authorization: `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}`,
+        'ms-asprotocolversion': '14.1',
+        ...(method === 'POST' && { 'content-type': 'application/vnd.ms-sync.wbxml' }),
+      },
+    })
+    asked.end(method === 'POST' ? body : undefined)
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    const parts: Buffer[] = []
+    for await (const part of response) parts.push(part as Buffer)
+    return { status: response.statusCode ?? 0, body: Buffer.concat(parts) }
+  }
+  const status = async (...asked: Parameters<typeof ask>) => (await ask(...asked)).status
+  const device = <T>(what: string, id: string) => sallyport.json<T>(['device', what, id, '--user', USER])
+  const list = () => sallyport.json<DeviceLine[]>(['device', 'list', '--user', USER])
+  const polls = async () => (await sallyport.json<unknown[]>(['session', 'list', '--user', USER])).length
+  return { ask, status, device, list, polls, phone, tablet }
+}
+
+t.test(
+  'M6: whatever a device calls itself, in either form, it is one device or none, and a block finds it',
+  async (t) => {
+    await withServer(t, { devicesPerUser: 20 }, async ({ ask, status, device, list, polls }) => {
+      const raw = Buffer.from('60ea38351221ca635e954e99ee31d300', 'hex')
+      t.equal(await status(base64(raw)), 200)
+      t.equal(await status(plain('FolderSync', raw.toString('hex').toUpperCase()), { port: 1 }), 200)
+      t.equal(await status(plain('FolderSync', 'PHONE1')), 200)
+      t.equal(await status(base64(Buffer.from('phone1'))), 200)
+      const longest = Buffer.alloc(64, 0x9f)
+      t.equal(await status(base64(longest)), 200)
+      const odd = `x~!'()*"`
+      t.equal(await status(plain('FolderSync', encodeURIComponent(odd))), 200)
+      const known = [raw.toString('hex'), 'phone1', longest.toString('hex'), odd]
+      t.strictSame((await list()).map(({ id }) => id).sort(), known.toSorted(), 'case and form make no other device')
+
+      for (const [query, why] of [
+        [plain('FolderSync', ''), 'an empty id'],
+        ['Cmd=FolderSync&User=ann', 'no id'],
+        [plain('FolderSync', 'a%20b'), 'a blank'],
+        [plain('FolderSync', '%C3%A9'), 'not ASCII'],
+        [plain('FolderSync', 'a%00b'), 'a NUL'],
+        [plain('FolderSync', 'x'.repeat(65)), 'too long'],
+        [`${plain('FolderSync', 'one')}&deviceid=two`, 'two ids'],
+        [base64(Buffer.alloc(0)), 'an empty id, in base64'],
+        [base64(Buffer.alloc(65, 0x41)), 'too long, in base64'],
+        [base64(Buffer.from('phone1'), { tail: Buffer.of(9, 1, 1) }), 'a tag that there is not'],
+        [base64(Buffer.from('phone1'), { tail: Buffer.of(8, 200, 1) }), 'a field longer than what is left'],
+        [base64(Buffer.from('phone1'), { tail: Buffer.of(8, 1, 97, 8, 1, 98) }), 'two users'],
+        [base64(Buffer.from('phone1'), { tail: Buffer.of(7) }), 'half a field'],
+        [`${base64(Buffer.from('phone1'))}!`, 'something behind base64'],
+      ] as const) {
+        t.equal(await status(query), 400, why)
+      }
+      t.strictSame((await list()).map(({ id }) => id).sort(), known.toSorted(), 'what is refused is no device')
+
+      for (const [id, forms] of [
+        [raw.toString('hex'), [base64(raw), plain('FolderSync', raw.toString('hex')), base64(raw, { command: 1 })]],
+        [longest.toString('hex'), [base64(longest)]],
+        [odd, [plain('Sync', encodeURIComponent(odd)), base64(Buffer.from(odd))]],
+      ] as const) {
+        t.match(await device('block', id.toUpperCase()), { device: { id, state: 'blocked' } })
+        for (const form of forms) for (const port of [0, 1] as const) t.equal(await status(form, { port }), 403, form)
+      }
+
+      const folders = await ask(plain('FolderSync', 'phone1'))
+      const inbox = /\x03(mail%2f[^\0]+)\0\x01\x49\x030\0\x01\x47\x03INBOX/i.exec(folders.body.toString('latin1'))?.[1]
+      await t.test('M2: polls that wait while their device is blocked and let in', async (t) => {
+        for (const [port, other] of [
+          [0, 1],
+          [1, 0],
+          [0, 0],
+        ] as const) {
+          const poll = ask(plain('Ping', 'phone1'), { body: ping(120, inbox ?? ''), port })
+          const since = performance.now()
+          while ((await polls()) === 0 && performance.now() - since < 20_000);
+          // SOGo itself ends a poll when the same device begins another.
+          const racing = ask(plain('Ping', 'phone1'), { body: ping(120, inbox ?? ''), port: other })
+          const blocked = await device<{ sessionsEnded: number }>('block', 'phone1')
+          t.ok(blocked.sessionsEnded >= 1, `${blocked.sessionsEnded} ended`)
+          t.strictSame((await poll).body, PING_OVER)
+          const late = await racing
+          t.ok(late.status === 403 || late.body.equals(PING_OVER), 'one that comes meanwhile is refused or ended')
+          t.equal(await polls(), 0, 'no survivor')
+          await device('allow', 'phone1')
+          t.equal(await status(plain('FolderSync', 'phone1')), 200)
+        }
+      })
+    })
+  },
+)
+
+t.test(
+  'M6: a device that waits gets nothing, by whatever command; a thousand names are no way around it',
+  async (t) => {
+    await withServer(t, { quarantine: true, devicesPerUser: 5 }, async ({ status, device, list }) => {
+      for (const command of COMMANDS) t.equal(await status(plain(command, 'new1')), 403, command)
+      for (let command = 0; command < 24; command++)
+        t.equal(await status(base64(Buffer.from('new1'), { command })), 403, `command ${command}`)
+      t.equal(await status(plain('OPTIONS', 'new1'), { method: 'OPTIONS' }), 403, 'OPTIONS that says who it is')
+      t.equal(await status(null, { method: 'OPTIONS' }), 200, 'and one that does not learns what the server speaks')
+      t.equal(await status(null), 400, 'no command comes without a device')
+      t.strictSame(
+        (await list()).map(({ id, state }) => `${id} ${state}`),
+        ['new1 waiting'],
+      )
+      for (let from = 0; from < 1000; from += 20) {
+        const all = Array.from({ length: 20 }, (_, i) =>
+          status(plain('Sync', `flood${from + i}`), { port: i % 2 === 0 ? 0 : 1 }),
+        )
+        const bad = (await Promise.all(all)).filter((each) => each !== 403)
+        if (bad.length > 0) t.fail(`answers ${bad}`)
+      }
+      t.equal((await list()).length, 5, 'bounded')
+      await device('allow', 'new1')
+      t.equal(await status(plain('FolderSync', 'new1')), 200)
+      for (const { id } of await list()) if (id !== 'new1') await device('forget', id)
+      t.equal((await list()).length, 1)
+    })
+  },
+)
+
+t.test('M6: a bound app password stays with its device, however many ask at once', async (t) => {
+  await withServer(t, { bindAppPassword: true }, async ({ status, list, phone, tablet, device }) => {
+    const asked = Array.from({ length: 20 }, (_, i) =>
+      status(plain('FolderSync', `race${i}`), { port: i % 2 === 0 ? 0 : 1 }),
+    )
+    t.equal((await Promise.all(asked)).filter((each) => each === 200).length, 1, 'one was first')
+    const [{ id: mine } = { id: '' }, ...others] = await list()
+    t.strictSame(others, [])
+    t.equal(await status(plain('FolderSync', 'second'), { password: tablet.password }), 200)
+    for (const id of ['second', 'third', 'phone1'])
+      t.equal(await status(plain('FolderSync', id), { password: phone.password }), 403, `as ${id}`)
+    t.equal(await status(base64(Buffer.from(mine)), { password: phone.password }), 200, 'its own, in the other form')
+    t.equal(await status(plain('FolderSync', mine), { password: tablet.password }), 403)
+    await device('block', mine)
+    t.equal(
+      await status(plain('FolderSync', 'fourth'), { password: phone.password }),
+      403,
+      'a block does not set it free',
+    )
+    t.equal(await status(plain('FolderSync', mine), { password: phone.password }), 403)
+  })
+})
