@@ -23,6 +23,8 @@ import type { Log } from '../log.ts'
 import { HasherError } from '../records/hash.ts'
 import type { Keys } from '../records/keys.ts'
 import type { LastUseBatch, TombstoneTriesBatch } from '../records/last-use.ts'
+import type { RefusedLogins, RefusedWithNotice } from '../records/refused-logins.ts'
+import { REFUSED_WITH_NOTICE } from '../records/refused-logins.ts'
 import type { StoredSecrets } from '../records/secrets.ts'
 import type { AppPasswordRow, Store, TombstoneRow, UserRow } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
@@ -32,7 +34,7 @@ import { createPrimaryAdmission } from './admit-primary.ts'
 import type { Devices, DeviceVisit } from './devices.ts'
 import type { GrantPort, Hold } from './grants.ts'
 import { nameForLog } from './log-names.ts'
-import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
+import { appPasswordsAllowed, mayUsePrimaryPassword, refusalOf } from './policy.ts'
 import type { PrimaryPasswords } from './primary.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { Charge, Throttle } from './throttle.ts'
@@ -52,6 +54,7 @@ export interface GateOptions {
   readonly secrets: StoredSecrets
   readonly lastUse: LastUseBatch
   readonly tombstoneTries: TombstoneTriesBatch
+  readonly refusedLogins: RefusedLogins
   readonly verifier: Verifier
   readonly throttle: Throttle
   readonly primary: PrimaryPasswords
@@ -79,7 +82,7 @@ export type Admit = (attempt: LoginAttempt, port: GrantPort) => Promise<Grant>
 
 export function createGate(options: GateOptions): Admit {
   const { config, store, keys, secrets, lastUse, verifier, throttle, watch, log, now, clock } = options
-  const { typedPrimary, tombstoneTries } = options
+  const { typedPrimary, tombstoneTries, refusedLogins } = options
 
   const logNameOf = (name: string, user: UserRow | null) => nameForLog(keys, name, user)
 
@@ -99,6 +102,18 @@ export function createGate(options: GateOptions): Admit {
   function ownButRefused(reason: LoginFailureReason, user: UserRow, charge: Charge, detail: string): LoginFailure {
     const { address: logName, language } = user
     return new LoginFailure(reason, detail, { delayMs: charge.slowed().delayMs, logName, language })
+  }
+
+  /** ActiveSync has a status and no words: its owner reads the reason in the portal. */
+  function noteRefused(
+    { protocol, peer }: LoginAttempt,
+    { id: userId }: UserRow,
+    reason: LoginFailureReason,
+    appPassword: Pick<AppPasswordRow, 'id' | 'name'> | null,
+  ): void {
+    if (protocol !== 'eas' || !isToldLater(reason)) return
+    const which = appPassword && { id: appPassword.id, name: appPassword.name }
+    refusedLogins.note({ userId, reason, appPassword: which, at: clock(), ip: peer.ip, protocol })
   }
 
   /** M5: the old phone. Its owner is told of it in the portal. */
@@ -202,11 +217,14 @@ export function createGate(options: GateOptions): Admit {
   }
 
   function recognise({ user, secret, attempt }: Refused): Promise<boolean> {
-    return typedPrimary.recognise(user, secret, attempt.peer.ip)
+    // Whoever may have none is not sent for one.
+    const who = user !== null && appPasswordsAllowed(config(), user) ? user : null
+    return typedPrimary.recognise(who, secret, attempt.peer.ip)
   }
 
-  function unknown({ name, user }: Refused, isPrimary: boolean, delayMs: number): LoginFailure {
+  function unknown({ name, user, attempt }: Refused, isPrimary: boolean, delayMs: number): LoginFailure {
     const logName = logNameOf(name, user)
+    if (isPrimary && user) noteRefused(attempt, user, 'use-app-password', null)
     if (!isPrimary) return new LoginFailure('bad-credentials', whyNot(user), { delayMs, logName })
     const detail = 'the primary password, where an app password is needed'
     return new LoginFailure('use-app-password', detail, { delayMs, logName, language: user?.language ?? null })
@@ -225,7 +243,10 @@ export function createGate(options: GateOptions): Admit {
     for (let look = 1; look <= MAX_LOOKS; look++) {
       const why = refusalOf(config(), user, appPassword, attempt.protocol, attempt.peer.ip, clock())
       if (why === 'bad-credentials') throw await guessed(user.address, user, secret, charge, 'not allowed by policy')
-      if (why !== null) throw ownButRefused(why, user, charge, `app password "${appPassword.name}"`)
+      if (why !== null) {
+        noteRefused(attempt, user, why, appPassword)
+        throw ownButRefused(why, user, charge, `app password "${appPassword.name}"`)
+      }
       tooManySessions(user, hold, user.language)
       const route = routeOf(user, attempt)
       const made = identityFor(route, user, secrets)
@@ -382,6 +403,10 @@ export function createGate(options: GateOptions): Admit {
     },
   })
   return admit
+}
+
+function isToldLater(reason: LoginFailureReason): reason is RefusedWithNotice {
+  return (REFUSED_WITH_NOTICE as readonly LoginFailureReason[]).includes(reason)
 }
 
 function whyNot(user: UserRow | null): string {

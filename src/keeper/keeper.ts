@@ -29,6 +29,7 @@ import { createLastUseBatch, createTombstoneTriesBatch } from '../records/last-u
 import { createOneTimeLinks, LINK_MEMORY_MS } from '../records/one-time-links.ts'
 import { createPolicies } from '../records/policies.ts'
 import { createPortalSessions, SESSION_IDLE_MS } from '../records/portal-sessions.ts'
+import { createRefusedLogins } from '../records/refused-logins.ts'
 import { createStoredSecrets } from '../records/secrets.ts'
 import { openStore } from '../records/store/open.ts'
 import type { Store } from '../records/store/store.ts'
@@ -145,6 +146,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   }
   const lastUse = createLastUseBatch(batches)
   const tombstoneTries = createTombstoneTriesBatch(batches)
+  const refusedLogins = createRefusedLogins(batches)
   const watch = createStoreWatch({
     store,
     bus,
@@ -213,6 +215,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     secrets,
     lastUse,
     tombstoneTries,
+    refusedLogins,
     verifier,
     throttle,
     primary: createPrimaryPasswords({ now }),
@@ -383,6 +386,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       await lastUse[Symbol.asyncDispose]()
       await devices[Symbol.asyncDispose]()
       await tombstoneTries[Symbol.asyncDispose]()
+      await refusedLogins[Symbol.asyncDispose]()
       await verifier.idle()
       await redis?.close()
       await store.close()

@@ -42,6 +42,16 @@ t.test('R39, M4: deleted, expired, wrong protocol, primary password: said in the
   }
 })
 
+t.test('R29: whoever may have no app password is not told to use one', async (t) => {
+  const { h, e } = await setUp(t)
+  const phone = await h.issue('ann@a.test')
+  t.equal(await e.result('ann@a.test', phone.password), 'in')
+  await h.call('policy.set', { scope: 'user', user: 'ann@a.test', appPasswords: 'forbidden' })
+  const before = h.keeper.hasher.runs
+  t.equal(await e.result('ann@a.test', PRIMARY), 'bad-credentials')
+  t.equal(h.keeper.hasher.runs, before)
+})
+
 t.test('threat B1: a wrong secret is told nothing in anybody’s language', async (t) => {
   const { h, e } = await setUp(t)
   const phone = await h.issue('ann@a.test')

@@ -5,6 +5,7 @@
 
 import { performance } from 'node:perf_hooks'
 import t from 'tap'
+import { madeUpPassword } from '../support/secrets.ts'
 import { edge } from './house.ts'
 import { addApp, CLIENT, codeOf, enrol, invitationFor, PASSWORD, peopleHouse, signIn } from './people.ts'
 
@@ -267,6 +268,61 @@ t.test('M5: a deleted app password that is still tried is named to its owner', a
   t.match(notices, [{ kind: 'deleted-still-tries', name: 'old iPad', ip: '203.0.113.9', protocol: 'imap', tries: 1 }])
   await h.ask('notice.dismiss', { session: ann.session, id: notices[0]?.id ?? '' })
   t.strictSame((await h.ask('methods.list', { session: ann.session })).notices, [])
+})
+
+t.test('M4: what ActiveSync has no words for is told in the portal, and again a week later', async (t) => {
+  const h = await peopleHouse(t, {
+    lastUseFlushMs: 5,
+    config: (config) => ({
+      ...config,
+      upstreams: Object.fromEntries(
+        Object.entries(config.upstreams).map(([name, upstream]) => [
+          name,
+          { ...upstream, eas: { url: 'https://mail.internal', ca: null, serverName: null } },
+        ]),
+      ),
+    }),
+  })
+  const ann = await enrol(h, 'ann@a.test')
+  const notices = async () => (await h.ask('methods.list', { session: ann.session })).notices
+  const told = async (count: number) => {
+    for (let looks = 0; looks < 400 && (await notices()).length < count; looks++) {
+      await new Promise((done) => setTimeout(done, 5))
+    }
+    return await notices()
+  }
+  const issue = (name: string, more: { protocols?: ['imap']; expiresInMs?: number }) =>
+    h.ask('app-password.issue', { client: CLIENT, session: ann.session, name, ...more })
+  const mailOnly = await issue('mail only', { protocols: ['imap'] })
+  const short = await issue('for a minute', { expiresInMs: 60_000 })
+  const e = edge(h.keeper)
+  const phone = { protocol: 'eas', ip: '203.0.113.9' } as const
+  t.equal(await e.result('ann@a.test', mailOnly.password, phone), 'not-on-this-protocol')
+  h.pass(61_000)
+  t.equal(await e.result('ann@a.test', short.password), 'app-password-expired', 'IMAP has said so itself')
+  t.equal(await e.result('ann@a.test', madeUpPassword(), phone), 'bad-credentials')
+  t.equal(await e.result('nobody@a.test', short.password, phone), 'bad-credentials')
+  let list = await told(1)
+  const first = {
+    kind: 'login-refused',
+    reason: 'not-on-this-protocol',
+    name: 'mail only',
+    ip: '203.0.113.9',
+    protocol: 'eas',
+  }
+  t.match(list, [first])
+  t.equal(list.length, 1)
+  await h.ask('notice.dismiss', { session: ann.session, id: list[0]?.id ?? '' })
+  t.equal(await e.result('ann@a.test', mailOnly.password, phone), 'not-on-this-protocol')
+  t.equal(await e.result('ann@a.test', short.password, phone), 'app-password-expired')
+  list = await told(1)
+  t.match(list, [{ reason: 'app-password-expired', name: 'for a minute' }], 'what was dismissed is not back at once')
+  h.pass(7 * 24 * 3_600_000 + 1)
+  t.equal(await e.result('ann@a.test', mailOnly.password, phone), 'not-on-this-protocol')
+  await signIn(h, ann)
+  list = await told(1)
+  t.match(list, [first], 'still at it a week later')
+  t.equal(list.length, 1, 'and the other is old news')
 })
 
 t.test('R29: where app passwords are forbidden, enrolment has no such step', async (t) => {

@@ -64,6 +64,16 @@ export type Notice =
       readonly protocol: string
       readonly tries: number
     }
+  /** A secret of the user's own was refused where the protocol has no words (ActiveSync). `name` null: the primary password. */
+  | {
+      readonly kind: 'login-refused'
+      readonly id: string
+      readonly reason: string
+      readonly name: string | null
+      readonly at: string
+      readonly ip: string
+      readonly protocol: string
+    }
   /** A set-up link was used; `appPassword` is the one it made, to delete if it was not them. */
   | {
       readonly kind: 'set-up-used'

@@ -5,6 +5,7 @@
  */
 
 import type { Notice } from '../../contract/portal/methods.ts'
+import { REFUSED_LOGIN } from '../../records/refused-logins.ts'
 import type { NoticeRow } from '../../records/store/people.ts'
 import type { TombstoneRow, UserRow } from '../../records/store/store.ts'
 import type { PortalDeps } from './deps.ts'
@@ -45,17 +46,34 @@ export function createNotices({ store, clock }: PortalDeps): Notices {
     async of(user) {
       const rows = await store.people.noticesOf(user.id)
       const dismissed = new Set(rows.filter(({ kind }) => kind === 'dismissed').map(({ detail }) => detail.notice))
-      const derived = (await seen(user)).filter(({ id }) => !dismissed.has(id))
-      return [...derived, ...rows.flatMap((row) => noticeOf(row) ?? [])]
+      const since = clock().getTime() - STILL_TRIES_MS
+      const all = [...(await seen(user)), ...latest(rows, since).flatMap((row) => noticeOf(row) ?? [])]
+      return all.filter(({ id }) => !dismissed.has(id))
     },
 
     async dismiss(user, id) {
-      if (await store.people.deleteNotice(id, user.id)) return
-      if (!(await seen(user)).some((notice) => notice.id === id)) return
+      const row = (await store.people.noticesOf(user.id)).find((notice) => notice.id === id)
+      // One that is written again as long as it is true is kept, or it would be back at once.
+      if (row?.kind !== REFUSED_LOGIN) {
+        if (await store.people.deleteNotice(id, user.id)) return
+        if (!(await seen(user)).some((notice) => notice.id === id)) return
+      }
       const detail = { notice: id }
       await store.people.putNotice({ id: `${user.id}-${id}`, userId: user.id, kind: 'dismissed', detail, at: clock() })
     },
   }
+}
+
+/** Of refused logins only what is of interest still, and of each the last. @param rows newest first */
+function latest(rows: readonly NoticeRow[], since: number): readonly NoticeRow[] {
+  const told = new Set<string>()
+  return rows.filter(({ id, kind, at }) => {
+    if (kind !== REFUSED_LOGIN) return true
+    const what = id.slice(0, id.lastIndexOf('-')) // without its week
+    if (told.has(what) || at.getTime() < since) return false
+    told.add(what)
+    return true
+  })
 }
 
 /** The old phone (M5). Dismissed, it is told of again when it is still at it a week later. */
@@ -84,6 +102,16 @@ function noticeOf({ id, kind, detail, at }: NoticeRow): Notice | null {
         what: text('what'),
         name: detail.name === null ? null : text('name'),
         at: at.toISOString(),
+      }
+    case REFUSED_LOGIN:
+      return {
+        kind,
+        id,
+        reason: text('reason'),
+        name: detail.name === null ? null : text('name'),
+        at: at.toISOString(),
+        ip: text('ip'),
+        protocol: text('protocol'),
       }
     case 'set-up-used':
       return {

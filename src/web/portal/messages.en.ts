@@ -368,6 +368,14 @@ export const en = {
     stillTries: (name: string, deleted: string) => `${name}, deleted ${deleted}, still tries to sign in`,
     stillTriesText: (tried: string, ip: string, protocol: string) =>
       `Last ${tried} by ${protocol} from ${ip}. If that is your old device: remove the account there, or give it a new app password. If you don’t know it, there is nothing to do: it gets nowhere.`,
+    loginRefused: {
+      'app-password-expired': (name: string) => `${name} has run out, and a device still signs in with it`,
+      'not-on-this-protocol': (name: string) => `${name} is used on a device for which it is not meant`,
+      'use-app-password': (_: string) => 'A phone or tablet signs in with your own password',
+    } as Readonly<Record<string, (name: string) => string>>,
+    loginRefusedOther: 'A phone or tablet can’t sign in',
+    loginRefusedText: (at: string, ip: string, protocol: string) =>
+      `Last ${at} by ${protocol} from ${ip}, and it gets no mail. Give it a new app password.`,
     setUpUsed: (name: string) => `A set-up link was used: ${name} now has an app password`,
     setUpUsedText: (at: string, ip: string) => `${at}, from ${ip}. Was that you?`,
     setUpNotMe: 'It wasn’t me: delete it',

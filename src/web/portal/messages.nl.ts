@@ -372,6 +372,14 @@ export const nl = {
     stillTries: (name: string, deleted: string) => `${name}, ${deleted} verwijderd, probeert nog steeds in te loggen`,
     stillTriesText: (tried: string, ip: string, protocol: string) =>
       `Laatst ${tried} via ${protocol} vanaf ${ip}. Is dat je oude apparaat? Verwijder het account daar of geef het een nieuw app-wachtwoord. Ken je het niet, dan hoef je niets te doen: het komt er niet in.`,
+    loginRefused: {
+      'app-password-expired': (name: string) => `${name} is verlopen, en een apparaat logt er nog mee in`,
+      'not-on-this-protocol': (name: string) => `${name} wordt gebruikt op een apparaat waarvoor het niet bedoeld is`,
+      'use-app-password': (_: string) => 'Een telefoon of tablet logt in met je eigen wachtwoord',
+    } as Readonly<Record<string, (name: string) => string>>,
+    loginRefusedOther: 'Een telefoon of tablet kan niet inloggen',
+    loginRefusedText: (at: string, ip: string, protocol: string) =>
+      `Laatst ${at} via ${protocol} vanaf ${ip}, en het krijgt geen mail. Geef het een nieuw app-wachtwoord.`,
     setUpUsed: (name: string) => `Er is een instellink gebruikt: ${name} heeft nu een app-wachtwoord`,
     setUpUsedText: (at: string, ip: string) => `${at}, vanaf ${ip}. Was jij dat?`,
     setUpNotMe: 'Dat was ik niet: verwijderen',

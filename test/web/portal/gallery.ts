@@ -63,6 +63,15 @@ const notices = methodList({
   ],
   notices: [
     ...methodList().notices,
+    {
+      kind: 'login-refused',
+      id: 'n6',
+      reason: 'app-password-expired',
+      name: 'iPad',
+      at: ago(2),
+      ip: '192.0.2.9',
+      protocol: 'eas',
+    },
     { kind: 'set-up-used', id: 'n2', name: 'New iPhone', appPassword: 'a1', at: ago(1), ip: '198.51.100.4' },
     { kind: 'done-for-you', id: 'n3', what: 'app-password-created', name: 'Scanner', at: ago(5) },
     { kind: 'recovery-codes-low', id: 'n4', left: 2 },

@@ -175,6 +175,12 @@ function noticeText(visit: Visit, notice: Notice): Html {
         t.stillTries(notice.name, when(notice.deletedAt)),
         t.stillTriesText(when(notice.lastTriedAt), notice.ip, protocols[notice.protocol] ?? notice.protocol),
       )
+    case 'login-refused':
+      return say(
+        t.loginRefused[notice.reason]?.(notice.name ?? '') ?? t.loginRefusedOther,
+        t.loginRefusedText(when(notice.at), notice.ip, protocols[notice.protocol] ?? notice.protocol),
+        html`<a class="button small" href="${paths.newAppPassword()}">${home.newAppPassword}</a>`,
+      )
     case 'set-up-used':
       return say(
         t.setUpUsed(notice.name),
