@@ -1,23 +1,10 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { hostname } from 'node:os'
 import t from 'tap'
 import { LoginFailure } from '../../src/contract/failure.ts'
-import { edgeKey, serveGate } from '../../src/contract/gate-server.ts'
-import { Secret } from '../../src/secret.ts'
-import { launchOf } from '../../src/supervisor/launch.ts'
-import type { Ask, EdgeInit } from '../../src/supervisor/messages.ts'
-import { asking } from '../../src/supervisor/messages.ts'
-import { grantOf, scriptedHouse } from '../contract/gate-house.ts'
-import { captureLog } from '../support/logs.ts'
 import type { ScriptedPeer } from '../support/peer.ts'
 import { scriptedClient, scriptedServer } from '../support/peer.ts'
-import { freePort } from '../support/ports.ts'
-import { noteSecret } from '../support/secrets.ts'
-import { startUnhooked } from './unhooked.ts'
+import { planted, startLoneEdge } from './lone-edge.ts'
 
-const planted = (): string => noteSecret(`Planted${randomBytes(12).toString('hex')}`)
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
 t.setTimeout(120_000)
@@ -33,60 +20,10 @@ t.test('invariant 13: after SMTP logins an edge’s heap holds no planted secret
       )
     }
   })
-  const directory = mkdtempSync(join(tmpdir(), 'heap-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-  const secret = new Secret(planted())
-  const upstreamSecrets: string[] = []
-  const house = scriptedHouse({
-    async admit(attempt) {
-      const { authcid } = attempt.credential
-      if (authcid.startsWith('wrong')) throw new LoginFailure('bad-credentials', 'wrong', { delayMs: 1 })
-      const upstream = planted()
-      upstreamSecrets.push(upstream)
-      return grantOf(attempt, {
-        hosts: [{ host: '127.0.0.1', port: mailbox.port }],
-        tls: 'none',
-        identity: { kind: 'password', authcid: 'master', authzid: authcid, secret: new Secret(upstream) },
-      })
-    },
+  const edge = await startLoneEdge(t, 'smtp', mailbox.port, async ({ credential: { authcid } }) => {
+    if (authcid.startsWith('wrong')) throw new LoginFailure('bad-credentials', 'wrong', { delayMs: 1 })
   })
-  const path = join(directory, 'run/edge.sock')
-  const server = await serveGate({ path, secret, house: house.house, log: captureLog().log })
-  t.teardown(() => server.close())
-  const port = await freePort()
-  const edgeId = 'edge-1.heap'
-  const init: EdgeInit = {
-    limits: { connections: 1000, perAddress: 1000, loginMs: 60_000, idleMs: 60_000 },
-    names: { domains: ['example.org'], allow: '', separators: ['*'], windowsDomains: {} },
-    portalUrl: null,
-    language: 'en',
-    easHost: null,
-    upstreams: [],
-    tls: { certificates: [], minVersion: 'TLSv1.2', ticketKeys: randomBytes(48).toString('base64') },
-    logLevel: 'error',
-    auditRequired: false,
-    version: 'test',
-    name: 'edge-1',
-    edgeId,
-    gate: { path, key: edgeKey(secret, edgeId).reveal() },
-    listeners: [
-      {
-        name: 'clear',
-        protocol: 'smtp',
-        bind: '127.0.0.1',
-        port,
-        tls: 'none',
-        proxyFrom: [],
-        tlsMinVersion: null,
-        scanner: null,
-      },
-    ],
-    testHooks: true,
-  }
-  const child = startUnhooked(launchOf('edge', process.env, ['--expose-gc', '--heap-snapshot-string-limit=10000000']))
-  t.teardown(() => child.kill('SIGKILL'))
-  const ask: Ask = asking(child, 'edge')
-  await ask('start', init, 30_000)
+  const { ask, upstreamSecrets } = edge
 
   const used: { readonly user: string; readonly secret: string }[] = []
   const live: ScriptedPeer[] = []
@@ -98,7 +35,7 @@ t.test('invariant 13: after SMTP logins an edge’s heap holds no planted secret
     const user = `${isRefused ? 'wrong' : 'user'}-with-a-long-name-${i}@example.org`
     const typed = planted()
     used.push({ user, secret: typed })
-    const peer = await scriptedClient(port)
+    const peer = await scriptedClient(edge.port)
     live.push(peer)
     await peer.expect(new RegExp(`^220 ${hostname()} `))
     const plain = base64(`\0${user}\0${typed}`)

@@ -1,118 +1,11 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { createConnection } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { connect as connectTls } from 'node:tls'
-import type { Test } from 'tap'
 import t from 'tap'
 import { LoginFailure } from '../../src/contract/failure.ts'
-import { edgeKey, serveGate } from '../../src/contract/gate-server.ts'
-import { Secret } from '../../src/secret.ts'
-import { launchOf } from '../../src/supervisor/launch.ts'
-import type { Ask, EdgeInit } from '../../src/supervisor/messages.ts'
-import { asking } from '../../src/supervisor/messages.ts'
-import { grantOf, scriptedHouse } from '../contract/gate-house.ts'
-import { createCa } from '../support/certificates.ts'
-import { captureLog } from '../support/logs.ts'
-import { ScriptedPeer } from '../support/peer.ts'
-import { freePort } from '../support/ports.ts'
-import { noteSecret } from '../support/secrets.ts'
+import type { ScriptedPeer } from '../support/peer.ts'
+import { scriptedClient } from '../support/peer.ts'
+import { planted, startLoneEdge } from './lone-edge.ts'
 import { startMailbox, until } from './server.ts'
-import { startUnhooked } from './unhooked.ts'
 
-const planted = (): string => noteSecret(`Planted${randomBytes(12).toString('hex')}`)
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
-
-/** A real edge process under an edge's flags, with a keeper's side that does what this test says. */
-async function startEdge(t: Test) {
-  const mailbox = await startMailbox(t)
-  const directory = mkdtempSync(join(tmpdir(), 'heap-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-  const secret = new Secret(planted())
-  const upstreamSecrets: string[] = []
-  const waiting = new Set<() => void>()
-  const house = scriptedHouse({
-    async admit(attempt) {
-      const { authcid } = attempt.credential
-      if (authcid.startsWith('waits')) await new Promise<void>((resolve) => waiting.add(resolve))
-      if (authcid.startsWith('wrong')) throw new LoginFailure('bad-credentials', 'wrong', { delayMs: 1 })
-      const upstream = planted()
-      upstreamSecrets.push(upstream)
-      return grantOf(attempt, {
-        hosts: [{ host: '127.0.0.1', port: mailbox.port }],
-        tls: 'none',
-        identity: { kind: 'password', authcid: 'master', authzid: authcid, secret: new Secret(upstream) },
-      })
-    },
-  })
-  const path = join(directory, 'run/edge.sock')
-  const server = await serveGate({ path, secret, house: house.house, log: captureLog().log })
-  t.teardown(() => server.close())
-
-  const ca = await createCa()
-  const { cert, key } = await ca.issue({ names: ['localhost'] })
-  const [clear, implicit] = [await freePort(), await freePort()]
-  const edgeId = 'edge-1.heap'
-  const init: EdgeInit = {
-    limits: { connections: 1000, perAddress: 1000, loginMs: 60_000, idleMs: 60_000 },
-    names: { domains: ['example.org'], allow: '', separators: ['*'], windowsDomains: {} },
-    portalUrl: null,
-    language: 'en',
-    easHost: null,
-    upstreams: [],
-    tls: {
-      certificates: [{ name: 'test', cert, key }],
-      minVersion: 'TLSv1.2',
-      ticketKeys: randomBytes(48).toString('base64'),
-    },
-    logLevel: 'error',
-    auditRequired: false,
-    version: 'test',
-    name: 'edge-1',
-    edgeId,
-    gate: { path, key: edgeKey(secret, edgeId).reveal() },
-    listeners: [
-      {
-        name: 'clear',
-        protocol: 'imap',
-        bind: '127.0.0.1',
-        port: clear,
-        tls: 'none',
-        proxyFrom: [],
-        tlsMinVersion: null,
-        scanner: null,
-      },
-      {
-        name: 'implicit',
-        protocol: 'imap',
-        bind: '127.0.0.1',
-        port: implicit,
-        tls: 'implicit',
-        proxyFrom: [],
-        tlsMinVersion: null,
-        scanner: null,
-      },
-    ],
-    testHooks: true,
-  }
-  // Long strings are written whole, and what nobody holds is collected first.
-  const child = startUnhooked(launchOf('edge', process.env, ['--expose-gc', '--heap-snapshot-string-limit=10000000']))
-  t.teardown(() => child.kill('SIGKILL'))
-  const ask: Ask = asking(child, 'edge')
-  await ask('start', init, 30_000)
-
-  async function connect(overTls: boolean): Promise<ScriptedPeer> {
-    const socket = overTls
-      ? connectTls({ host: '127.0.0.1', port: implicit, servername: 'localhost', ca: ca.cert })
-      : createConnection({ host: '127.0.0.1', port: clear })
-    t.teardown(() => socket.destroy())
-    const peer = new ScriptedPeer(socket)
-    await peer.expect(/^\* OK /)
-    return peer
-  }
-  return { ask, connect, upstreamSecrets, waiting }
-}
 
 /** How a client may say it: each keeps other strings alive in its own way. */
 const WAYS: readonly ((peer: ScriptedPeer, user: string, secret: string) => Promise<void>)[] = [
@@ -152,7 +45,19 @@ function forms(user: string, secret: string): string[] {
 }
 
 t.test('invariant 13: after 100 logins an edge’s heap holds no planted secret', async (t) => {
-  const { ask, connect, upstreamSecrets, waiting } = await startEdge(t)
+  const mailbox = await startMailbox(t)
+  const waiting = new Set<() => void>()
+  const edge = await startLoneEdge(t, 'imap', mailbox.port, async ({ credential: { authcid } }) => {
+    if (authcid.startsWith('waits')) await new Promise<void>((resolve) => waiting.add(resolve))
+    if (authcid.startsWith('wrong')) throw new LoginFailure('bad-credentials', 'wrong', { delayMs: 1 })
+  })
+  const { ask, upstreamSecrets } = edge
+  async function connect(overTls: boolean): Promise<ScriptedPeer> {
+    const peer = overTls ? await scriptedClient(edge.tlsPort, { tls: edge.tls }) : await scriptedClient(edge.port)
+    t.teardown(() => peer.socket.destroy())
+    await peer.expect(/^\* OK /)
+    return peer
+  }
   const used: { readonly user: string; readonly secret: string }[] = []
   const live: ScriptedPeer[] = []
   for (let i = 0; i < 100; i++) {
