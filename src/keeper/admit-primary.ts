@@ -64,6 +64,11 @@ export interface PrimaryAdmissionOptions {
 
 /** More than a mail server takes to refuse one: Dovecot makes a wrong password wait for two seconds. */
 const JUDGED_MS = 3000
+/**
+ * Names that nobody is asked about, in line or waiting for their verdict. Those beyond it are refused as where no primary password is
+ * taken: a flood of them must not hold up the channels on which everybody logs in.
+ */
+const MAX_STRANGERS = 2000
 /** How often the record is read again because it changed meanwhile, before a login is told to come back. */
 const MAX_LOOKS = 4
 
@@ -72,13 +77,26 @@ export type AdmitPrimary = (login: PrimaryLogin, port: GrantPort) => Promise<Gra
 
 export function createPrimaryAdmission(options: PrimaryAdmissionOptions): AdmitPrimary {
   const { config, store, throttle, primary, steps, now, sleep } = options
+  let strangers = 0
 
   /** Who has made the delays short has little to hide behind them. */
   const judgedMs = (): number => Math.min(JUDGED_MS, throttle.longestDelayMs)
 
   async function admit(login: PrimaryLogin, port: GrantPort): Promise<Grant> {
+    const { user } = login
+    if (user !== null && mayUsePrimaryPassword(config(), user)) return await inTurn(login, user, port)
+    if (strangers >= MAX_STRANGERS) throw await steps.refuseUnknown(login)
+    strangers += 1
+    try {
+      return await inTurn(login, null, port)
+    } finally {
+      strangers -= 1
+    }
+  }
+
+  /** @param judged whom the upstream judges; null: nobody asks it */
+  async function inTurn(login: PrimaryLogin, judged: UserRow | null, port: GrantPort): Promise<Grant> {
     const { name, user, secret, charge, route } = login
-    const isJudged = user !== null && mayUsePrimaryPassword(config(), user)
     // A primary password can be guessed: the delay is served before the check, and nothing exempts from it.
     const wait = await charge.turn()
     if (wait !== null) {
@@ -87,7 +105,7 @@ export function createPrimaryAdmission(options: PrimaryAdmissionOptions): AdmitP
         logName: steps.logNameOf(name, user),
       })
     }
-    if (isJudged) return await admitJudged(login, user, port)
+    if (judged !== null) return await admitJudged(login, judged, port)
     const taken = primary.pretend(name, route.name, secret)
     if (taken.verdict === 'refused-before') throw await steps.refuseUnknown(login)
     if (taken.verdict === 'spent') throw spent(login, taken.ration)

@@ -148,6 +148,25 @@ t.test('invariant 6: a guess whose client hangs up, and one right behind it', as
   for (const kind of KINDS) t.strictSame(all[kind], all.nobody, kind)
 })
 
+t.test('a flood of made-up names waits in a bounded line, and an app password passes it', async (t) => {
+  const h = await house(t, {
+    yaml: 'primaryPassword: until-enrolled',
+    throttleDelaysMs: [2000],
+    sleep: () => new Promise(() => {}),
+  })
+  await people(h)
+  const { password } = await h.issue(addressOf('enrolled'))
+  const e = edge(h.keeper)
+  let answered = 0
+  for (let i = 0; i < 2100; i++) {
+    const guess = e.result(`made-up-${i}@a.test`, `guess ${i}`, { ip: `10.${i >> 8}.${i & 255}.1` })
+    void guess.then(() => (answered += 1))
+  }
+  t.equal(await e.result(addressOf('enrolled'), password), 'in')
+  for (let looks = 0; looks < 1000 && answered < 100; looks++) await sleep(10)
+  t.equal(answered, 100)
+})
+
 t.test('made-up names spend nothing of the upstream’s ration', async (t) => {
   const h = await house(t, { yaml: 'primaryPassword: until-enrolled' })
   await people(h)
