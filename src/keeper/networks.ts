@@ -6,6 +6,7 @@
 
 import { BlockList, isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { LRUCache } from 'lru-cache'
 
 /** The blocks that an address is counted under: `host` is the v4 /32 or v6 /64, `site` the v6 /48 (null for v4). */
 export interface AddressBlocks {
@@ -38,6 +39,11 @@ function isIn(ip: string, blocks: Blocks): boolean {
 
 /** A memory of what was read, and of nothing else: the lists of records and of the configuration never change. */
 const read = new WeakMap<readonly string[], Blocks>()
+/**
+ * The same by what stands in them, for rows that were just read: making lists of blocks takes long enough for a clock to tell
+ * (invariant 6).
+ */
+const readBefore = new LRUCache<string, Blocks>({ max: 1000 })
 
 /** Apart, because a BlockList takes an IPv4 address for its mapped IPv6 one: ::/0 would hold it. */
 interface Blocks {
@@ -48,8 +54,11 @@ interface Blocks {
 }
 
 function blocksOf(networks: readonly string[]): Blocks {
-  const known = read.get(networks)
-  if (known) return known
+  const known = read.get(networks) ?? readBefore.get(networks.join(' '))
+  if (known) {
+    read.set(networks, known)
+    return known
+  }
   const blocks: Blocks = { ipv4: new BlockList(), ipv6: new BlockList(), last: null }
   for (const network of networks) {
     const [address = '', prefix] = network.split('/')
@@ -60,5 +69,6 @@ function blocksOf(networks: readonly string[]): Blocks {
     blocks[type].addSubnet(address, bits, type)
   }
   read.set(networks, blocks)
+  readBefore.set(networks.join(' '), blocks)
   return blocks
 }

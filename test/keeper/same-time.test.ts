@@ -51,24 +51,27 @@ async function closest(kinds: Readonly<Record<string, Ask>>, enough: number) {
 
 async function setUp(test: Parameters<typeof house>[0]) {
   const h = await house(test)
-  for (const name of ['ann', 'off', 'net']) await h.addUser(`${name}@a.test`)
+  for (const name of ['ann', 'off', 'net', 'new']) await h.addUser(`${name}@a.test`)
   await h.issue('ann@a.test')
   const off = await h.issue('off@a.test')
   const net = await h.issue('net@a.test', { networks: ['10.0.0.0/8'] })
+  // Never used, so nothing of it is in a cache.
+  const unused = await h.issue('new@a.test', { networks: ['10.0.0.0/8'] })
   const e = edge(h.keeper)
   test.equal(await e.result('off@a.test', off.password), 'in')
   test.equal(await e.result('net@a.test', net.password, { ip: '10.0.0.1' }), 'in')
   await h.call('user.disable', { address: 'off@a.test' })
-  return { h, e, off, net }
+  return { h, e, off, net, unused }
 }
 
 t.test('invariant 6: 500 interleaved samples each, delays 0: one text, medians within 10 %, no argon2', async (t) => {
-  const { h, e, off, net } = await setUp(t)
+  const { h, e, off, net, unused } = await setUp(t)
   const kinds = {
     unknown: () => e.refusal('nobody@a.test', WRONG),
     wrong: () => e.refusal('ann@a.test', WRONG),
     disabled: () => e.refusal('off@a.test', off.password),
     network: () => e.refusal('net@a.test', net.password),
+    unused: () => e.refusal('new@a.test', unused.password),
   }
   const before = h.keeper.hasher.runs
   const { answers, told, spread } = await closest(kinds, 1.1)

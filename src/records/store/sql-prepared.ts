@@ -38,11 +38,11 @@ type LiveCheckColumns = Selectable<UsersTable> & {
 }
 
 type Nobody = { readonly [C in keyof UsersTable]: null }
+type NoAppPassword = { readonly [C in keyof AppPasswordsTable]: null }
 
 /** Queries that a login runs. The values in them are place-holders. */
 export function prepareQueries(db: Kysely<Tables>) {
   const users = db.selectFrom('users').selectAll()
-  const appPasswords = db.selectFrom('app_passwords').selectAll()
   return {
     userById: prepared<Selectable<UsersTable>>(users.where('id', '=', '')),
     /**
@@ -55,8 +55,21 @@ export function prepareQueries(db: Kysely<Tables>) {
         .leftJoin('users', 'users.address', 'asked.wanted')
         .selectAll('users') as unknown as Compilable<Selectable<UsersTable> | Nobody>,
     ),
-    bySelector: prepared<Selectable<AppPasswordsTable>>(
-      appPasswords.where('user_id', '=', '').where('selector', '=', 0),
+    /** Likewise: whether there is a row would tell who is in the wrong network. Parameters: user, selector. */
+    bySelector: prepared<Selectable<AppPasswordsTable> | NoAppPassword>(
+      db
+        .selectFrom(
+          sql<{
+            wanted: string
+            wanted_selector: number
+          }>`(select cast(${''} as text) as wanted, cast(${0} as integer) as wanted_selector)`.as('asked'),
+        )
+        .leftJoin('app_passwords', (join) =>
+          join
+            .onRef('app_passwords.user_id', '=', 'asked.wanted')
+            .onRef('app_passwords.selector', '=', 'asked.wanted_selector'),
+        )
+        .selectAll('app_passwords') as unknown as Compilable<Selectable<AppPasswordsTable> | NoAppPassword>,
     ),
     /** Parameters: app password, user. */
     liveCheck: prepared<LiveCheckColumns>(

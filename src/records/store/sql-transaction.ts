@@ -277,7 +277,7 @@ export class SqlTransaction implements StoreTransaction {
 
   async appPasswordsBySelector(userId: string, selector: number): Promise<readonly AppPasswordRow[]> {
     const { rows } = await this.#db().executeQuery(this.#queries.bySelector(userId, selector))
-    return rows.map(appPasswordRow)
+    return rows.flatMap((row) => (row.id === null ? [] : [appPasswordRow(row)]))
   }
 
   async appPasswordsUnusedSince(before: Date, limit: number): Promise<readonly AppPasswordRow[]> {
