@@ -13,7 +13,14 @@ export type Judged =
   /** 'refused': our own credentials were. 'fault': all else. Either way the phone is told to come back later. */
   | { readonly pass: false; readonly why: 'refused' | 'fault'; readonly detail: string }
 
-const DROPPED: ReadonlySet<string> = new Set(['set-cookie', 'set-cookie2', ...Object.keys(ANSWER_HEADERS)])
+/** Ways past us (threats D10): a phone has one server, and who else is meant is not the upstream's to tell it. */
+const ELSEWHERE = ['alt-svc', 'location', 'refresh'] as const
+const DROPPED: ReadonlySet<string> = new Set([
+  'set-cookie',
+  'set-cookie2',
+  ...ELSEWHERE,
+  ...Object.keys(ANSWER_HEADERS),
+])
 /** A gateway's own words for trouble behind it, and a server's for trouble in it. */
 const FAULTS: ReadonlySet<number> = new Set([407, 500, 502, 504])
 /** MS-ASHTTP §2.2.2.1.1.3.1: the mailbox is elsewhere. 'Elsewhere' is behind us as well. */
@@ -31,10 +38,10 @@ export function judge(status: number, rawHeaders: readonly string[], url: string
       detail: `the upstream sends us to ${location} (${status}): set eas.url to that`,
     }
   }
-  const headers = [...headerPairs(endToEnd(rawHeaders, DROPPED))].flatMap(([lower, name, value]) => [
-    name,
-    lower === 'x-ms-location' && status === REDIRECT ? url : value,
-  ])
+  const headers = [...headerPairs(endToEnd(rawHeaders, DROPPED))].flatMap(([lower, name, value]) => {
+    if (lower !== 'x-ms-location') return [name, value]
+    return status === REDIRECT ? [name, url] : []
+  })
   if (status === 503 && headerValues(headers, 'retry-after').length === 0)
     headers.push('Retry-After', RETRY_AFTER_SECONDS)
   for (const [name, value] of Object.entries(ANSWER_HEADERS)) headers.push(name, value)
