@@ -127,6 +127,39 @@ t.test('--check: missing and different, each told, exit 1', async (t) => {
   t.match(text.stderr, /8 records to set/)
 })
 
+t.test('D11: what comes from DNS is text of strangers: bounded, and nothing to a terminal', async (t) => {
+  const { run } = house(t, CONFIGURED)
+  await using dns = await startDns()
+  const hostile = [
+    '\u001b[2J\u001b]0;gotcha\u0007.example.org',
+    'a\r\nright    _imaps._tcp.example.org.  SRV.example.org',
+    '\u009b31m\u00e2\u0080\u00ae.example.org',
+    '$(reboot).<script>.example.org',
+    'a'.repeat(63),
+    '\0\0\0',
+  ]
+  const right = { ...zone('example.org'), ...zone('example.net') }
+  for (const [why, answers] of [
+    ['odd names', hostile.flatMap((target) => srv(993, target))],
+    ['hundreds of records', Array.from({ length: 400 }, (_, i) => srv(993, `mx${i}.example.org`)).flat()],
+    ['hundreds of odd ones', Array.from({ length: 400 }, (_, i) => srv(i, hostile[i % 4] ?? '')).flat()],
+  ] as const) {
+    dns.set({ ...right, '_imaps._tcp.example.org': answers, 'autoconfig.example.org': hostile.flatMap(cname) })
+    const text = await run(['dns', '--check', '--server', dns.address])
+    t.equal(text.status, 1, why)
+    t.notMatch(text.stdout + text.stderr, /[^\n\x20-\x7e–…]/, `${why}: only printable text`)
+    const lines = text.stdout.trimEnd().split('\n')
+    t.equal(lines.length, 17, `${why}: a line for each record, whatever is in it`)
+    t.equal(lines.filter((line) => line.startsWith('right ')).length, 14, why)
+    t.ok(Math.max(...lines.map(({ length }) => length)) < 2500, `${why}: ${Math.max(...lines.map((l) => l.length))}`)
+    const checked = await run(['dns', '--check', '--json', '--server', dns.address])
+    t.notMatch(checked.stdout, /[^\n\x20-\x7e]/, `${why}: as JSON, too`)
+    const row = checked.json<Row[]>().find(({ name }) => name === '_imaps._tcp.example.org')
+    t.match(row, { state: 'different' }, why)
+    t.ok((row?.found.length ?? 0) <= 9, `${why}: ${row?.found.length} of them are shown`)
+  }
+})
+
 t.test('a resolver that fails says nothing about the records: exit 69', async (t) => {
   const { run } = house(t, CONFIGURED)
   await using dns = await startDns()

@@ -1,5 +1,6 @@
 /**
- * A DNS server on a loopback port of its own (RFC 1035 over UDP) that answers from a table: SRV, CNAME, A.
+ * A DNS server on a loopback port of its own (RFC 1035 over UDP) that answers from a table: SRV, CNAME, A. Labels are put into an
+ * answer as they are, one octet a character, so that a table can hold what no name should.
  */
 
 import { createSocket } from 'node:dgram'

@@ -11,13 +11,19 @@ export type RecordState = 'right' | 'missing' | 'different'
 
 export interface LookedUp {
   readonly state: RecordState
-  /** What is there, as in a zone file. */
+  /** What is there, as in a zone file; of many the first few, and how many more there are. */
   readonly found: readonly string[]
 }
 
+/** More than anybody sets, and few enough to be looked at: an answer of DNS is a stranger's (threats D11). */
+const MAX_FOUND = 8
+
 /** @throws CliError 'unavailable' when the resolver does not answer, which says nothing about the record */
 export async function lookUp(resolver: Resolver, record: DnsRecord): Promise<LookedUp> {
-  return record.type === 'SRV' ? await lookUpSrv(resolver, record) : await lookUpCname(resolver, record)
+  const { state, found } =
+    record.type === 'SRV' ? await lookUpSrv(resolver, record) : await lookUpCname(resolver, record)
+  if (found.length <= MAX_FOUND) return { state, found }
+  return { state, found: [...found.slice(0, MAX_FOUND), `and ${found.length - MAX_FOUND} more`] }
 }
 
 /** Priority and weight are the administrator's to choose. */
