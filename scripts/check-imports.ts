@@ -60,6 +60,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   nodemailer: ['keeper'],
   fastify: ['web'],
   commander: ['cli', 'main'],
+  // threats D11: whoever needs a connection names a host, and no text of DNS is anybody's data. `dns` and `check` look at DNS itself.
+  'node:dns': ['cli'],
+  'node:dns/promises': ['cli'],
 }
 
 function roomOf(path: string): string {

@@ -14,6 +14,24 @@ t.test('nobody imports from a room that it may not know', async (t) => {
   t.match(stdout, /keep to the house rules/)
 })
 
+t.test('D11: nothing but `dns` and `check` looks at DNS, and nothing asks for its texts', async (t) => {
+  const grep = async (pattern: string) => {
+    const found = promisify(execFile)('grep', ['-rlE', pattern, 'src'], { cwd: root })
+    return (await found.catch(() => ({ stdout: '' }))).stdout.trim().split('\n').filter(Boolean).sort()
+  }
+  t.strictSame(await grep(String.raw`['"](node:)?dns(/promises)?['"]`), [
+    'src/cli/check/socket.ts',
+    'src/cli/dns.ts',
+    'src/cli/dns/look-up.ts',
+  ])
+  t.strictSame(
+    await grep(
+      String.raw`\b(resolve(Any|Caa|Mx|Naptr|Ns|Ptr|Soa|Tlsa|Txt)|lookupService)\b|\b(dns|[rR]esolver)\.reverse\(`,
+    ),
+    [],
+  )
+})
+
 t.test('docs/protocols.md is what the code says (node scripts/rfc-index.ts)', async (t) => {
   const { text, problems } = protocolsPage()
   t.strictSame(problems, [])
