@@ -1,7 +1,9 @@
 import t from 'tap'
 import type { UpstreamIdentity } from '../../../src/contract/admission.ts'
-import { withoutSecret } from '../../../src/edge/login/upstream-talk.ts'
+import { UpstreamTalk, withoutSecret } from '../../../src/edge/login/upstream-talk.ts'
+import { Wire } from '../../../src/edge/net/wire.ts'
 import { Secret } from '../../../src/secret.ts'
+import { never, socketPair } from '../net/sockets.ts'
 
 const MASTER = 'Pw7d5ca8e1"master-2f'
 const TOKEN = 'ya29.a0AfB_byC-0123456789abcdefghijklmnopqrstuvwxyz'
@@ -40,6 +42,20 @@ t.test('J2: nothing of a secret that an upstream echoes is left, whole, in part 
     for (let at = 0; at + 8 <= text.length; at++) {
       if (fromSecret(text.slice(at, at + 8))) t.fail(`${what}: ${text}`)
     }
+  }
+})
+
+t.test('D2: ten rounds and a hundred lines, whatever a protocol makes of them', async (t) => {
+  for (const [what, step, times] of [
+    ['10 rounds', async (talk: UpstreamTalk) => talk.writeLine('x'), 10],
+    ['100 lines', async (talk: UpstreamTalk) => void (await talk.readLine('an answer')), 100],
+  ] as const) {
+    const { near, far } = await socketPair(t)
+    using wire = new Wire(near, { budgetBytes: 64 * 1024, deadline: never })
+    const talk = new UpstreamTalk(wire, 'main', (text) => text)
+    if (times === 100) far.write('y\r\n'.repeat(101))
+    for (let i = 0; i < times; i++) await step(talk)
+    await t.rejects(step(talk), { reason: 'upstream-protocol', message: new RegExp(`more than ${what}`) })
   }
 })
 
