@@ -121,6 +121,50 @@ t.test('real Postfix', async (t) => {
     }
   })
 
+  for (const [method, own] of [
+    ['authzid', identity(dovecot.master.password)],
+    [
+      'master-user',
+      {
+        kind: 'password',
+        authcid: `${SAMPLE_USER}*${dovecot.master.user}`,
+        authzid: '',
+        secret: new Secret(dovecot.master.password),
+      },
+    ],
+  ] as const) {
+    await t.test(`F5: whoever logs in through us sends as nobody else, identity ${method}`, async (t) => {
+      const target = { tls: 'implicit', ...at(postfix.ports.submissions), identity: own } as const
+      await using house = await openSmtpHouse(t, { target })
+      const client = await house.connect()
+      await hello(client)
+      client.send(`AUTH PLAIN ${GOOD}\r\n`)
+      t.equal(await client.line(), IN)
+      const to = `RCPT TO:<${SAMPLE_USER}>\r\n`
+      for (const [why, lines, wanted] of [
+        ['somebody else', ['MAIL FROM:<ceo@example.org>\r\n', to], /^553 5\.7\.1 .*not owned by user ann@example\.org/],
+        ['after RSET', [`MAIL FROM:<${SAMPLE_USER}>\r\n`, 'RSET\r\n', 'MAIL FROM:<ceo@example.org>\r\n', to], /^553 5/],
+        ['with a route in front', [`MAIL FROM:<@relay.example:ceo@example.org>\r\n`, to], /^553 5/],
+        ['another spelling', [`MAIL FROM:<"ceo"@example.org> BODY=8BITMIME\r\n`, to], /^553 5/],
+        ['AUTH= of RFC 4954 §5', [`MAIL FROM:<ceo@example.org> AUTH=${SAMPLE_USER}\r\n`, to], /^553 5/],
+        ['oneself, with AUTH= for another', [`MAIL FROM:<${SAMPLE_USER}> AUTH=ceo@example.org\r\n`, to], /^250 /],
+        ['an address that one shares', ['MAIL FROM:<sales@example.org>\r\n', to], /^250 /],
+        ['oneself', [`MAIL FROM:<${SAMPLE_USER}>\r\n`, to], /^250 /],
+      ] as const) {
+        client.send(['RSET\r\n', ...lines].join('')) // in one write, as a client with PIPELINING does
+        const replies: string[] = []
+        for (let i = 0; i <= lines.length; i++) replies.push(await client.line())
+        t.match(replies.at(-1), wanted, why)
+      }
+      client.send('QUIT\r\n')
+      await client.linesUntil(/^221 /)
+      t.ok(
+        await postfix.waitForLog(/sasl_method=PLAIN, sasl_username=ann@example\.org/),
+        'the user of the account record',
+      )
+    })
+  }
+
   await t.test('invariant 14: who may say XCLIENT becomes somebody else; behind us nobody may', async (t) => {
     const ceo = 'MAIL FROM:<ceo@example.org>\r\n'
     await t.test('directly: an authenticated client takes over another identity', async (t) => {
