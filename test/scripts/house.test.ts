@@ -19,7 +19,7 @@ t.test('D11: nothing but `dns` and `check` looks at DNS, and nothing asks for it
     const found = promisify(execFile)('grep', ['-rlE', pattern, 'src'], { cwd: root })
     return (await found.catch(() => ({ stdout: '' }))).stdout.trim().split('\n').filter(Boolean).sort()
   }
-  t.strictSame(await grep(String.raw`['"](node:)?dns(/promises)?['"]`), [
+  t.strictSame(await grep(String.raw`(from|import\(|require\() *'(node:)?dns(/promises)?'`), [
     'src/cli/check/socket.ts',
     'src/cli/dns.ts',
     'src/cli/dns/look-up.ts',
