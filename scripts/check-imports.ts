@@ -12,7 +12,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 const SRC = resolve(import.meta.dirname, '../src')
 
 /** Room → rooms it may import. A room is the longest matching prefix of a path under src/. */
-const FLOOR_0 = ['secret', 'log', 'metrics', 'config', 'ipc']
+const FLOOR_0 = ['secret', 'log', 'metrics', 'pulse', 'config', 'ipc']
 const BASE = [...FLOOR_0, 'contract']
 const NET = [...BASE, 'edge/net']
 const LOGIN = [...NET, 'edge/login']
@@ -21,6 +21,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   secret: [],
   log: ['secret'],
   metrics: ['secret', 'log'],
+  pulse: [],
   config: ['secret', 'log', 'metrics'],
   ipc: ['secret', 'log', 'metrics', 'config'],
   contract: FLOOR_0,

@@ -8,6 +8,7 @@
 import { LoginFailure } from '../contract/failure.ts'
 import type { Log } from '../log.ts'
 import { LOG_STANDS_MS } from '../log.ts'
+import { every } from '../pulse.ts'
 import type { Store } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Admit } from './gate.ts'
@@ -53,10 +54,9 @@ export function createAuditWatch(options: {
     }
   }
 
-  const timer = setInterval(() => {
+  const pulse = every(options.everyMs ?? EVERY_MS, () => {
     look().catch((error: unknown) => log.bug(error, 'looking whether the audit trail can be written'))
-  }, options.everyMs ?? EVERY_MS)
-  timer.unref()
+  })
 
   return {
     guard: (admit) => async (attempt, port) => {
@@ -66,6 +66,6 @@ export function createAuditWatch(options: {
       }
       return await admit(attempt, port)
     },
-    [Symbol.dispose]: () => clearInterval(timer),
+    [Symbol.dispose]: () => pulse[Symbol.dispose](),
   }
 }

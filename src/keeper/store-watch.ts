@@ -4,6 +4,7 @@
 
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { every } from '../pulse.ts'
 import type { Bus } from '../records/bus.ts'
 import type { Store } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
@@ -64,10 +65,9 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
     }
   }
 
-  const timer = setInterval(() => {
+  const pulse = every(options.everyMs ?? EVERY_MS, () => {
     look().catch((error: unknown) => log.bug(error, 'looking at the store'))
-  }, options.everyMs ?? EVERY_MS)
-  timer.unref()
+  })
 
   return {
     get up() {
@@ -78,6 +78,6 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
     },
     failed: isDown,
     look,
-    [Symbol.dispose]: () => clearInterval(timer),
+    [Symbol.dispose]: () => pulse[Symbol.dispose](),
   }
 }

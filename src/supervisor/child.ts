@@ -8,6 +8,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Log } from '../log.ts'
+import { every } from '../pulse.ts'
 import type { Launch } from './launch.ts'
 import { start } from './launch.ts'
 import type { Ask, Init } from './messages.ts'
@@ -187,7 +188,7 @@ export class Child {
   /** Asks every so often whether the child is there. Counted in beats, so that a machine that slept is no reason. */
   #watch(process: ChildProcess, ask: Ask): void {
     let missed = 0
-    const beat = setInterval(() => {
+    const beat = every(this.#tuning.beatMs, () => {
       missed += 1
       if (missed > MISSED_BEATS) {
         this.#options.log.event('error', 'warning', `${this.name} stands still: it is ended`, { process: this.name })
@@ -200,8 +201,7 @@ export class Child {
         },
         () => {},
       )
-    }, this.#tuning.beatMs)
-    beat.unref()
-    process.once('exit', () => clearInterval(beat))
+    })
+    process.once('exit', () => beat[Symbol.dispose]())
   }
 }

@@ -4,6 +4,7 @@
 
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { every } from '../pulse.ts'
 
 const EVERY_MS = 1000
 
@@ -11,14 +12,12 @@ const EVERY_MS = 1000
 export function watchLogLoss(log: Log, { logLost }: Metrics, everyMs: number = EVERY_MS): Disposable {
   let counted = 0
   let told = 0
-  const timer = setInterval(() => {
+  return every(everyMs, () => {
     const { lost, waitingMs } = log
     if (lost > counted) logLost.inc(lost - counted)
     counted = lost
     if (lost === told || waitingMs > 0) return
     log.event('error', 'warning', `${lost - told} log lines were lost, because nobody took them`)
     told = lost
-  }, everyMs)
-  timer.unref()
-  return { [Symbol.dispose]: () => clearInterval(timer) }
+  })
 }
