@@ -36,6 +36,12 @@ export function networks(text: string): string[] {
       })
 }
 
+/** A number of things, at least one. */
+export function count(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Write a whole number, 1 or more.')
+  return Number(text)
+}
+
 /** An option that can be given several times. */
 export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value]

@@ -21,6 +21,7 @@ export type { AppPasswordView, IssuedAppPassword, RevokedAppPasswords } from './
 export type { DeviceView } from './services/devices.ts'
 export type { ServiceMethod, SessionsEnded } from './services/method.ts'
 export type { AuditVerdict, AuditView, KeyView } from './services/operations.ts'
+export { AUDIT_ORDERS } from './services/operations.ts'
 export type { PolicySetting, PolicyView, UserPolicyView } from './services/policies.ts'
 export type { SessionView } from './services/sessions.ts'
 export type { ThrottleView } from './services/throttle.ts'

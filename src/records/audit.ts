@@ -5,6 +5,11 @@
  * rolls the change back. No field holds a secret, a hash or a digest.
  */
 
+import type { NameRules } from '../contract/names.ts'
+import { canonicalName } from '../contract/names.ts'
+import { ServiceError } from '../contract/services.ts'
+import { isUserId, userAt } from './lookup.ts'
+import type { AuditFilter } from './store/sql-audit.ts'
 import type { AuditRow, StoreTransaction } from './store/store.ts'
 
 type Scalar = string | number | boolean | null
@@ -81,19 +86,34 @@ export async function appendAudit<E extends AuditEvent>(tx: StoreTransaction, en
   return await tx.appendAudit({ at, event, actor, userId: user?.id ?? null, user: user?.address ?? null, detail })
 }
 
-export interface AuditQuery {
-  readonly userId: string | null
-  readonly since: Date | null
-  /** Entries after this number; 0: from the beginning. */
-  readonly afterSeq: number
-  readonly limit: number
-}
-
-/** One page, oldest first. `lastSeq` is where the next page starts, also when this one is empty. */
+/** One page. `lastSeq` is where the next one starts in the same order, also when this one is empty. */
 export async function readAudit(
   store: StoreTransaction,
-  query: AuditQuery,
+  filter: AuditFilter,
 ): Promise<{ readonly entries: readonly AuditRow[]; readonly lastSeq: number }> {
-  const entries = await store.listAudit(query)
-  return { entries, lastSeq: entries.at(-1)?.seq ?? query.afterSeq }
+  const entries = await store.listAudit(filter)
+  return { entries, lastSeq: entries.at(-1)?.seq ?? filter.afterSeq }
+}
+
+/**
+ * Whom somebody means who asks what happened to a user: an id or an address, of a user who is there or was. An address is
+ * never given to a second user, so it leads to nobody else.
+ * @throws ServiceError 'not-found' when there is neither a user nor an entry
+ */
+export async function auditSubject(
+  store: StoreTransaction,
+  raw: string,
+  rules: NameRules,
+): Promise<Pick<AuditFilter, 'userId' | 'address'>> {
+  try {
+    return { userId: (await userAt(store, raw, rules)).id }
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.code !== 'not-found') throw error
+    const name = canonicalName(raw, rules)
+    const gone = isUserId(raw) ? { userId: raw } : name.ok ? { userId: null, address: name.name } : null
+    if (gone === null) throw error
+    const found = await store.listAudit({ ...gone, since: null, afterSeq: 0, limit: 1 })
+    if (found.length === 0) throw error
+    return gone
+  }
 }

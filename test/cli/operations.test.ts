@@ -39,6 +39,20 @@ t.test('sessions, secrets, audit, keys, with no server running', async (t) => {
   )
   t.strictSame((await run(['audit', '--json', '--since', '1ms'])).json(), [])
 
+  const newest = ['audit', '--json', '--newest-first']
+  t.strictSame((await run(newest)).json(), entries.toReversed())
+  t.strictSame((await run([...newest, '--limit', '2'])).json(), entries.toReversed().slice(0, 2))
+  t.strictSame((await run(['audit', '--json', '--limit', '1'])).json(), entries.slice(0, 1))
+  t.match(await run(['audit', '--limit', '0']), { status: 2, stderr: /1 or more/ })
+  t.match(await run(['audit', '--follow', '--newest-first']), { status: 2, stderr: /--follow goes on from the oldest/ })
+  t.equal((await run(['user', 'delete', 'zoe@example.net', '--yes'])).status, 0)
+  t.match(
+    (await run([...newest, '--user', 'zoe@example.net'])).json(),
+    [{ event: 'user_deleted' }],
+    'of one who was deleted',
+  )
+  t.match(await run(['audit', '--user', 'nobody@example.net']), { status: 1, stderr: /no user nobody@example\.net/ })
+
   const keys = await run(['keys', 'status', '--json'])
   t.match(keys.json(), { keys: [{ active: true }] })
   t.notMatch(keys.stdout, /"key"/, 'no key value')

@@ -414,6 +414,26 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     t.strictSame(await page(null, later(15), 0, 2), [2, 3])
     t.strictSame(await page(null, later(15), seqs[3] ?? 0, 2), [4])
     t.strictSame(await page(null, later(41), 0), [], 'nothing that late')
+
+    const back = async (userId: string | null, since: Date | null, afterSeq: number, limit = 10) =>
+      (await store.listAudit({ userId, since, order: 'newest', afterSeq, limit })).map((row) => seqs.indexOf(row.seq))
+    t.strictSame(await back(null, null, 0), [4, 3, 2, 1, 0], 'the newest first')
+    t.strictSame(await back(null, null, 0, 2), [4, 3])
+    t.strictSame(await back('ann', null, seqs[4] ?? 0), [2, 0])
+    t.strictSame(await back('ann', later(15), 0), [4, 2])
+    t.strictSame(await back(null, later(15), seqs[3] ?? 0, 9), [2], 'older ones, as far as the time goes')
+    t.strictSame(await back(null, later(41), 0), [])
+    t.strictSame(await back(null, null, seqs[0] ?? 0), [], 'the end')
+    const next = await store.appendAudit(entry(5, 'ann'))
+    t.strictSame(await back(null, null, seqs[3] ?? 0, 2), [2, 1], 'what is added moves no page')
+    seqs.push(next)
+    const about = async (address: string, order: 'oldest' | 'newest') =>
+      (await store.listAudit({ userId: null, address, since: null, order, afterSeq: 0, limit: 9 })).map((row) =>
+        seqs.indexOf(row.seq),
+      )
+    t.strictSame(await about('ann@example.org', 'oldest'), [0, 2, 4, 5], 'by address')
+    t.strictSame(await about('bob@example.org', 'newest'), [1])
+    t.strictSame(await about('nobody@example.org', 'newest'), [])
   })
 
   t.test('audit: a clock that was set back hides nothing', async (t) => {
@@ -427,6 +447,12 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     t.strictSame(
       found.map((row) => row.seq),
       [seqs[0], seqs[2]],
+    )
+    const back = await store.listAudit({ userId: null, since: later(100), order: 'newest', afterSeq: 0, limit: 10 })
+    t.strictSame(
+      back.map((row) => row.seq),
+      [seqs[2], seqs[0]],
+      'in either order',
     )
   })
 

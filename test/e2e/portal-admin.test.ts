@@ -2,6 +2,7 @@
  * Administrators at the portal, step-up, and what people are told: in a browser, on the whole product.
  */
 
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
@@ -183,6 +184,39 @@ if (requireService(t, 'chromium') && requireService(t, 'dovecot')) {
     await ann.go('/admin/users/nobody%40example.org')
     t.equal(await ann.heading(), 'There is nothing here')
   })
+
+  t.test(
+    'the audit trail begins with what happened last, goes on to older entries, and knows who is gone',
+    async (t) => {
+      const names = Array.from({ length: 120 }, (_, i) => `guest${i}@example.org`)
+      const file = join(house.gate.directory, 'guests.csv')
+      writeFileSync(file, `address\n${names.join('\n')}\n`)
+      await house.gate.json(['user', 'import', file])
+      await house.gate.json(['user', 'delete', 'guest7@example.org', '--yes'])
+
+      const rows = () => ann.page.locator('tbody tr').allInnerTexts()
+      await ann.go('/admin/audit')
+      const newest = await rows()
+      t.match(newest[0], /user_deleted[\s\S]*guest7@example\.org/)
+      t.match(newest[1], /user_added[\s\S]*guest119@example\.org/)
+      t.equal(newest.length, 100)
+      t.equal(await ann.page.getByRole('link', { name: 'Newest' }).count(), 0)
+      await ann.press('Older')
+      const older = await rows()
+      t.match(older[0], 'guest20@example.org', 'on from where the first page ended')
+      t.match(older.join('\n'), 'two_step_reset')
+      t.equal(await ann.page.getByRole('link', { name: 'Older' }).count(), 0, 'and that is all')
+      t.strictSame(await flaws(ann.page), [])
+      await ann.press('Newest')
+      t.strictSame(await rows(), newest)
+
+      await ann.go('/admin/audit?user=guest7%40example.org')
+      t.strictSame(
+        (await rows()).map((row) => row.match(/user_\w+/)?.[0]),
+        ['user_deleted', 'user_added'],
+      )
+    },
+  )
 
   t.test('while the keeper is away: a page that says mail keeps working', async (t) => {
     const keeper = house.gate.lines('worker_started').findLast(({ process }) => process === 'keeper')

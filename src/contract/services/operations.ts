@@ -6,6 +6,9 @@ import { z } from 'zod'
 import { PROTOCOL_NAMES } from '../admission.ts'
 import { address, method, secret, text64 } from './method.ts'
 
+/** Which entry comes first. To follow what happens, 'oldest'. */
+export const AUDIT_ORDERS = ['oldest', 'newest'] as const
+
 export interface AuditView {
   readonly seq: number
   readonly at: string
@@ -43,11 +46,15 @@ export const OPERATION_METHODS = {
   'secret.delete': method<{ user: string; upstream: string; deleted: boolean }>()(
     z.strictObject({ user: address, upstream: text64 }),
   ),
+  /** `lastSeq` is the next page's `afterSeq`, in the same order. A page may be shorter than asked for; the end is an empty one. */
   'audit.list': method<{ entries: readonly AuditView[]; lastSeq: number }>()(
     z.strictObject({
+      /** Also of somebody who was deleted. */
       user: address.optional(),
       sinceMs: z.number().int().optional(),
-      afterSeq: z.number().int().default(0),
+      order: z.enum(AUDIT_ORDERS).default('oldest'),
+      /** Entries that follow this one in that order; 0: from the first on. */
+      afterSeq: z.number().int().min(0).default(0),
       limit: z.number().int().min(1).max(200).default(100),
     }),
   ),

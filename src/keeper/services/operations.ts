@@ -6,7 +6,7 @@ import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import type { AuditView, ServiceHandlers } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
-import { appendAudit, readAudit } from '../../records/audit.ts'
+import { appendAudit, auditSubject, readAudit } from '../../records/audit.ts'
 import { checkAudit } from '../../records/audit-chain.ts'
 import type { AuditRow } from '../../records/store/store.ts'
 import { StoreError } from '../../records/store/store.ts'
@@ -29,7 +29,7 @@ type OperationServices = Pick<
 >
 
 export function operationServices(deps: ServiceDeps): OperationServices {
-  const { config, store, keys, users, secrets, clock, version, redisState } = deps
+  const { config, names, store, keys, users, secrets, clock, version, redisState } = deps
 
   function demandUpstream(name: string): void {
     if (Object.hasOwn(config().upstreams, name)) return
@@ -49,10 +49,10 @@ export function operationServices(deps: ServiceDeps): OperationServices {
       return { user: row.address, upstream, deleted }
     },
 
-    async 'audit.list'({ user, sinceMs, afterSeq, limit }) {
-      const userId = user === undefined ? null : (await users.show(user)).id
+    async 'audit.list'({ user, sinceMs, order, afterSeq, limit }) {
+      const subject = user === undefined ? { userId: null } : await auditSubject(store, user, names())
       const since = sinceMs === undefined ? null : new Date(sinceMs)
-      const { entries } = await readAudit(store, { userId, since, afterSeq, limit })
+      const { entries } = await readAudit(store, { ...subject, since, order, afterSeq, limit })
       const page = fitting(entries.map(auditView))
       return { entries: page, lastSeq: page.at(-1)?.seq ?? afterSeq }
     },

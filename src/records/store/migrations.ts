@@ -15,6 +15,7 @@ import { people } from './migrations/0004-people.ts'
 import { devices } from './migrations/0005-devices.ts'
 import { userWords } from './migrations/0008-user-words.ts'
 import { deviceBlocker } from './migrations/0009-device-blocker.ts'
+import { auditByAddress } from './migrations/0010-audit-address.ts'
 
 export type DialectName = 'sqlite' | 'postgres'
 
@@ -30,6 +31,7 @@ export function migrationsFor(dialect: DialectName): Migrations {
     '0005': { up: (db) => devices(db, dialect) },
     '0008': { up: (db) => userWords(db, dialect) },
     '0009': { up: (db) => deviceBlocker(db) },
+    '0010': { up: (db) => auditByAddress(db) },
   }
 }
 

@@ -8,7 +8,7 @@
 import type { Kysely, Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { AuditTable, Tables } from './schema.ts'
-import { auditRow, msOf } from './schema.ts'
+import { auditRow } from './schema.ts'
 import type { Db, SqlDialect } from './sql-transaction.ts'
 import type { AuditRow } from './store.ts'
 
@@ -26,10 +26,17 @@ export interface AuditMark {
 
 export interface AuditFilter {
   readonly userId: string | null
+  /** As entries have it: what is about an address, also when its user is gone. */
+  readonly address?: string
   readonly since: Date | null
+  /** By seq. Left out: 'oldest' first. */
+  readonly order?: AuditOrder
+  /** Entries that follow this one in that order; 0: from the first on. */
   readonly afterSeq: number
   readonly limit: number
 }
+
+export type AuditOrder = 'oldest' | 'newest'
 
 /** The trail as it stands in the table, for whoever checks its codes. */
 export interface AuditChain {
@@ -84,20 +91,36 @@ export function sqlAuditChain(db: () => Db): AuditChain {
 }
 
 export async function selectAudit(db: Db, filter: AuditFilter): Promise<readonly AuditRow[]> {
-  const sinceMs = msOf(filter.since)
-  let afterSeq = filter.afterSeq
-  if (sinceMs !== null && filter.userId === null && afterSeq === 0) {
-    // The first page jumps to where the time begins, by index, instead of walking there from the first entry.
-    const { rows } = await sql<{
-      seq: number | null
-    }>`select min(seq) as seq from audit where at >= ${sinceMs}`.execute(db)
-    const first = rows[0]?.seq ?? null
-    if (first === null) return []
-    afterSeq = first - 1
+  const { userId, address, since, order = 'oldest', afterSeq, limit } = filter
+  let query = db.selectFrom('audit').selectAll()
+  if (userId !== null) query = query.where('user_id', '=', userId)
+  if (address !== undefined) query = query.where('address', '=', address)
+
+  const isNewest = order === 'newest'
+  query = isNewest
+    ? query.where('seq', '<', afterSeq > 0 ? afterSeq : Number.MAX_SAFE_INTEGER)
+    : query.where('seq', '>', afterSeq)
+  if (since !== null) {
+    // Of everybody's entries a page begins (or ends) where the time does, found by index, instead of walking through all that
+    // came before. Pages in the middle of the older order are past it already.
+    if (userId === null && address === undefined && (isNewest || afterSeq === 0)) {
+      const first = await firstSince(db, since)
+      if (first === null) return []
+      query = query.where('seq', '>=', first)
+    }
+    // A clock that was set back leaves entries that are too old in between.
+    query = query.where('at', '>=', since.getTime())
   }
-  let query = db.selectFrom('audit').selectAll().where('seq', '>', afterSeq)
-  if (filter.userId !== null) query = query.where('user_id', '=', filter.userId)
-  if (sinceMs !== null) query = query.where('at', '>=', sinceMs)
-  const rows = await query.orderBy('seq').limit(filter.limit).execute()
+  const rows = await query
+    .orderBy('seq', isNewest ? 'desc' : 'asc')
+    .limit(limit)
+    .execute()
   return rows.map(auditRow)
+}
+
+async function firstSince(db: Db, since: Date): Promise<number | null> {
+  const { rows } = await sql<{
+    seq: number | null
+  }>`select min(seq) as seq from audit where at >= ${since.getTime()}`.execute(db)
+  return rows[0]?.seq ?? null
 }

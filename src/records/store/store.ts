@@ -209,7 +209,7 @@ export interface StoreTransaction extends UserSearch, TombstoneHistory, AppPassw
   deleteStoredSecret(userId: string, upstream: string): Promise<boolean>
 
   appendAudit(entry: Omit<AuditRow, 'seq'>): Promise<number>
-  /** Ascending by seq. `userId` null: all users. */
+  /** In the order asked for, by seq. `userId` null: all users. */
   listAudit(filter: AuditFilter): Promise<readonly AuditRow[]>
 
   /** Check values per key id: a store that was made under another key file is refused. */

@@ -3,6 +3,7 @@
  */
 
 import { z } from 'zod'
+import { AUDIT_ORDERS } from '../../contract/services.ts'
 import { PAGE, page, pageOf } from './paging.ts'
 import { route } from './route.ts'
 import { AuditEntry } from './views.ts'
@@ -19,20 +20,27 @@ export const AUDIT_ROUTES = [
     path: '/audit',
     id: 'listAudit',
     tag: 'Audit',
-    summary: 'Read the audit trail, oldest first',
+    summary: 'Read the audit trail',
     description:
-      'An empty page is the end. To follow what happens, ask again with the last cursor that you were given.',
+      'An empty page is the end. To follow what happens, ask oldest first, and again with the last cursor that you were given.',
     service: 'audit.list',
     query: PAGE.extend({
       cursor: afterSeq,
-      user: z.string().min(1).max(254).optional().describe('Only what concerns this user: id or mail address.'),
+      user: z
+        .string()
+        .min(1)
+        .max(254)
+        .optional()
+        .describe('Only what concerns this user, also one who was deleted: id or mail address.'),
+      order: z.enum(AUDIT_ORDERS).default('oldest').describe('Which entry comes first.'),
       since: z.iso.datetime({ offset: true }).optional().describe('Nothing from before this time.'),
     }),
     answer: pageOf(AuditEntry),
     problems: ['not-found'],
-    ask: ({ query: { user, since, cursor, limit } }) => ({
+    ask: ({ query: { user, since, order, cursor, limit } }) => ({
       ...(user === undefined ? {} : { user }),
       ...(since === undefined ? {} : { sinceMs: Date.parse(since) }),
+      order,
       afterSeq: cursor === undefined ? 0 : Number(cursor),
       limit,
     }),

@@ -643,6 +643,8 @@ export const en = {
     auditWho: 'By whom',
     auditUser: 'User',
     auditNone: 'Nothing yet.',
+    auditOlder: 'Older',
+    auditNewest: 'Newest',
     auditSince: (hours: number) =>
       hours === 1 ? 'Last hour' : hours < 48 ? `Last ${hours} hours` : `Last ${count(hours / 24, 'day', 'days')}`,
     policyIntro: 'Who may have app passwords. Where they are forbidden, existing ones stop working at once.',

@@ -649,6 +649,8 @@ export const nl = {
     auditWho: 'Door wie',
     auditUser: 'Gebruiker',
     auditNone: 'Nog niets.',
+    auditOlder: 'Ouder',
+    auditNewest: 'Nieuwste',
     auditSince: (hours: number) =>
       hours === 1
         ? 'Afgelopen uur'

@@ -191,6 +191,21 @@ t.test('the audit trail: page by page, of one user, and who did it', async (t) =
   )
   const own = await api('GET', '/audit?user=bob@a.test')
   t.match(own.json.items, [{ event: 'user_added', user: 'bob@a.test' }])
+  const back: number[] = []
+  for (let path: string | null = '/audit?order=newest&limit=2'; path !== null; ) {
+    const page = await api('GET', path)
+    back.push(...(page.json.items as typeof seen).map(({ seq }) => seq))
+    path = page.json.next === null ? null : `/audit?order=newest&limit=2&cursor=${String(page.json.next)}`
+  }
+  t.strictSame(back, seen.map(({ seq }) => seq).toReversed(), 'the newest first')
+  t.match(await api('GET', '/audit?order=random'), { status: 422, ...problem('invalid') })
+
+  const { id } = (await api('GET', '/users/bob@a.test')).json
+  await api('DELETE', '/users/bob@a.test')
+  const gone = { status: 200, json: { items: [{ event: 'user_deleted' }, { event: 'user_added' }] } }
+  t.match(await api('GET', '/audit?user=Bob@A.test&order=newest'), gone, 'of somebody who was deleted, by address')
+  t.match(await api('GET', `/audit?user=${String(id)}&order=newest`), gone, 'and by id')
+  t.match(await api('GET', '/audit?user=nobody@a.test'), { status: 404 })
   t.match(await api('GET', '/audit?since=2999-01-01T00:00:00Z'), { json: { items: [], next: null } })
   const reader = caller(await tokenWith(['audit:read']))
   t.match(await reader('GET', '/audit'), { status: 200 })

@@ -260,18 +260,22 @@ ${form(
 }
 
 export interface AuditPage {
+  /** Newest first. */
   readonly entries: readonly AuditView[]
+  /** Where the older ones go on; null: there are none. */
   readonly next: number | null
+  /** Whether there are no newer ones before these. */
+  readonly isFirst: boolean
   readonly user: string | null
   readonly hours: number
   readonly choices: readonly number[]
 }
 
-export function audit(visit: Visit, { entries, next, user, hours, choices }: AuditPage): Html {
+export function audit(visit: Visit, { entries, next, isFirst, user, hours, choices }: AuditPage): Html {
   const { admin: t } = visit.words
   const title = user === null ? t.audit : t.auditOf(user)
-  const to = (since: number, after: number | null = null): string =>
-    `/admin/audit?${new URLSearchParams({ ...(user !== null && { user }), hours: String(since), ...(after !== null && { after: String(after) }) })}`
+  const to = (since: number, before: number | null = null): string =>
+    `/admin/audit?${new URLSearchParams({ ...(user !== null && { user }), hours: String(since), ...(before !== null && { before: String(before) }) })}`
   return adminPage(
     visit,
     title,
@@ -287,7 +291,12 @@ ${
           html`<tr><td>${visit.format.utc(at)}</td><td>${event}<p class="facts">${details(detail)}</p></td><td>${about}</td><td>${actor}</td></tr>`,
       )}</tbody></table></div>`
 }
-${next !== null && html`<p><a class="button quiet" href="${to(hours, next)}">${t.more}</a></p>`}`,
+${
+  (next !== null || !isFirst) &&
+  html`<p>${!isFirst && html`<a class="button quiet" href="${to(hours)}">${t.auditNewest}</a> `}${
+    next !== null && html`<a class="button quiet" href="${to(hours, next)}">${t.auditOlder}</a>`
+  }</p>`
+}`,
   )
 }
 

@@ -276,19 +276,22 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
             .number()
             .pipe(z.literal([...AUDIT_HOURS]))
             .catch(24),
-          after: z.coerce.number().int().min(0).catch(0),
+          before: z.coerce.number().int().min(0).catch(0),
         }),
       )
-      const { entries, lastSeq } = await ask(visit, 'audit.list', {
+      const { hours, before } = asked
+      const filter = {
         ...(asked.user && { user: asked.user }),
-        sinceMs: Date.now() - asked.hours * HOUR_MS,
-        afterSeq: asked.after,
-        limit: AUDIT_PAGE,
-      })
-      const next = entries.length === AUDIT_PAGE ? lastSeq : null
-      return page(
-        pages.audit(visit, { entries, next, hours: asked.hours, user: asked.user || null, choices: AUDIT_HOURS }),
-      )
+        sinceMs: Date.now() - hours * HOUR_MS,
+        order: 'newest' as const,
+      }
+      const { entries, lastSeq } = await ask(visit, 'audit.list', { ...filter, afterSeq: before, limit: AUDIT_PAGE })
+      // A page may be shorter than asked for: whether there are older ones only asking tells.
+      const older =
+        entries.length > 0 ? await ask(visit, 'audit.list', { ...filter, afterSeq: lastSeq, limit: 1 }) : null
+      const next = older !== null && older.entries.length > 0 ? lastSeq : null
+      const isFirst = before === 0
+      return page(pages.audit(visit, { entries, next, isFirst, hours, user: asked.user || null, choices: AUDIT_HOURS }))
     }),
   )
 }
