@@ -44,7 +44,10 @@ import type { Route } from './upstream/routes.ts'
 import { routeFor } from './upstream/routes.ts'
 import type { Verified, Verifier } from './verifier.ts'
 
-export type GateConfig = Pick<Config, 'appPasswords' | 'groups' | 'primaryPassword' | 'routes' | 'upstreams' | 'limits'>
+export type GateConfig = Pick<
+  Config,
+  'appPasswords' | 'groups' | 'primaryPassword' | 'routes' | 'upstreams' | 'limits' | 'domains'
+>
 
 export interface GateOptions {
   /** Called at each use, so that a reload takes effect. */
@@ -84,7 +87,7 @@ export function createGate(options: GateOptions): Admit {
   const { config, store, keys, secrets, lastUse, verifier, throttle, watch, log, now, clock } = options
   const { typedPrimary, tombstoneTries, refusedLogins } = options
 
-  const logNameOf = (name: string, user: UserRow | null) => nameForLog(keys, name, user)
+  const logNameOf = (name: string, user: UserRow | null) => nameForLog(keys, name, user, config().domains)
 
   async function guessed(
     name: string,

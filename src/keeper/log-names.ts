@@ -1,14 +1,15 @@
 /**
- * How a name appears in the log: an account's as it is, any other as a keyed hash and its domain (threats J2): people type
- * passwords into the field for the name.
+ * How a name appears in the log: an account's as it is, any other as a keyed hash and, if it is one of ours, its domain (threats
+ * J2): people type passwords into the field for the name, and some passwords have an @ in them.
  */
 
 import type { Keys } from '../records/keys.ts'
 import type { UserRow } from '../records/store/store.ts'
 
-export function nameForLog(keys: Keys, name: string, user: UserRow | null): string {
+/** @param domains those that are served */
+export function nameForLog(keys: Keys, name: string, user: UserRow | null, domains: readonly string[]): string {
   if (user !== null) return user.address
   const hash = keys.active.hmac('log-names', name).toString('hex', 0, 6)
-  const at = name.lastIndexOf('@')
-  return at < 0 ? `unknown:${hash}` : `unknown:${hash}${name.slice(at)}`
+  const domain = name.slice(name.lastIndexOf('@') + 1)
+  return domains.includes(domain) ? `unknown:${hash}@${domain}` : `unknown:${hash}`
 }

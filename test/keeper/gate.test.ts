@@ -143,7 +143,7 @@ t.test('R29: forbidding app passwords stops existing ones at once and ends their
   t.equal(await e.result('ann@a.test', ann.password), 'in', 'and allowed again')
 })
 
-t.test('log names: an account by its address, an unknown name by a keyed hash', async (t) => {
+t.test('log names (J2): an account by its address, an unknown name by a keyed hash', async (t) => {
   const h = await house(t)
   await h.addUser('ann@a.test')
   const e = edge(h.keeper)
@@ -152,6 +152,11 @@ t.test('log names: an account by its address, an unknown name by a keyed hash', 
   t.match(unknown, /^unknown:[0-9a-f]{12}@a\.test$/)
   t.equal((await e.refusal('hunter2@a.test', WRONG)).logName, unknown, 'the same name reads the same')
   t.match((await e.refusal('', WRONG)).logName, /^unknown:[0-9a-f]{12}$/)
+  t.match(
+    (await e.refusal('my-p@ssw0rd', WRONG)).logName,
+    /^unknown:[0-9a-f]{12}$/,
+    'a password with an @, typed into the field for the name: no part of it is a domain',
+  )
 })
 
 t.test('limits.perUser: counted exactly, grants and sessions together', async (t) => {

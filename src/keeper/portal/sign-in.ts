@@ -106,7 +106,7 @@ export function signInHandlers(deps: PortalDeps, parts: SignInParts): SignInHand
       if (!judged.ok || user === null) {
         const refusal: Refusal = judged.ok ? { next: 'refused', why: 'bad-credentials' } : judged.refusal
         const known = canonical.ok ? await store.userByAddress(name) : null
-        return signingIn.refuse(refusal, nameForLog(keys, name, known), client, factor)
+        return signingIn.refuse(refusal, nameForLog(keys, name, known, names().domains), client, factor)
       }
 
       const first = factorNow(factor, clock())

@@ -22,7 +22,7 @@ export function throttleServices({ throttle, names, store, keys, clock }: Servic
   async function view({ lane, user, block, failures, waitMs, idleMs }: LaneState): Promise<ThrottleView> {
     return {
       lane,
-      user: user === null ? null : nameForLog(keys, user, await store.userByAddress(user)),
+      user: user === null ? null : nameForLog(keys, user, await store.userByAddress(user), names().domains),
       address: block,
       failures,
       waitMs,
