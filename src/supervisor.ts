@@ -169,7 +169,7 @@ class Server {
     process.umask(0o077)
     await ensurePrivateDirectory(config.runtimeDirectory)
     this.#metrics.buildInfo.set({ version, node: process.version }, 1)
-    watchLoopLag(this.#metrics)
+    watchLoopLag(this.#metrics, this.#log)
     watchLogLoss(this.#log, this.#metrics)
     this.#certificates = await this.#loadCertificates(config)
     this.#keeper = await this.#startKeeper()
@@ -218,7 +218,7 @@ class Server {
     }
     await this.#renewEdges()
     await this.#web
-      ?.reload(webSettingsOf(this.#config, this.#options.version))
+      ?.reload(webSettingsOf(this.#loaded, this.#options.version))
       .catch((error: unknown) => this.#childFailed('web', error))
     this.#expiry.look(certificates)
     this.#certificateWatch.follow(loaded.config.tls.certificates)
@@ -359,7 +359,7 @@ class Server {
         path: way.path,
         doorSecret: way.secret.reveal(),
         keeper: { path: join(this.#config.runtimeDirectory, 'web.sock'), key: way.keeperKey.reveal() },
-        settings: webSettingsOf(this.#config, version),
+        settings: webSettingsOf(this.#loaded, version),
       }
     }
     if (this.#workers === 0) {

@@ -602,3 +602,32 @@ t.test(
     )
   },
 )
+
+t.test('A3: no TLS is never what is left out, and nowhere without a warning', async (t) => {
+  const warned = async (text: string) => (await load(directoryFor(t), text)).warnings
+  const left = GOOD.replace('      tls: implicit\n', '')
+  t.equal((await load(directoryFor(t), left)).config.upstreams.main?.imap?.tls, 'implicit', 'left out means TLS')
+  t.notMatch(await warned(left), [{ key: /upstreams/ }])
+  t.match(
+    (await warned(GOOD.replace('      tls: implicit\n', '      tls: none\n'))).find(({ key }) => /tls$/.test(key)),
+    { key: 'upstreams.main.imap.tls', line: 12, message: /passwords and mail go there in clear/ },
+  )
+  const here = GOOD.replace('      tls: implicit\n', '      tls: none\n').replace('mail.internal', '127.0.0.1')
+  t.notOk(
+    (await warned(here)).some(({ key }) => key.startsWith('upstreams')),
+    'on this machine nobody listens',
+  )
+  const eas = (url: string) => GOOD.replace('    identity:', `    eas: { url: ${url} }\n    identity:`)
+  t.match(
+    (await warned(eas('http://mail.internal'))).find(({ key }) => /url$/.test(key)),
+    { key: 'upstreams.main.eas.url', message: /without TLS/ },
+  )
+  t.notOk((await warned(eas('https://mail.internal'))).some(({ key }) => /url$/.test(key)))
+  const clear = (more: string) => GOOD.replace('tls: implicit }', `tls: none${more} }`)
+  t.match(
+    (await warned(clear(', allowCleartextLogin: true'))).find(({ key }) => /Cleartext/.test(key)),
+    { key: 'listeners[0].allowCleartextLogin', message: /in clear/ },
+    'a name that looks dangerous',
+  )
+  t.match(await problemsOf(directoryFor(t), clear('')), [{ key: 'listeners[0].tls', message: /allowCleartextLogin/ }])
+})

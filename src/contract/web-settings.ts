@@ -2,7 +2,8 @@
  * What web knows of the configuration: what stands on its pages. No path, no way into anything.
  */
 
-import type { Config } from '../config.ts'
+import type { Config, LoadedConfig } from '../config.ts'
+import { problemText } from '../config.ts'
 import type { LogLevel } from '../log.ts'
 import type { NameRules } from './names.ts'
 import { nameRulesOf } from './names.ts'
@@ -20,9 +21,14 @@ export interface WebSettings {
   readonly names: NameRules
   /** What the configuration says for everybody, or for some group: help for whoever is not signed in goes by it (R29). */
   readonly appPasswordsAllowed: boolean
+  /** What works and is dangerous, in words for administrators: 'upstreams.main.imap.tls: is none …' (threats A3). */
+  readonly warnings: readonly string[]
 }
 
-export function webSettingsOf(config: Config, version: string): WebSettings {
+export function webSettingsOf(
+  { config, warnings }: Pick<LoadedConfig, 'config' | 'warnings'>,
+  version: string,
+): WebSettings {
   const { log, domains, portal, appPasswords, groups } = config
   return {
     version,
@@ -33,5 +39,6 @@ export function webSettingsOf(config: Config, version: string): WebSettings {
     names: nameRulesOf(config),
     appPasswordsAllowed:
       appPasswords.allowed || Object.values(groups).some((group) => group.appPasswords?.allowed === true),
+    warnings: warnings.map((warning) => problemText({ ...warning, file: null })),
   }
 }

@@ -91,6 +91,22 @@ for (const workers of ['0', '1']) {
   })
 }
 
+t.test('A3: what is dangerous is said at the start, and by check', async (t) => {
+  const { run, directory } = house(
+    t,
+    CONFIG.replace(/^( +)(imap: \{ host: )[^,]+, (.*?)\}/m, '$1$2mail.invalid, tls: none }'),
+  )
+  const said = /upstreams\.main\.imap\.tls: is none for a host on the network/
+  await using server = new Program(LAUNCHER, ['serve'], { cwd: directory, env: { PATH: process.env.PATH } })
+  await logged(server, 'started')
+  t.match(server.output, said)
+  const steps = (await run(['check', '--json'])).json<Step[]>()
+  t.match(
+    steps.find(({ step, detail }) => step === 'warning' && said.test(detail)),
+    { hop: 'configuration', advice: /change it/ },
+  )
+})
+
 t.test('serve: what is in the way', async (t) => {
   const { run, directory } = house(t)
   const taken = createServer()

@@ -593,6 +593,8 @@ export const en = {
 
   admin: {
     title: 'Administration',
+    warnings: (count: number) =>
+      count === 1 ? 'One setting of this server is dangerous:' : `${count} settings of this server are dangerous:`,
     users: 'Users',
     audit: 'Audit trail',
     policies: 'App password policy',

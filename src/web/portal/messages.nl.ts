@@ -597,6 +597,10 @@ export const nl = {
 
   admin: {
     title: 'Beheer',
+    warnings: (count: number) =>
+      count === 1
+        ? 'Eén instelling van deze server is gevaarlijk:'
+        : `${count} instellingen van deze server zijn gevaarlijk:`,
     users: 'Gebruikers',
     audit: 'Logboek',
     policies: 'Beleid voor app-wachtwoorden',

@@ -32,6 +32,8 @@ export interface PortalSettings {
   readonly mail: MailServers
   /** What the policy for everybody says; a user's own comes with the session. */
   readonly appPasswordsAllowed: boolean
+  /** For administrators: what of the configuration is dangerous. */
+  readonly warnings: readonly string[]
 }
 
 /** Where "home" is: the first entry point that is on. */
@@ -41,7 +43,7 @@ export function homeOf({ entryPoints }: PortalSettings): EntryPoint {
 
 /** null: there is no portal. */
 export function portalSettings(settings: WebSettings): PortalSettings | null {
-  const { portal, domains, published, appPasswordsAllowed } = settings
+  const { portal, domains, published, appPasswordsAllowed, warnings } = settings
   if (portal === null) return null
   const { hostname } = new URL(portal.url)
   const { ports, activeSync } = published ?? { ports: { imap: [], pop3: [], smtp: [] }, activeSync: null }
@@ -56,5 +58,6 @@ export function portalSettings(settings: WebSettings): PortalSettings | null {
       activeSync: activeSync === null ? null : new URL(activeSync).host,
     },
     appPasswordsAllowed,
+    warnings,
   }
 }

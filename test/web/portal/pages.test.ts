@@ -96,6 +96,26 @@ for (const language of LANGUAGES) {
   })
 }
 
+t.test(
+  'A3: administrators see what of the configuration is dangerous, on each of their pages, and nobody else does',
+  async (t) => {
+    const [danger, nasty] = ['upstreams.main.imap.tls: is none', 'names.allow: <script>alert(1)</script>']
+    for (const language of LANGUAGES) {
+      for (const shot of SHOTS.filter(({ form, status }) => form === undefined && status === undefined)) {
+        settings = { ...SETTINGS, warnings: [danger, nasty] }
+        const { body } = await show(shot, language)
+        const isAdmins = /^\/admin(?:$|\?|\/)/.test(shot.path)
+        t.equal(body.includes(danger), isAdmins, `${shot.name}, ${language}`)
+        t.notMatch(body, '<script>alert')
+        if (isAdmins)
+          t.match(body, new RegExp(`<div class="alert"[^>]*><p><strong>${messagesOf(language).admin.warnings(2)}`))
+        settings = SETTINGS
+        t.notMatch((await show(shot, language)).body, messagesOf(language).admin.warnings(2).slice(2), shot.name)
+      }
+    }
+  },
+)
+
 t.test('the style sheet is small, and kept for good', async (t) => {
   const { body } = await app.inject({ url: '/help' })
   const address = /href="(\/assets\/portal\.[^"]+\.css)"/.exec(body)?.[1] ?? ''

@@ -107,6 +107,7 @@ export const SETTINGS: PortalSettings = {
     activeSync: 'mail.example.org',
   },
   appPasswordsAllowed: true,
+  warnings: [],
 }
 
 /** The cookie of somebody who is signed in. */

@@ -27,8 +27,16 @@ function adminPage(visit: Visit, title: string, ...content: readonly HtmlValue[]
     visit,
     { title, here: 'admin', wide: true },
     html`<ul class="tabs"><li><a href="${paths.adminUsers()}">${t.users}</a></li><li><a href="/admin/policy">${t.policies}</a></li><li><a href="/admin/audit">${t.audit}</a></li></ul>`,
+    warnings(visit),
     content,
   )
+}
+
+/** Not to be overlooked: passwords that go somewhere in clear, and whatever else `check` warns of (threats A3). */
+function warnings({ settings, words: { admin: t } }: Visit): Html | null {
+  if (settings.warnings.length === 0) return null
+  return html`<div class="alert" role="note"><p><strong>${t.warnings(settings.warnings.length)}</strong></p>
+<ul>${settings.warnings.map((warning) => html`<li lang="en">${warning}</li>`)}</ul></div>`
 }
 
 export interface UsersPage {
