@@ -44,10 +44,10 @@ export async function runChild(role: string): Promise<number> {
 
   async function start(params: unknown): Promise<null> {
     const metrics = createMetrics()
-    watchLoopLag(metrics)
     const made = (level: LogLevel, version: string, name: string) => {
       log = createLog({ level, version, process: name })
       watchLogLoss(log, metrics)
+      watchLoopLag(metrics, log)
       return log
     }
     switch (role) {
