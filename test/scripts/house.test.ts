@@ -14,6 +14,27 @@ t.test('nobody imports from a room that it may not know', async (t) => {
   t.match(stdout, /keep to the house rules/)
 })
 
+t.test('I-13: every package is the one that was looked at, and none runs code when it is installed', async (t) => {
+  const settings = await readFile(resolve(root, '.npmrc'), 'utf8')
+  t.match(settings, /^ignore-scripts=true$/m)
+  const lock = JSON.parse(await readFile(resolve(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { resolved?: string; integrity?: string; link?: boolean; dev?: boolean }>
+  }
+  const packages = Object.entries(lock.packages).filter(([path]) => path !== '')
+  for (const [path, { resolved, integrity = '', link }] of packages) {
+    // Left out where it is the registry that npm asks anyway.
+    t.match(
+      resolved ?? 'https://registry.npmjs.org/',
+      /^https:\/\/registry\.npmjs\.org\//,
+      `${path}: from the registry`,
+    )
+    t.match(integrity, /^sha512-/, `${path}: with its digest`)
+    t.notOk(link, path)
+  }
+  const own = packages.filter(([, { dev }]) => !dev)
+  t.ok(own.length <= 160, `${own.length} packages in production: each more is somebody else to trust`)
+})
+
 t.test('D11: nothing but `dns` and `check` looks at DNS, and nothing asks for its texts', async (t) => {
   const grep = async (pattern: string) => {
     const found = promisify(execFile)('grep', ['-rlE', pattern, 'src'], { cwd: root })
