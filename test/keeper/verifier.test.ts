@@ -1,6 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import { generateAppPassword, selectorOf } from '../../src/records/app-password.ts'
 import { createLocalBus } from '../../src/records/bus.ts'
+import { readKeyFile } from '../../src/records/key-file.ts'
 import type { Store } from '../../src/records/store/store.ts'
 import { StoreError } from '../../src/records/store/store.ts'
 import { attempt, edge, house } from './house.ts'
@@ -148,6 +150,20 @@ t.test('invariant 9: a wrong guess does not reach argon2', async (t) => {
     t.equal(await e.result('ann@a.test', guess), 'bad-credentials') || t.bailout('admitted')
   }
   t.equal(h.keeper.hasher.runs - before, 0, 'with forty rows, three would collide by selector alone')
+})
+
+t.test('B6, invariant 9: a guess that collides by its selector does not reach argon2 either', async (t) => {
+  const h = await house(t)
+  await h.addUser('ann@a.test')
+  const { id } = await h.issue('ann@a.test')
+  const selector = (await h.store.appPasswordById(id))?.selector
+  const key = readKeyFile(h.config.keys.file)?.active
+  if (!key) throw new Error('the house has no keys')
+  let guess = generateAppPassword(16)
+  while (selectorOf(key, 'ann@a.test', guess) !== selector) guess = generateAppPassword(16)
+  const before = h.keeper.hasher.runs
+  t.equal(await edge(h.keeper).result('ann@a.test', guess.reveal()), 'bad-credentials')
+  t.equal(h.keeper.hasher.runs, before)
 })
 
 t.test('B6: forty app passwords cost one hash', async (t) => {
