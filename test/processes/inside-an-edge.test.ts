@@ -21,7 +21,7 @@ function probeLaunch(role: ChildRole): Launch {
 }
 
 t.test(
-  'invariant 13: from inside an edge or web key file, store, control socket and the keeper’s environment are out of reach',
+  'invariant 13, I-14: from inside an edge or web key file, store, control socket and the keeper’s environment are out of reach',
   async (t) => {
     const mailbox = await startMailbox(t)
     const server = await startServer(t, { mailbox, workers: 1 })

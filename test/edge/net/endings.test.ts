@@ -1,5 +1,5 @@
 /**
- * E4: whatever happens to the two sides of a session, in whatever order, it ends, and nothing of it is left.
+ * D9, E4: whatever happens to the two sides of a session, in whatever order, it ends, and nothing of it is left.
  *
  * SALLYPORT_SEED repeats a failure.
  */
