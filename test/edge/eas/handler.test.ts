@@ -55,6 +55,10 @@ t.test('M6: a request goes upstream as the upstream’s user, and its answer com
   const [asked] = house.seen
   t.equal(asked?.url, `/SOGo${PATH}?Cmd=Sync&User=ann@example.org&DeviceId=PHONE1&DeviceType=iPhone`)
   t.strictSame(asked?.body, Buffer.from([1, 2, 3, 0, 255]))
+  // Of two headers an HTTP server would show the first one only.
+  const said = asked?.rawHeaders.join('\n') ?? ''
+  t.equal(said.match(/^authorization$/gim)?.length, 1, 'G-5: one credential goes upstream')
+  t.notOk(said.includes(ANN.slice(6)), 'G-5: and it is not the phone’s')
   t.match(asked?.headers, {
     host: 'mail.internal',
     authorization: MASTER,
