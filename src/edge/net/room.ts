@@ -42,13 +42,20 @@ const MAKE_ROOM_AFTER_MS = 5000
 interface Newcomer {
   readonly since: number
   readonly evict: () => void
+  /** Its place among those who can be asked to go; -1: it is not there. */
+  place: number
 }
 
-/** @param limits read at each use, so that a reload takes effect */
-export function createRoom(limits: RoomLimits): Room {
+/**
+ * @param limits read at each use, so that a reload takes effect
+ * @param now monotonic, milliseconds
+ */
+export function createRoom(limits: RoomLimits, now: () => number = () => performance.now()): Room {
   const perAddress = new Map<string, number>()
-  /** Those that have not logged in, the oldest first. */
-  const newcomers = new Set<Newcomer>()
+  /** Those that have not logged in and had no time for it yet, the oldest first. */
+  const fresh = new Set<Newcomer>()
+  /** Those that have sat there for long without logging in, in no order: one is taken, or leaves, without looking at the others. */
+  const idle: Newcomer[] = []
   /** Asked to go for a newcomer, and not gone yet: their places are taken already. */
   const leaving = new Set<Newcomer>()
   let inside = 0
@@ -58,11 +65,29 @@ export function createRoom(limits: RoomLimits): Room {
    * Sessions never go for newcomers, and a login under way is left alone for some seconds.
    */
   function makeRoom(): boolean {
-    const victim = anyFrom(newcomers, performance.now() - (limits.makeRoomAfterMs ?? MAKE_ROOM_AFTER_MS))
-    if (victim === null) return false
-    newcomers.delete(victim)
+    const before = now() - (limits.makeRoomAfterMs ?? MAKE_ROOM_AFTER_MS)
+    for (const newcomer of fresh) {
+      if (newcomer.since > before) break
+      fresh.delete(newcomer)
+      newcomer.place = idle.push(newcomer) - 1
+    }
+    const victim = idle.length === 0 ? undefined : idle[randomInt(idle.length)]
+    if (victim === undefined) return false
+    remove(victim)
     leaving.add(victim)
     victim.evict()
+    return true
+  }
+
+  /** Whether it was among those that have not logged in. */
+  function remove(newcomer: Newcomer): boolean {
+    if (newcomer.place < 0) return fresh.delete(newcomer)
+    const last = idle.pop()
+    if (last !== undefined && last !== newcomer) {
+      idle[newcomer.place] = last
+      last.place = newcomer.place
+    }
+    newcomer.place = -1
     return true
   }
 
@@ -86,15 +111,15 @@ export function createRoom(limits: RoomLimits): Room {
 
     enter(evict) {
       if (inside - leaving.size >= limits.connections && !makeRoom()) return null
-      const newcomer: Newcomer = { since: performance.now(), evict }
-      newcomers.add(newcomer)
+      const newcomer: Newcomer = { since: now(), evict, place: -1 }
+      fresh.add(newcomer)
       inside += 1
       return {
-        loggedIn: () => newcomers.delete(newcomer),
+        loggedIn: () => remove(newcomer),
         leave() {
           inside -= 1
           const wasLeaving = leaving.delete(newcomer)
-          return newcomers.delete(newcomer) || wasLeaving ? 'login' : 'session'
+          return remove(newcomer) || wasLeaving ? 'login' : 'session'
         },
       }
     },
@@ -110,16 +135,4 @@ export function addressBlock(ip: string): string {
   const groups =
     tail === undefined ? before : [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
   return `${groups.slice(0, 4).join(':')}::/64`
-}
-
-/** One of those who came before that time, each as likely as the others; null: there is none. The oldest stand first. */
-function anyFrom(newcomers: ReadonlySet<Newcomer>, before: number): Newcomer | null {
-  let chosen: Newcomer | null = null
-  let count = 0
-  for (const newcomer of newcomers) {
-    if (newcomer.since > before) break
-    count += 1
-    if (randomInt(count) === 0) chosen = newcomer
-  }
-  return chosen
 }
