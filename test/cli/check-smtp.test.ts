@@ -102,6 +102,8 @@ t.test('M15: against a real Postfix', async (t) => {
   await t.test('wrong port, wrong name on the certificate', async (t) => {
     const clear = await check(t, config(`port: ${submission}, ${ca}`))
     t.match(clear.failed, [{ step: 'tls', detail: /does not speak TLS/, advice: /starttls/ }])
+    const inClear = await check(t, config(startTls(submissions)))
+    t.match(inClear.failed, [{ step: 'greeting', detail: /speaks TLS from the first byte/, advice: /tls: implicit/ }])
     const imap = await check(t, config(`port: ${dovecot.ports.imap}, tls: starttls`))
     t.match(imap.failed, [{ step: 'greeting', detail: /no SMTP greeting/, advice: /IMAP server.*587/ }])
     const name = await check(t, config(`${startTls(submission)}, serverName: mail.example.org`))

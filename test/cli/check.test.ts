@@ -165,6 +165,23 @@ t.test('M15: against a real Dovecot', async (t) => {
     t.match(clear.failed, [
       { hop: `upstream main, imap localhost:${imap}`, step: 'tls', detail: /does not speak TLS/, advice: /starttls/ },
     ])
+    for (const [mode, section] of [
+      ['starttls', `host: localhost, port: ${imaps}, tls: starttls, ${ca}`],
+      ['none', `host: 127.0.0.1, port: ${imaps}, tls: none`],
+    ] as const) {
+      const inClear = await check(t, config(section))
+      t.equal(inClear.status, 1)
+      t.match(inClear.failed, [
+        {
+          step: 'greeting',
+          detail: 'no greeting in clear text: this port speaks TLS from the first byte',
+          advice: new RegExp(`Set tls: implicit .*for tls: ${mode} instead`),
+        },
+      ])
+    }
+    const pop = `pop3: { host: localhost, port: ${pop3s}, tls: starttls, ${ca} }`
+    const popInClear = await check(t, config(`host: localhost, port: ${imaps}, ${ca}`, { extra: pop }))
+    t.match(popInClear.failed, [{ hop: /pop3/, step: 'greeting', detail: /speaks TLS from the first byte/ }])
     const other = await check(t, config(`host: localhost, port: ${pop3}, tls: starttls`))
     t.match(other.failed, [{ step: 'greeting', advice: /POP3 server: the port is wrong/ }])
     const nobody = await check(t, config(`host: localhost, port: ${await freePort()}`))

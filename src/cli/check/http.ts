@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls'
 import type { Secret } from '../../secret.ts'
 import { plain } from '../output.ts'
 import { StepFailure } from './report.ts'
-import { notThisProtocol, orFailure, Talk } from './talk.ts'
+import { notThisProtocol, orFailure, Talk, TLS_RECORD } from './talk.ts'
 
 export interface HttpAsked {
   /** For the Host header. */
@@ -35,8 +35,6 @@ const MAX_BODY_CHARS = 4096
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: |$)/
 /** RFC 9113 §3.4: the first that a server says is a SETTINGS frame. */
 const HTTP2_SETTINGS = /^\0[\s\S]{2}\x04[\s\S]\0\0\0\0/
-/** RFC 8446 §5.1: an alert or a handshake. */
-const TLS_RECORD = /^[\x15\x16]\x03/
 const SILENT =
   'Is that the port of a web server? Does it wait for a PROXY header (proxyProtocol), or is what stands behind it hanging? Look at its log.'
 
@@ -87,7 +85,7 @@ async function statusLine(talk: Talk): Promise<string> {
     throw new StepFailure('the server closed the connection without an answer', advice)
   }
   if (STATUS_LINE.test(said)) return said
-  throw notThisProtocol(plain(said).slice(0, 200), 'HTTP', SILENT, '443 with https://, 80 with http://')
+  throw notThisProtocol(said, 'HTTP', SILENT, '443 with https://, 80 with http://')
 }
 
 async function headerLine(talk: Talk): Promise<string> {

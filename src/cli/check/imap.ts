@@ -31,7 +31,7 @@ export async function readGreeting(talk: Talk, target: Target): Promise<{ findin
       shown,
       'The server sends us away: too many connections from this address, or it is shutting down. Its log says why.',
     )
-  throw notThisProtocol(shown, 'IMAP', NO_IMAP, 'IMAP: 993 with tls: implicit, 143 with tls: starttls')
+  throw notThisProtocol(line, 'IMAP', NO_IMAP, 'IMAP: 993 with tls: implicit, 143 with tls: starttls')
 }
 
 /** What the server announces (RFC 9051 §6.1.1), in upper case. */

@@ -27,7 +27,7 @@ export async function readGreeting(talk: Talk, target: Target): Promise<{ findin
       shown,
       'The server sends us away: too many connections from this address, or it is shutting down. Its log says why.',
     )
-  throw notThisProtocol(shown, 'POP3', NO_POP3, 'POP3: 995 with tls: implicit, 110 with tls: starttls')
+  throw notThisProtocol(line, 'POP3', NO_POP3, 'POP3: 995 with tls: implicit, 110 with tls: starttls')
 }
 
 /** What the server announces (RFC 2449 §5), in upper case: a capability with its parameters is one entry. */

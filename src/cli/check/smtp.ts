@@ -58,7 +58,7 @@ export async function readGreeting(talk: Talk, target: Target): Promise<{ findin
       reply.shown,
       'The server sends us away: too many connections from this address, a block list, or it is shutting down. Its log says why.',
     )
-  throw notThisProtocol(plain(first).slice(0, 200), 'SMTP', NO_SMTP, PORTS)
+  throw notThisProtocol(first, 'SMTP', NO_SMTP, PORTS)
 }
 
 const PORTS = 'SMTP submission: 465 with tls: implicit, 587 with tls: starttls'

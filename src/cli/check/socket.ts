@@ -125,6 +125,24 @@ function connectFailure(error: unknown, where: string, timeoutMs: number): StepF
   }
 }
 
+/** A server that speaks TLS answers a ClientHello at once; one that doesn't may wait for its end of line for ever. */
+const TLS_DOUBT_MS = 3_000
+
+/** Whether a port that said nothing in clear text speaks TLS, by a connection of its own. An alert is TLS, too. */
+export async function speaksTls(address: string, target: Target): Promise<boolean> {
+  let socket: Socket | null = null
+  try {
+    socket = (await connectTcp(address, target, TLS_DOUBT_MS)).value
+    const secure = tlsConnect({ socket, rejectUnauthorized: false })
+    await once(secure, 'secureConnect', { signal: AbortSignal.timeout(TLS_DOUBT_MS) })
+    return true
+  } catch (error) {
+    return /ALERT|UNSUPPORTED_PROTOCOL/.test(codeOf(error))
+  } finally {
+    socket?.destroy()
+  }
+}
+
 /** Shakes hands on a connected socket and judges the certificate step by step. The socket is destroyed when it fails. */
 export async function shakeHands(
   socket: Socket,

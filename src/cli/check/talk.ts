@@ -4,10 +4,11 @@
 
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { plain } from '../output.ts'
 import type { Finding } from './report.ts'
 import { StepFailure } from './report.ts'
 import type { Target } from './socket.ts'
-import { codeOf, shakeHands } from './socket.ts'
+import { codeOf, shakeHands, speaksTls } from './socket.ts'
 
 /** A greeting or a capability list is one line; a server that says more is none. */
 const MAX_BYTES = 64 * 1024
@@ -97,17 +98,29 @@ export class Talk {
 
 /** The greeting, whatever it is. @param tlsPort the usual port with TLS from the first byte */
 export async function firstLine(talk: Talk, target: Target, tlsPort: number): Promise<string> {
-  const line = await orFailure(talk.line(), {
-    timeout:
-      target.tls === 'implicit'
-        ? 'Does the server want a PROXY header (proxyProtocol)? Its log may say.'
-        : `If this is a port with TLS from the first byte (${tlsPort}), set tls: implicit. Does the server want a PROXY header (proxyProtocol)?`,
-  })
-  if (line !== null) return line
-  throw new StepFailure(
-    'the server closed the connection without a word',
-    'It may let only listed addresses in, or want a PROXY header (proxyProtocol): look at its log.',
-  )
+  const address = talk.socket.remoteAddress ?? target.host
+  try {
+    const line = await orFailure(talk.line(), {
+      timeout:
+        target.tls === 'implicit'
+          ? 'Does the server want a PROXY header (proxyProtocol)? Its log may say.'
+          : `If this is a port with TLS from the first byte (${tlsPort}), set tls: implicit. Does the server want a PROXY header (proxyProtocol)?`,
+    })
+    if (line !== null) return line
+    throw new StepFailure(
+      'the server closed the connection without a word',
+      'It may let only listed addresses in, or want a PROXY header (proxyProtocol): look at its log.',
+    )
+  } catch (error) {
+    // Who waits for a ClientHello says nothing to us, or an alert, which has no end of line.
+    if (target.tls !== 'implicit' && (TLS_RECORD.test(talk.pending) || (await speaksTls(address, target)))) {
+      throw new StepFailure(
+        'no greeting in clear text: this port speaks TLS from the first byte',
+        `Set tls: implicit for it, or use the port for tls: ${target.tls} instead.`,
+      )
+    }
+    throw error
+  }
 }
 
 const OTHER_SERVERS: readonly (readonly [RegExp, string])[] = [
@@ -116,14 +129,21 @@ const OTHER_SERVERS: readonly (readonly [RegExp, string])[] = [
   [/^\* /, 'an IMAP server'],
   [/^SSH-/, 'an SSH server'],
   [/^HTTP\//, 'a web server'],
-  [/^\x15\x03|^\x16\x03/, 'a server that speaks TLS from the first byte'],
 ]
 
-/** A greeting in another language. @param ports what to say about ports when it is known which one */
+/** RFC 8446 §5.1: an alert or a handshake. */
+export const TLS_RECORD = /^[\x15\x16]\x03/
+
+/**
+ * A greeting in another language.
+ *
+ * @param line as it was received
+ * @param ports what to say about ports when it is known which one
+ */
 export function notThisProtocol(line: string, protocol: string, advice: string, ports: string): StepFailure {
   const other = OTHER_SERVERS.find(([pattern]) => pattern.test(line))
   return new StepFailure(
-    `no ${protocol} greeting: ${line}`,
+    `no ${protocol} greeting: ${plain(line).slice(0, 200)}`,
     other === undefined ? advice : `That is ${other[1]}: the port is wrong (${ports}).`,
   )
 }
