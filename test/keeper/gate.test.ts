@@ -159,7 +159,7 @@ t.test('log names (J2): an account by its address, an unknown name by a keyed ha
   )
 })
 
-t.test('limits.perUser: counted exactly, grants and sessions together', async (t) => {
+t.test('E2, limits.perUser: counted exactly, grants and sessions together', async (t) => {
   const h = await house(t, { yaml: 'limits: { perUser: 3 }' })
   await h.addUser('ann@a.test')
   const { password } = await h.issue('ann@a.test')
