@@ -18,13 +18,16 @@ interface CreateOptions {
   readonly name: string
   readonly protocols?: ProtocolName[]
   readonly networks?: string[]
-  readonly expires?: number | null
+  readonly expires?: number | 'never'
 }
 
+const lifeOf = (expires: number | 'never'): number | null => (expires === 'never' ? null : expires)
+
 interface UpdateOptions {
+  readonly name?: string
   readonly protocols?: ProtocolName[]
   readonly networks?: string[]
-  readonly expires?: number | null
+  readonly expires?: number | 'never'
 }
 
 interface DeleteOptions {
@@ -85,7 +88,10 @@ Examples:
   command
     .command('update')
     .argument('<id>', 'id of an app password')
-    .description('Change what an app password may do. Sessions that it does not allow any more end within a second.')
+    .description(
+      'Rename an app password, or change what it may do. Sessions that it does not allow any more end within a second.',
+    )
+    .option('--name <name>', 'which device it is for')
     .option('--protocols <list>', 'instead of those of before: some of imap,pop3,smtp,eas', protocols)
     .option('--networks <list>', 'from these networks only: 192.0.2.1,10.0.0.0/8; any: from anywhere', networks)
     .option('--expires <duration>', 'from now on it lives this long: 90d; never', expiry)
@@ -109,7 +115,7 @@ async function create(context: Context, options: CreateOptions): Promise<undefin
       name: options.name,
       ...(options.protocols ? { protocols: options.protocols } : {}),
       ...(options.networks ? { networks: options.networks } : {}),
-      ...(options.expires === undefined ? {} : { expiresInMs: options.expires }),
+      ...(options.expires === undefined ? {} : { expiresInMs: lifeOf(options.expires) }),
     }),
   )
   // The one place where the value is printed: these six keys and no other.
@@ -122,16 +128,17 @@ async function create(context: Context, options: CreateOptions): Promise<undefin
 }
 
 async function update(context: Context, id: string, options: UpdateOptions): Promise<undefined> {
-  const { protocols, networks, expires } = options
-  if (protocols === undefined && networks === undefined && expires === undefined) {
-    throw new CliError('usage', 'say what is to change: --protocols, --networks or --expires')
+  const { name, protocols, networks, expires } = options
+  if ([name, protocols, networks, expires].every((each) => each === undefined)) {
+    throw new CliError('usage', 'say what is to change: --name, --protocols, --networks or --expires')
   }
   const done = await context.withServices((services) =>
     services.call('app-password.update', {
       id,
+      ...(name === undefined ? {} : { name }),
       ...(protocols ? { protocols } : {}),
       ...(networks ? { networks } : {}),
-      ...(expires === undefined ? {} : { expiresInMs: expires }),
+      ...(expires === undefined ? {} : { expiresInMs: lifeOf(expires) }),
     }),
   )
   const { sessionsEnded } = done

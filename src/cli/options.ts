@@ -6,6 +6,8 @@ import { InvalidArgumentError } from 'commander'
 import { isNetwork, parseDuration } from '../config/units.ts'
 import type { ProtocolName } from '../contract/admission.ts'
 import { PROTOCOL_NAMES } from '../contract/admission.ts'
+import type { Language } from '../contract/languages.ts'
+import { LANGUAGES } from '../contract/languages.ts'
 
 /** Milliseconds of '90d'. */
 export function duration(text: string): number {
@@ -14,8 +16,9 @@ export function duration(text: string): number {
   return ms
 }
 
-export function expiry(text: string): number | null {
-  return text === 'never' ? null : duration(text)
+/** Commander makes '' of a value that is null: what means nothing is a word until it is asked for. */
+export function expiry(text: string): number | 'never' {
+  return text === 'never' ? text : duration(text)
 }
 
 export function protocols(text: string): ProtocolName[] {
@@ -34,6 +37,14 @@ export function networks(text: string): string[] {
           throw new InvalidArgumentError('Write addresses or blocks of addresses: 192.0.2.1,10.0.0.0/8.')
         return word
       })
+}
+
+/** 'nl'; 'none' takes it away. */
+export function language(text: string): Language | 'none' {
+  if (text === 'none') return text
+  const known = LANGUAGES.find((code) => code === text.toLowerCase())
+  if (known === undefined) throw new InvalidArgumentError(`Write one of ${LANGUAGES.join(', ')}, or none.`)
+  return known
 }
 
 /** A number of things, at least one. */

@@ -2,13 +2,15 @@
  * `sallyport user …`: who may have app passwords.
  */
 
+import type { Language } from '../contract/languages.ts'
+import { LANGUAGES } from '../contract/languages.ts'
 import type { IssuedInvitation, SessionsEnded, UserDetail, UserView } from '../contract/services.ts'
 import type { Context } from './context.ts'
 import { oneWay } from './context.ts'
 import { CliError } from './failure.ts'
 import type { Define } from './index.ts'
 import { confirm, readSecret } from './io.ts'
-import { collect } from './options.ts'
+import { collect, language } from './options.ts'
 import { allPages, counted, plain, printJsonArray, shortTime, table, write } from './output.ts'
 import { unansweredNote } from './session.ts'
 
@@ -30,6 +32,7 @@ Examples:
     .option('--name <name>', 'name to show')
     .option('--group <group>', 'group; can be given several times', collect)
     .option('--admin', 'an administrator')
+    .option('--language <code>', LANGUAGE, language)
     .option('--password-stdin', 'read a password for the portal from standard input')
     .option('--invite', 'make an invitation link: with it the user sets up two-step, and gets a password of the portal')
     .option('--mail', 'with --invite: mail the link to the user instead of printing it')
@@ -45,6 +48,7 @@ Examples:
             name: options.name ?? null,
             groups: options.group ?? [],
             admin: options.admin === true,
+            language: languageOf(options.language),
             password: password?.reveal() ?? null,
           })
           const invitation = options.invite
@@ -150,16 +154,21 @@ Lines that are refused are reported with their number and the reason; the others
   command
     .command('update')
     .argument('<address>')
-    .description('Change the name a user is shown with, or who is an administrator.')
+    .description('Change the name a user is shown with, the language, or who is an administrator.')
     .option('--name <name>', "name to show; '' for none")
     .option('--admin', 'make an administrator')
     .option('--no-admin', 'an administrator no longer')
+    .option('--language <code>', `${LANGUAGE}; none: not known`, language)
     .action(
-      run<[string], { name?: string; admin?: boolean }>(async (context, [address], { name, admin }) => {
-        if (name === undefined && admin === undefined) {
-          throw new CliError('usage', 'say what is to change: --name, --admin or --no-admin')
+      run<[string], UpdateOptions>(async (context, [address], { name, admin, language }) => {
+        if (name === undefined && admin === undefined && language === undefined) {
+          throw new CliError('usage', 'say what is to change: --name, --language, --admin or --no-admin')
         }
-        const wanted = { ...(name === undefined ? {} : { name }), ...(admin === undefined ? {} : { admin }) }
+        const wanted = {
+          ...(name === undefined ? {} : { name }),
+          ...(admin === undefined ? {} : { admin }),
+          ...(language === undefined ? {} : { language: languageOf(language) }),
+        }
         const done = await context.withServices((services) => services.call('user.update', { address, ...wanted }))
         await context.print(done, `changed ${done.address}\n`)
         return undefined
@@ -236,10 +245,22 @@ Lines that are refused are reported with their number and the reason; the others
     )
 }
 
+/** Mails and refusals come in it, until the person chooses another at the portal. */
+const LANGUAGE = `what mails and refusals are written in: ${LANGUAGES.join(', ')}`
+
+const languageOf = (given: Language | 'none' = 'none'): Language | null => (given === 'none' ? null : given)
+
+interface UpdateOptions {
+  readonly name?: string
+  readonly admin?: boolean
+  readonly language?: Language | 'none'
+}
+
 interface AddOptions {
   readonly name?: string
   readonly group?: string[]
   readonly admin?: boolean
+  readonly language?: Language | 'none'
   readonly passwordStdin?: boolean
   readonly invite?: boolean
   readonly mail?: boolean
@@ -286,6 +307,7 @@ function details(shown: UserDetail): string {
     name: shown.name ?? '–',
     state: COLUMNS.STATE(shown),
     groups: COLUMNS.GROUPS(shown),
+    language: shown.language ?? '–',
     'app passwords': String(shown.appPasswords),
     'portal password': shown.hasPassword ? 'set' : 'none',
     'two-step since': shortTime(shown.enrolledAt),

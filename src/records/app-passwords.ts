@@ -61,7 +61,7 @@ export interface AppPasswords {
   show(id: string): Promise<{ readonly user: UserRow; readonly row: AppPasswordRow }>
   /** With `ownerId`, somebody else's is 'not-found'. */
   rename(id: string, name: string, actor: Actor, ownerId?: string): Promise<void>
-  /** Gives it other protocols, networks or another life; what is left out stays. Whatever is wider than the policy is 'forbidden'. */
+  /** Gives it another name, other protocols, networks or another life; what is left out stays. Whatever is wider than the policy is 'forbidden'. */
   update(
     id: string,
     request: UpdateRequest,
@@ -146,9 +146,18 @@ export function createAppPasswords(options: AppPasswordsOptions): AppPasswords {
       const result = await store.transaction(async (tx) => {
         const { row: before, user: owner } = await ownedRow(tx, id, undefined)
         const patch = checkUpdateRequest(request, policyOf(owner), at)
+        const row = { ...before, ...patch }
+        if (row.name !== before.name) {
+          const detail = { appPassword: id, name: row.name, before: before.name }
+          await appendAudit(tx, { event: 'app_password_renamed', actor, user: owner, at, detail })
+        }
+        // A name opens and closes nothing: what is remembered of logins stays.
+        if (Object.keys(patch).every((field) => field === 'name')) {
+          await tx.updateAppPassword(id, patch)
+          return { user: owner, row }
+        }
         const epoch = await tx.raiseUserEpoch(owner.id)
         if (epoch === null || !(await tx.updateAppPassword(id, patch))) throw noSuchUser(owner.address)
-        const row = { ...before, ...patch }
         const detail = {
           appPassword: id,
           name: row.name,

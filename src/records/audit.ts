@@ -23,6 +23,7 @@ export const AUDIT_EVENTS = {
   user_groups_set: ['groups'],
   user_renamed: ['name', 'before'],
   user_admin_set: ['admin'],
+  user_language_set: ['language'],
   app_password_created: ['appPassword', 'name', 'protocols', 'networks', 'expiresAt'],
   app_password_renamed: ['appPassword', 'name', 'before'],
   app_password_updated: ['appPassword', 'name', 'protocols', 'networks', 'expiresAt'],

@@ -37,7 +37,9 @@ export interface IssueRequest {
 }
 
 /** What is to change of one that exists; what is left out stays. */
-export type UpdateRequest = Pick<IssueRequest, 'protocols' | 'networks' | 'expiresInMs'>
+export type UpdateRequest = Pick<IssueRequest, 'protocols' | 'networks' | 'expiresInMs'> & {
+  readonly name?: string | undefined
+}
 
 /** What the row of a new one says, but for its secret. */
 export interface CheckedIssueRequest {
@@ -61,11 +63,12 @@ export function checkIssueRequest(request: IssueRequest, policy: IssuePolicy, cr
 
 /** @throws ServiceError 'invalid', also when nothing is asked; 'forbidden' when the policy says no */
 export function checkUpdateRequest(request: UpdateRequest, policy: IssuePolicy, at: Date): AppPasswordPatch {
-  const { protocols, networks, expiresInMs } = request
-  if (protocols === undefined && networks === undefined && expiresInMs === undefined) {
-    throw new ServiceError('invalid', 'say what is to change: protocols, networks or expiry')
+  const { name, protocols, networks, expiresInMs } = request
+  if ([name, protocols, networks, expiresInMs].every((each) => each === undefined)) {
+    throw new ServiceError('invalid', 'say what is to change: name, protocols, networks or expiry')
   }
   return {
+    ...(name !== undefined && { name: appPasswordName(name) }),
     ...(protocols !== undefined && { protocols: protocolsFor(protocols, policy.protocols) }),
     ...(networks !== undefined && { networks: networksFor(networks) }),
     ...(expiresInMs !== undefined && { expiresAt: expiryFor(expiresInMs, policy.expiryMs, at) }),

@@ -6,6 +6,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import type { Language } from '../contract/languages.ts'
 import type { NameRules } from '../contract/names.ts'
 import type { Actor, ImportReport, UserView } from '../contract/services.ts'
 import { ServiceError } from '../contract/services.ts'
@@ -49,6 +50,8 @@ export interface NewUserRequest {
   readonly groups: readonly string[]
   readonly admin: boolean
   readonly password: Secret | null
+  /** null: not known. */
+  readonly language?: Language | null
 }
 
 export interface UserUpdate {
@@ -56,6 +59,8 @@ export interface UserUpdate {
   readonly groups?: readonly string[] | undefined
   readonly admin?: boolean | undefined
   readonly enabled?: boolean | undefined
+  /** null: not known any more. */
+  readonly language?: Language | null | undefined
 }
 
 /** Empty: all was like that already, and nothing was written. */
@@ -156,7 +161,7 @@ export function createUsers(options: UsersOptions): Users {
       const groups = groupNames(request.groups)
       const password = request.password ? await hashOf(request.password) : null
       return await store.transaction(async (tx) => {
-        const user = await tx.insertUser({
+        const inserted = await tx.insertUser({
           id: randomUUID(),
           address,
           name,
@@ -166,10 +171,13 @@ export function createUsers(options: UsersOptions): Users {
           passwordKeyId: password?.keyId ?? null,
           createdAt: now(),
         })
-        if (!user) {
+        if (!inserted) {
           const taken = (await tx.userByAddress(address)) !== null
           throw new ServiceError('exists', taken ? `there is a user ${address} already` : `${address} ${RESERVED}`)
         }
+        const { language = null } = request
+        if (language !== null) await tx.setUserLanguage(inserted.id, language)
+        const user = { ...inserted, language }
         const detail = {
           name,
           groups: groups.join(',') || null,
@@ -216,7 +224,7 @@ export function createUsers(options: UsersOptions): Users {
       search === undefined ? store.listUsers(page) : store.searchUsers(searchWords(search), page),
     show: (address) => userAt(store, address, names()),
 
-    async update(address, { name, groups, admin, enabled }, actor) {
+    async update(address, { name, groups, admin, enabled, language }, actor) {
       const wanted = {
         ...(name !== undefined && { name: displayName(name) }),
         ...(groups !== undefined && { groups: groupNames(groups) }),
@@ -225,10 +233,13 @@ export function createUsers(options: UsersOptions): Users {
       }
       const result = await store.transaction(async (tx) => {
         const before = await userAt(tx, address, names())
-        const changed = differences(before, wanted)
+        const changed = differences(before, { ...wanted, language })
         if (changed.length === 0) return { user: before, changed }
         if (wanted.admin === false || wanted.enabled === false) await keepAnAdministrator(tx, before, actor)
-        const user = await tx.updateUser(before.id, wanted)
+        if (language !== undefined) await tx.setUserLanguage(before.id, language)
+        // Nobody gains or loses access by a language: the epoch stays, and with it what is remembered of logins.
+        const isOnlyLanguage = changed.every((field) => field === 'language')
+        const user = isOnlyLanguage ? await tx.userById(before.id) : await tx.updateUser(before.id, wanted)
         if (!user) throw noSuchUser(before.address)
         // A role is looked up at sign-in and never carried over (threats H2); who is disabled is out, and stays out.
         if (changed.includes('admin') || !user.enabled) await tx.people.deletePortalSessionsOf(user.id, null)
@@ -313,6 +324,7 @@ function viewOf(user: UserRow, appPasswords: number): UserView {
     groups: user.groups,
     admin: user.admin,
     enabled: user.enabled,
+    language: user.language,
     hasPassword: user.passwordHash !== null,
     enrolledAt: user.enrolledAt?.toISOString() ?? null,
     createdAt: user.createdAt.toISOString(),
@@ -326,7 +338,7 @@ function differences(before: UserRow, wanted: UserUpdate): readonly (keyof UserU
   )
 }
 
-const FIELDS = ['name', 'groups', 'admin', 'enabled'] as const satisfies readonly (keyof UserUpdate)[]
+const FIELDS = ['name', 'groups', 'admin', 'enabled', 'language'] as const satisfies readonly (keyof UserUpdate)[]
 
 function auditOf(field: keyof UserUpdate, before: UserRow, after: UserRow) {
   switch (field) {
@@ -338,6 +350,8 @@ function auditOf(field: keyof UserUpdate, before: UserRow, after: UserRow) {
       return { event: 'user_admin_set', detail: { admin: after.admin } } as const
     case 'enabled':
       return { event: after.enabled ? 'user_enabled' : 'user_disabled', detail: {} } as const
+    case 'language':
+      return { event: 'user_language_set', detail: { language: after.language } } as const
   }
 }
 

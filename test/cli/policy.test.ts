@@ -20,6 +20,13 @@ t.test('R29: policy and narrowing from the command line, with no server running'
     sessionsEnded: 0,
     unanswered: [],
   })
+  t.match((await run(['app-password', 'update', id, '--name', 'scanner', '--json'])).json(), { name: 'scanner' })
+  t.equal((await run(['app-password', 'update', id, '--name', 'phone'])).status, 0)
+  t.type(
+    (await run(['app-password', 'update', id, '--expires', '90d', '--json'])).json<{ expiresAt: string }>().expiresAt,
+    'string',
+  )
+  t.match((await run(['app-password', 'update', id, '--expires', 'never', '--json'])).json(), { expiresAt: null })
   t.match(await run(['app-password', 'update', id]), { status: 2, stderr: /say what is to change/ })
 
   const set = await run(['user', 'set-groups', 'ann', '--group', 'contractors'])

@@ -60,6 +60,14 @@ t.test('users, with no server running', async (t) => {
   t.match((await run(['user', 'show', 'ann', '--json'])).json(), { name: 'Ann Lee', admin: true })
   t.equal((await run(['user', 'update', 'ann'])).status, 2)
 
+  t.match((await run(['user', 'update', 'ann', '--language', 'NL', '--json'])).json(), { language: 'nl', admin: true })
+  t.match((await run(['user', 'show', 'ann'])).stdout, /^language: +nl$/m)
+  t.match((await run(['user', 'update', 'ann', '--language', 'none', '--json'])).json(), { language: null })
+  t.match(await run(['user', 'update', 'ann', '--language', 'tlh']), { status: 2, stderr: /one of en, nl, or none/ })
+  t.match((await run(['user', 'add', 'cas', '--language', 'nl', '--json'])).json(), { language: 'nl' })
+  t.match((await run(['user', 'show', 'cas', '--json'])).json(), { language: 'nl' })
+  t.equal((await run(['user', 'delete', 'cas', '--yes'])).status, 0)
+
   t.match((await run(['user', 'disable', 'ann'])).stdout, 'disabled ann@example.org; 0 sessions ended\n')
   t.equal((await run(['user', 'show', 'ann', '--json'])).json<UserView>().enabled, false)
   t.match((await run(['user', 'enable', 'ann', '--json'])).json(), { enabled: true })

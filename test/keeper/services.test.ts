@@ -79,6 +79,56 @@ t.test('users: several things changed at once; whoever is disabled by it loses e
   t.equal(h.capture.of('user_disabled').length, 1)
 })
 
+t.test('users: a language is what refusals are worded in from then on, and costs nobody a hash (R39)', async (t) => {
+  const h = await house(t)
+  await h.addUser('ann@a.test')
+  const { id, password } = await h.issue('ann@a.test')
+  const e = edge(h.keeper)
+  await e.login('ann@a.test', password)
+  const before = await h.store.userByAddress('ann@a.test')
+  t.match(await h.call('user.update', { address: 'ann@a.test', language: 'nl' }), { language: 'nl', sessionsEnded: 0 })
+  await h.call('user.update', { address: 'ann@a.test', language: 'nl' })
+  t.equal((await h.store.userByAddress('ann@a.test'))?.epoch, before?.epoch, 'no login is forgotten')
+  await h.call('app-password.update', { id, protocols: ['smtp'] })
+  const refused = await e.login('ann@a.test', password).catch((error: unknown) => error)
+  t.match(refused, { reason: 'not-on-this-protocol', language: 'nl' })
+  t.match(await h.call('user.update', { address: 'ann@a.test', language: null, name: 'Ann' }), {
+    language: null,
+    name: 'Ann',
+  })
+  const { entries } = await h.call('audit.list', { user: 'ann@a.test' })
+  t.strictSame(
+    entries.filter(({ event }) => event === 'user_language_set').map(({ detail }) => detail.language),
+    ['nl', null],
+  )
+})
+
+t.test('app passwords: another name ends nothing and costs no hash; with other things it is one change', async (t) => {
+  const h = await house(t)
+  await h.addUser('ann@a.test')
+  const { id, password } = await h.issue('ann@a.test', { name: 'phone' })
+  const e = edge(h.keeper)
+  await e.login('ann@a.test', password)
+  const before = await h.store.userByAddress('ann@a.test')
+  t.match(await h.call('app-password.update', { id, name: ' Telefoon ' }), { name: 'Telefoon', sessionsEnded: 0 })
+  t.equal((await h.store.userByAddress('ann@a.test'))?.epoch, before?.epoch)
+  t.equal(e.sessions.size, 1)
+  t.match(await h.call('app-password.update', { id, name: 'scanner', protocols: ['smtp'] }), {
+    name: 'scanner',
+    protocols: ['smtp'],
+    sessionsEnded: 1,
+  })
+  await t.rejects(h.call('app-password.update', { id, name: ' ' }), { code: 'invalid' })
+  const { entries } = await h.call('audit.list', { user: 'ann@a.test' })
+  t.strictSame(
+    entries.filter(({ event }) => event === 'app_password_renamed').map(({ detail }) => [detail.before, detail.name]),
+    [
+      ['phone', 'Telefoon'],
+      ['Telefoon', 'scanner'],
+    ],
+  )
+})
+
 t.test('users: searched, and meant by id as well as by address', async (t) => {
   const h = await house(t)
   const ann = await h.call('user.add', { address: 'ann.lee@a.test', name: 'Ann Lee' })

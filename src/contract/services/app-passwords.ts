@@ -60,6 +60,7 @@ export const APP_PASSWORD_METHODS = {
   'app-password.update': method<AppPasswordView & SessionsEnded>()(
     z.strictObject({
       id,
+      name: z.string().max(256).optional().describe('Which device it is for: 1 to 64 characters.'),
       protocols: protocols.optional(),
       networks: networks.optional(),
       expiresInMs: expiresInMs.optional().describe('Milliseconds from now; null: never.'),

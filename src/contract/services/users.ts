@@ -3,6 +3,8 @@
  */
 
 import { z } from 'zod'
+import type { Language } from '../languages.ts'
+import { LANGUAGES } from '../languages.ts'
 import type { SessionsEnded } from './method.ts'
 import { address, method, secret, text64 } from './method.ts'
 import type { MethodView } from './two-step.ts'
@@ -14,6 +16,8 @@ export interface UserView {
   readonly groups: readonly string[]
   readonly admin: boolean
   readonly enabled: boolean
+  /** What this person is spoken to in; null: not known. */
+  readonly language: Language | null
   readonly hasPassword: boolean
   readonly enrolledAt: string | null
   readonly createdAt: string
@@ -35,6 +39,7 @@ export interface ImportReport {
 
 const displayName = z.string().max(128).nullable().describe('To be shown; null: none.')
 const groups = z.array(text64).describe('Policies go by group.')
+const language = z.enum(LANGUAGES).nullable().describe('For mails, refusals and profiles; null: not known.')
 const admin = z.boolean().describe('May use the administration pages of the portal.')
 
 export const USER_METHODS = {
@@ -44,6 +49,7 @@ export const USER_METHODS = {
       name: displayName.default(null),
       groups: groups.default([]),
       admin: admin.default(false),
+      language: language.default(null),
       password: secret.nullable().default(null).describe('For the portal; no mail client can use it.'),
     }),
   ),
@@ -80,6 +86,7 @@ export const USER_METHODS = {
       name: displayName.optional(),
       groups: groups.max(32).optional(),
       admin: admin.optional(),
+      language: language.optional(),
       enabled: z.boolean().optional().describe('false: locked out, and every open session ends.'),
     }),
   ),

@@ -51,9 +51,9 @@ export function userServices(deps: ServiceDeps): UserServices {
   }
 
   return {
-    async 'user.add'({ address, name, groups, admin, password }, actor) {
+    async 'user.add'({ password, ...request }, actor) {
       const secret = password === null ? null : new Secret(password)
-      return await users.view(await users.add({ address, name, groups, admin, password: secret }, actor))
+      return await users.view(await users.add({ ...request, password: secret }, actor))
     },
 
     async 'user.import'({ users: entries }, actor) {

@@ -77,7 +77,7 @@ export const APP_PASSWORD_ROUTES = [
     path: '/app-passwords/{id}',
     id: 'updateAppPassword',
     tag,
-    summary: 'Change where, for what and how long an app password works',
+    summary: 'Rename an app password, or change where, for what and how long it works',
     description: 'What is left out stays. Open sessions that it does not allow any more end within a second.',
     service: 'app-password.update',
     params: ID,

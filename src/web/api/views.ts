@@ -4,6 +4,7 @@
 
 import { z } from 'zod'
 import { PROTOCOL_NAMES } from '../../contract/admission.ts'
+import { LANGUAGES } from '../../contract/languages.ts'
 import type {
   ApiTokenView,
   AppPasswordView,
@@ -36,6 +37,7 @@ export const User = z.strictObject({
   groups: z.array(z.string()),
   admin: z.boolean().describe('May use the administration pages of the portal.'),
   enabled: z.boolean(),
+  language: z.enum(LANGUAGES).nullable().describe('For mails, refusals and profiles; null: not known.'),
   hasPassword: z.boolean().describe('There is a password for the portal.'),
   enrolledAt: time.nullable().describe('When two-step sign-in was first set up.'),
   createdAt: time,

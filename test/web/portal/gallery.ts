@@ -156,6 +156,7 @@ const asUser = (address: string, name: string | null, more: Partial<UserView> = 
   groups: [],
   admin: false,
   enabled: true,
+  language: null,
   hasPassword: true,
   enrolledAt: ago(24 * 30),
   createdAt: ago(24 * 60),
