@@ -1,5 +1,5 @@
 /**
- * Invariant 8 as it is written: 500 sessions, revocations fired at random moments during login, a thousand runs, no survivor.
+ * Invariant 8 as it is written (threat I-5): 500 sessions, revocations fired at random moments during login, a thousand runs, no survivor.
  *
  * Fifty app passwords hold ten sessions each, at five edges. A run takes one of them, logs its ten in again and takes it away
  * at some moment meanwhile, in one of several ways: whatever was granted must end, and the other 490 must not notice. Real

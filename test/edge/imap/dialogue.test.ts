@@ -310,6 +310,8 @@ t.test('A12: odd SASL is an error and no guess; the session lives', async (t) =>
     [['LOGIN {3+}\r\n\xe4nn pw'], 'a user that is not UTF-8 (A7)'],
     [['AUTHENTICATE GSSAPI'], 'an unknown mechanism'],
     [['AUTHENTICATE CRAM-MD5 AAAA'], 'B13: no challenge mechanisms'],
+    [[`AUTHENTICATE XOAUTH2 ${plain('user=ann\x01auth=Bearer t\x01\x01')}`], 'C6: no name beside a token'],
+    [[`AUTHENTICATE OAUTHBEARER ${plain('n,a=ann,\x01auth=Bearer t\x01\x01')}`], 'C6: nor in front of one'],
     [['AUTHENTICATE'], 'no mechanism'],
     [['AUTHENTICATE "PLAIN"'], 'a quoted mechanism'],
     [['LOGIN ann'], 'half a LOGIN'],

@@ -250,6 +250,7 @@ t.test('A12: what makes no sense is an error and no guess; the session lives', a
     [[`AUTH PLAIN ${base64(`\0ann\0${PASSWORD}\0`)}`], 'a NUL more'],
     [[`AUTH PLAIN ${base64(`\0ann\0a\r\nb`)}`], 'a line end in the password (C3)'],
     [['AUTH CRAM-MD5'], 'B13: no challenge mechanisms'],
+    [[`AUTH XOAUTH2 ${base64('user=ann\x01auth=Bearer t\x01\x01')}`], 'C6: no name beside a token'],
     [['AUTH GSSAPI AAAA'], 'an unknown mechanism'],
     [['AUTH  PLAIN'], 'two blanks'],
     [['APOP ann c4c9334bac560ecc979e58001b3e22fb'], 'B13: no APOP'],

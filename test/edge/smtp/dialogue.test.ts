@@ -227,7 +227,10 @@ t.test('A12: an exchange that makes no sense is a 501, and no guess', async (t) 
     ['three arguments', [['AUTH PLAIN AA== AA==', '501 5.5.4 AUTH takes the name of a mechanism.']]],
     ['no mechanism', [['AUTH', '501 5.5.4 AUTH takes the name of a mechanism.']]],
     ['an unknown mechanism', [['AUTH CRAM-MD5', '504 5.5.4 Error: Unrecognized authentication type']]],
-    ['one with a secret behind it', [[`AUTH XOAUTH2 ${GOOD}`, '504 5.5.4 Error: Unrecognized authentication type']]],
+    [
+      'B13, C6: one with a secret behind it',
+      [[`AUTH XOAUTH2 ${GOOD}`, '504 5.5.4 Error: Unrecognized authentication type']],
+    ],
   ] as const) {
     await t.test(why, async (t) => {
       await using house = await openSmtpHouse(t)

@@ -499,7 +499,7 @@ t.test('nothing but the listed services can be asked for', async (t) => {
   }
 })
 
-t.test('invariant 11: a store that is away reads as temporary, and its words stay inside', async (t) => {
+t.test('invariant 11, I-4: a store that is away reads as temporary, and its words stay inside', async (t) => {
   const h = await keeperHouse(t)
   await h.close()
   const answer = await h.api('GET', '/users')
