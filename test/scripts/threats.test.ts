@@ -9,7 +9,15 @@ const root = resolve(import.meta.dirname, '../..')
 t.test('every test that docs/threats.md names quotes the number of its row', async (t) => {
   const page = await readFile(resolve(root, 'docs/threats.md'), 'utf8')
   const rows = [...page.matchAll(/^\| ([A-J]-?[0-9]+) \|(.*)\|$/gm)]
-  t.ok(rows.length >= 11, `${rows.length} rows`)
+  const requirements = await readFile(resolve(root, 'docs/requirements.md'), 'utf8')
+  const [, threats = ''] = /^## Threats$(.*?)^## /ms.exec(requirements) ?? []
+  const numbers = [...threats.matchAll(/\b(?:[A-FHJ][0-9]+|[GI]-[0-9]+)\b/g)].map(([number]) => number)
+  t.ok(numbers.length > 80, `${numbers.length} threats`)
+  t.strictSame(
+    rows.map(([, number]) => number),
+    numbers,
+    'a row for each threat, in the order of docs/requirements.md',
+  )
   for (const [, number = '', row = ''] of rows) {
     const cells = row.split('|')
     t.equal(cells.length, 3, `${number}: attack, what happens, where it is shown`)
