@@ -1,45 +1,34 @@
 /**
- * The supervisor: starts the keeper, then web and the edges, keeps them running, passes on reload and drain, and serves health,
- * metrics and the way to the admin API. It carries no login and no stored secret.
+ * The supervisor: the life of a server, from its start over reloads and new certificates to its drain, and what operators ask
+ * of it meanwhile. It carries no login and no stored secret; the processes it keeps are supervisor/crew.ts.
  *
- * `runServer` is the whole life of a server: it resolves with the exit code when the last child is gone.
+ * `runServer` is all of it: it resolves with the exit code when the last child is gone.
  */
 
-import { randomBytes } from 'node:crypto'
-import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import type { Config, LoadedConfig } from './config.ts'
 import { problemText } from './config.ts'
-import { edgeKey } from './contract/gate-server.ts'
-import { webSettingsOf } from './contract/web-settings.ts'
 import { ensurePrivateDirectory } from './ipc.ts'
+import { messageOf } from './log/error-message.ts'
 import type { Log } from './log.ts'
 import { createLog } from './log.ts'
-import type { Metrics, MetricsSnapshot } from './metrics.ts'
+import type { Metrics } from './metrics.ts'
 import { createMetrics, metricsText } from './metrics.ts'
-import { Secret } from './secret.ts'
 import type { CertificateWatch } from './supervisor/certificate-watch.ts'
 import { createCertificateWatch } from './supervisor/certificate-watch.ts'
 import type { CertificatePair } from './supervisor/certificates.ts'
 import { CertificateError, certificateNames, createExpiryWatch, loadCertificates } from './supervisor/certificates.ts'
-import type { ChildOptions, ChildTuning } from './supervisor/child.ts'
-import { Child } from './supervisor/child.ts'
+import type { CrewTuning, InUse } from './supervisor/crew.ts'
+import { Crew } from './supervisor/crew.ts'
 import type { OperatorListener, OperatorServer } from './supervisor/http.ts'
 import { serveOperators } from './supervisor/http.ts'
-import type { ChildRole } from './supervisor/launch.ts'
-import { launchOf } from './supervisor/launch.ts'
 import { watchLogLoss } from './supervisor/log-loss.ts'
 import { watchLoopLag } from './supervisor/loop-lag.ts'
-import type { EdgeIdentity, EdgeInit, EdgeListener, HttpsInit, HttpsListener, Init } from './supervisor/messages.ts'
 import { notifyService } from './supervisor/notify.ts'
-import { resolvePorts } from './supervisor/ports.ts'
-import type { EdgeRole, InProcessRoles, KeeperRole, WebRole } from './supervisor/roles.ts'
-import { edgeChild, keeperChild, webChild } from './supervisor/roles.ts'
+import type { InProcessRoles } from './supervisor/roles.ts'
 import type { ServerSignal } from './supervisor/signals.ts'
 import { createSignals } from './supervisor/signals.ts'
-import { edgeSlice, hostPort, httpsListeners, listenerUrl, mailListeners } from './supervisor/slice.ts'
-import type { WebWay } from './supervisor/web.ts'
-import { createWebWay, needsWeb, operatorDoor } from './supervisor/web.ts'
+import { hostPort, listenerUrl } from './supervisor/slice.ts'
+import { operatorDoor } from './supervisor/web.ts'
 
 export interface ServerOptions {
   readonly loaded: LoadedConfig
@@ -51,20 +40,14 @@ export interface ServerOptions {
 }
 
 /** What tests set. */
-export interface ServerTuning {
-  readonly child?: Partial<ChildTuning>
-  readonly edgeFlags?: readonly string[]
-  readonly testHooks?: boolean
+export interface ServerTuning extends CrewTuning {
   readonly spreadMs?: number
 }
 
 /** Sessions that outlive the grace are cut over this time. */
 const SPREAD_MS = 5000
 const EXPIRY_LOOK_MS = 6 * 60 * 60_000
-const TICKET_KEY_BYTES = 48
 const TICKET_KEY_MS = 24 * 60 * 60_000
-
-const newTicketKeys = (): string => randomBytes(TICKET_KEY_BYTES).toString('base64')
 
 /**
  * Runs a server until it is told to stop.
@@ -136,20 +119,11 @@ class Server {
   readonly #options: ServerOptions
   readonly #log: Log
   readonly #metrics: Metrics = createMetrics()
-  readonly #edgeSecret = new Secret(randomBytes(32).toString('base64url'))
-  #ticketKeys = newTicketKeys()
   readonly #expiry: ReturnType<typeof createExpiryWatch>
   readonly #certificateWatch: CertificateWatch
-  #loaded: LoadedConfig
-  #certificates: readonly CertificatePair[] = []
-  #keeper: KeeperRole | null = null
-  /** Mail edges and the https edge. */
-  #edges: readonly EdgeRole[] = []
-  /** Name → id of each edge that is ready. */
-  readonly #runningEdges = new Map<string, string>()
-  /** null: nothing is served that web answers. */
-  readonly #way: WebWay | null
-  #web: WebRole | null = null
+  /** What the crew is told, too. */
+  #inUse: InUse
+  readonly #crew: Crew
   #operators: readonly OperatorServer[] = []
   #draining = false
   #timers: NodeJS.Timeout[] = []
@@ -157,8 +131,15 @@ class Server {
   constructor(options: ServerOptions, log: Log) {
     this.#options = options
     this.#log = log
-    this.#loaded = options.loaded
-    this.#way = needsWeb(this.#config) ? createWebWay(this.#config.runtimeDirectory) : null
+    this.#inUse = { loaded: options.loaded, certificates: [] }
+    this.#crew = new Crew({
+      version: options.version,
+      roles: options.roles,
+      tuning: options.tuning ?? {},
+      log,
+      metrics: this.#metrics,
+      inUse: () => this.#inUse,
+    })
     this.#expiry = createExpiryWatch(log, this.#metrics)
     this.#certificateWatch = createCertificateWatch({ log, changed: () => void this.#renewCertificates() })
   }
@@ -171,20 +152,19 @@ class Server {
     this.#metrics.buildInfo.set({ version, node: process.version }, 1)
     watchLoopLag(this.#metrics, this.#log)
     watchLogLoss(this.#log, this.#metrics)
-    this.#certificates = await this.#loadCertificates(config)
-    this.#keeper = await this.#startKeeper()
-    const [mail, https] = await Promise.all([this.#startMailEdges(), this.#startHttpsEdge(), this.#startWeb()])
-    const urls = [...mail, ...https].map(listenerUrl)
+    const certificates = await this.#loadCertificates(config)
+    this.#inUse = { loaded: this.#inUse.loaded, certificates }
+    const urls = (await this.#crew.start()).map(listenerUrl)
     for (const listener of config.listeners) {
       if (listener.protocol !== 'http') continue
       const port = await this.#serveOperators(listener)
       urls.push(`http://${hostPort(listener.bind, port)}`)
     }
-    this.#expiry.look(this.#certificates)
+    this.#expiry.look(certificates)
     this.#certificateWatch.follow(config.tls.certificates)
     this.#timers = [
-      setInterval(() => this.#expiry.look(this.#certificates), EXPIRY_LOOK_MS).unref(),
-      setInterval(() => void this.#rotateTicketKeys(), TICKET_KEY_MS).unref(),
+      setInterval(() => this.#expiry.look(this.#inUse.certificates), EXPIRY_LOOK_MS).unref(),
+      setInterval(() => void this.#crew.rotateTicketKeys(), TICKET_KEY_MS).unref(),
     ]
     this.#log.event('info', 'started', 'sallyport is up', { pid: process.pid, detail: urls.join(' ') })
     await notifyService('ready')
@@ -197,10 +177,10 @@ class Server {
     try {
       loaded = await this.#options.reload()
       certificates = await this.#loadCertificates(loaded.config)
-      await this.#keeper?.reload(loaded)
+      await this.#crew.offer(loaded)
     } catch (error) {
       this.#log.event('error', 'config_refused', 'the new configuration is refused, the old one stays in use', {
-        detail: wordsOf(error),
+        detail: messageOf(error),
         error_code: error instanceof Error && 'code' in error ? String(error.code) : undefined,
       })
       return
@@ -208,18 +188,14 @@ class Server {
     if (this.#draining) return
     for (const warning of loaded.warnings) this.#log.event('warn', 'warning', problemText(warning))
     const before = this.#config
-    const renewed = JSON.stringify(this.#certificates) !== JSON.stringify(certificates)
-    this.#loaded = loaded
-    this.#certificates = certificates
+    const renewed = JSON.stringify(this.#inUse.certificates) !== JSON.stringify(certificates)
+    this.#inUse = { loaded, certificates }
     this.#log.setLevel(loaded.config.log.level)
     for (const key of ['listeners', 'workers', 'dataDirectory', 'runtimeDirectory'] as const) {
       if (JSON.stringify(loaded.config[key]) === JSON.stringify(before[key])) continue
       this.#log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
     }
-    await this.#renewEdges()
-    await this.#web
-      ?.reload(webSettingsOf(this.#loaded, this.#options.version))
-      .catch((error: unknown) => this.#childFailed('web', error))
+    await this.#crew.renew()
     this.#expiry.look(certificates)
     this.#certificateWatch.follow(loaded.config.tls.certificates)
     if (renewed) this.#log.event('info', 'certificate_reloaded', 'new certificates are in use')
@@ -233,12 +209,8 @@ class Server {
     const graceMs = this.#config.limits.drain
     const spreadMs = this.#options.tuning?.spreadMs ?? SPREAD_MS
     this.#log.event('info', 'draining', `${signal}: no new connections; open sessions have ${graceMs} ms`)
-    await Promise.all([
-      notifyService('stopping'),
-      ...this.#edges.map((edge) => edge.drainAndStop({ graceMs, spreadMs })),
-    ])
-    await this.#web?.stop()
-    await this.#keeper?.stop()
+    await Promise.all([notifyService('stopping'), this.#crew.drainEdges({ graceMs, spreadMs })])
+    await this.#crew.stop()
     await Promise.all(this.#operators.map((server) => server.close()))
     for (const timer of this.#timers) clearInterval(timer)
     this.#log.event('info', 'stopped', 'sallyport has stopped')
@@ -246,9 +218,7 @@ class Server {
 
   kill(): void {
     this.#certificateWatch[Symbol.dispose]()
-    for (const edge of this.#edges) edge.kill()
-    this.#web?.kill()
-    this.#keeper?.kill()
+    this.#crew.kill()
     for (const timer of this.#timers) clearInterval(timer)
     for (const server of this.#operators) void server.close()
   }
@@ -273,9 +243,9 @@ class Server {
       const certificates = await this.#loadCertificates(config)
       // A reload has taken over meanwhile, or there is nothing new.
       if (this.#draining || config !== this.#config) return
-      if (JSON.stringify(certificates) === JSON.stringify(this.#certificates)) return
-      this.#certificates = certificates
-      await this.#renewEdges()
+      if (JSON.stringify(certificates) === JSON.stringify(this.#inUse.certificates)) return
+      this.#inUse = { loaded: this.#inUse.loaded, certificates }
+      await this.#crew.renewEdges()
       this.#expiry.look(certificates)
       this.#log.event('info', 'certificate_reloaded', 'new certificates are in use', { detail: 'their files changed' })
     } catch (error) {
@@ -290,161 +260,14 @@ class Server {
   }
 
   get #config(): Config {
-    return this.#loaded.config
-  }
-
-  get #workers(): number {
-    const { workers } = this.#config
-    return workers === 'auto' ? availableParallelism() : workers
-  }
-
-  #slice() {
-    const shares = Math.max(1, this.#workers) + (httpsListeners(this.#config).length > 0 ? 1 : 0)
-    return edgeSlice(this.#config, this.#certificates, this.#ticketKeys, shares)
-  }
-
-  #child(name: string, role: ChildRole, init: () => Init | Promise<Init>, more: Partial<ChildOptions> = {}): Child {
-    const { tuning } = this.#options
-    return new Child({
-      name,
-      launch: launchOf(role, process.env),
-      init,
-      log: this.#log,
-      ...(tuning?.child && { tuning: tuning.child }),
-      ...more,
-    })
-  }
-
-  /** An edge; the keeper is told which of them run. */
-  #edgeChild(name: string, role: 'edge' | 'https', initOf: () => EdgeInit | HttpsInit): Child {
-    let edgeId = ''
-    const init = () => {
-      const next = initOf()
-      edgeId = next.edgeId
-      return next
-    }
-    return this.#child(name, role, init, {
-      launch: launchOf(role, process.env, this.#options.tuning?.edgeFlags),
-      onReady: (isReady) => this.#edgeRuns(name, isReady ? edgeId : null),
-    })
-  }
-
-  async #startKeeper(): Promise<KeeperRole> {
-    const { version, roles } = this.#options
-    const log = this.#log
-    if (this.#workers === 0) return roles.keeper({ config: this.#config, log, metrics: this.#metrics, version })
-    const child = this.#child('keeper', 'keeper', () => ({
-      version,
-      config: { file: this.#loaded.file, text: this.#loaded.text.reveal() },
-      logLevel: this.#config.log.level,
-      compileCache: join(this.#config.runtimeDirectory, 'compile-cache'),
-      edgeSecret: this.#edgeSecret.reveal(),
-      edges: [...this.#runningEdges.values()],
-      webKey: this.#way?.keeperKey.reveal() ?? null,
-    }))
-    const role = keeperChild(child)
-    this.#keeper = role // to be killed when the start is called off
-    await child.start()
-    return role
-  }
-
-  async #startWeb(): Promise<void> {
-    const way = this.#way
-    if (way === null) return
-    const { version, roles } = this.#options
-    const init = async () => {
-      await way.clear()
-      return {
-        version,
-        path: way.path,
-        doorSecret: way.secret.reveal(),
-        keeper: { path: join(this.#config.runtimeDirectory, 'web.sock'), key: way.keeperKey.reveal() },
-        settings: webSettingsOf(this.#loaded, version),
-      }
-    }
-    if (this.#workers === 0) {
-      this.#web = await roles.web(await init(), this.#inProcess())
-      return
-    }
-    const child = this.#child('web', 'web', init)
-    this.#web = webChild(child)
-    await child.start()
-  }
-
-  /** What is new with each start of an edge. */
-  #edgeInit(name: string) {
-    const edgeId = `${name}.${randomBytes(6).toString('hex')}`
-    const path = join(this.#config.runtimeDirectory, 'edge.sock')
-    const identity: EdgeIdentity = {
-      version: this.#options.version,
-      name,
-      edgeId,
-      gate: { path, key: edgeKey(this.#edgeSecret, edgeId).reveal() },
-      testHooks: this.#options.tuning?.testHooks ?? false,
-    }
-    return { ...this.#slice(), ...identity }
-  }
-
-  async #startMailEdges(): Promise<readonly EdgeListener[]> {
-    await using ports = await resolvePorts(mailListeners(this.#config))
-    const { listeners } = ports
-    const { roles } = this.#options
-    const initOf = (name: string) => ({ ...this.#edgeInit(name), listeners })
-    if (this.#workers === 0) {
-      this.#edges = [...this.#edges, await roles.edge(initOf('edge'), this.#inProcess())]
-      return listeners
-    }
-    const children = Array.from({ length: this.#workers }, (_, i) => {
-      const name = `edge-${i + 1}`
-      return this.#edgeChild(name, 'edge', () => initOf(name))
-    })
-    this.#edges = [...this.#edges, ...children.map(edgeChild)]
-    await Promise.all(children.map((child) => child.start()))
-    return listeners
-  }
-
-  #edgeRuns(name: string, edgeId: string | null): void {
-    if (edgeId === null) this.#runningEdges.delete(name)
-    else this.#runningEdges.set(name, edgeId)
-    this.#keeper?.expectEdges([...this.#runningEdges.values()])
-  }
-
-  async #startHttpsEdge(): Promise<readonly HttpsListener[]> {
-    await using ports = await resolvePorts(httpsListeners(this.#config))
-    const { listeners } = ports
-    if (listeners.length === 0) return []
-    const way = this.#wayToWeb()
-    const init = () => ({
-      ...this.#edgeInit('https'),
-      listeners,
-      web: { path: way.path, key: way.keys.public.reveal() },
-    })
-    if (this.#workers === 0) {
-      this.#edges = [...this.#edges, await this.#options.roles.https(init(), this.#inProcess())]
-      return listeners
-    }
-    const child = this.#edgeChild('https', 'https', init)
-    this.#edges = [...this.#edges, edgeChild(child)]
-    await child.start()
-    return listeners
-  }
-
-  #inProcess() {
-    const keeper = this.#keeper
-    if (keeper === null) throw new Error('the other roles need a keeper')
-    return { keeper, log: this.#log, metrics: this.#metrics }
-  }
-
-  #wayToWeb(): WebWay {
-    if (this.#way === null) throw new Error('web is needed and was not foreseen')
-    return this.#way
+    return this.#inUse.loaded.config
   }
 
   async #serveOperators(listener: OperatorListener): Promise<number> {
     const server = await serveOperators(listener, {
       notReady: () => this.#notReady(),
       metrics: () => this.#metricsText(),
-      api: listener.serves.includes('api') ? operatorDoor(this.#wayToWeb(), this.#log) : null,
+      api: listener.serves.includes('api') ? operatorDoor(this.#crew.wayToWeb(), this.#log) : null,
       bug: (error) => this.#log.bug(error, 'a request of an operator failed'),
     })
     this.#operators = [...this.#operators, server]
@@ -452,44 +275,11 @@ class Server {
   }
 
   async #notReady(): Promise<string[]> {
-    const reasons: string[] = []
-    if (this.#draining) reasons.push('draining')
-    if (!this.#edges.some((edge) => edge.isReady)) reasons.push('no edge is listening')
-    if (!this.#keeper?.isReady) reasons.push('the keeper is not running')
-    else {
-      const health = await this.#keeper.health().catch(() => null)
-      if (health === null) reasons.push('the keeper does not answer')
-      else if (health.store !== 'up') reasons.push('the store can not be reached')
-    }
-    return reasons
+    return [...(this.#draining ? ['draining'] : []), ...(await this.#crew.notReady())]
   }
 
   async #metricsText(): Promise<string> {
-    const others = [this.#keeper, this.#web, ...this.#edges].filter((role) => role !== null)
-    const snapshots = await Promise.all(others.map((role) => role.metrics()))
-    const own: MetricsSnapshot = await this.#metrics.snapshot()
-    return metricsText([own, ...snapshots.flat()])
+    const others = await this.#crew.metrics()
+    return metricsText([await this.#metrics.snapshot(), ...others])
   }
-
-  /** Who steals a ticket key can read at most a day of resumed TLS 1.2 sessions. A ticket of yesterday costs a full handshake. */
-  async #rotateTicketKeys(): Promise<void> {
-    this.#ticketKeys = newTicketKeys()
-    await this.#renewEdges()
-  }
-
-  /** An edge that is down takes the new slice with its first message. */
-  async #renewEdges(): Promise<void> {
-    const slice = this.#slice()
-    await Promise.all(
-      this.#edges.map((edge) => edge.reload(slice).catch((error: unknown) => this.#childFailed('an edge', error))),
-    )
-  }
-
-  #childFailed(who: string, error: unknown): void {
-    this.#log.event('error', 'warning', `${who} did not take over the new configuration`, { detail: wordsOf(error) })
-  }
-}
-
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
