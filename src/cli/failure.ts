@@ -38,6 +38,7 @@ const SERVICE_EXITS = {
   forbidden: 'not-permitted',
   'not-configured': 'configuration',
   unavailable: 'unavailable',
+  'outcome-unknown': 'failed',
   throttled: 'unavailable',
   'signed-out': 'not-permitted',
   unauthorised: 'not-permitted',

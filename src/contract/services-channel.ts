@@ -189,6 +189,7 @@ const SERVICE_ERRORS: readonly string[] = [
   'forbidden',
   'not-configured',
   'unavailable',
+  'outcome-unknown',
   'throttled',
   'signed-out',
   'unauthorised',

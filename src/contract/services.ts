@@ -41,6 +41,8 @@ export type ServiceErrorCode =
   /** Not set up in the configuration. */
   | 'not-configured'
   | 'unavailable'
+  /** The first request under this idempotency key was cut off: it may have been done, or half, or not at all. */
+  | 'outcome-unknown'
   /** Too many wrong tokens or passwords from there: not even looked at for a while. */
   | 'throttled'
   /** The portal's session or the API's token is unknown or over. */

@@ -23,6 +23,7 @@ export const STATUS_OF = {
   'step-up-needed': 403,
   'not-configured': 501,
   unavailable: 503,
+  'outcome-unknown': 409,
   throttled: 429,
 } as const satisfies Readonly<Record<ServiceErrorCode, number>>
 const RETRY_AFTER_SECONDS = '5'

@@ -1,5 +1,6 @@
 /** What administrators and their programs may do over HTTP, at the keeper (threats H8). */
 
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import { ADMIN_METHODS } from '../../src/contract/portal/admin.ts'
 import type { ApiScope } from '../../src/contract/services/api-scopes.ts'
@@ -114,6 +115,33 @@ t.test('an idempotency key: once, of two at once, for one request; a replay show
   const invited = await one.call('user.invite', { address: 'ann@a.test' }, 'key-4')
   t.ok((invited.answer as IssuedInvitation).url)
   t.match(await one.call('user.invite', { address: 'ann@a.test' }, 'key-4'), { answer: { url: null }, replayed: true })
+})
+
+t.test('an idempotency key whose call nobody runs any more: the outcome is unknown, for a day', async (t) => {
+  const h = await peopleHouse(t)
+  await h.call('user.add', { address: 'ann@a.test' })
+  const one = await caller(h, ['app-passwords:write'], 72 * 3600_000)
+  const params = { user: 'ann@a.test', name: 'phone' }
+  // As a call leaves it that was cut off: claimed, and never answered.
+  const request = createHash('sha256')
+    .update(JSON.stringify(['app-password.create', params]))
+    .digest('base64url')
+  const claim = { caller: `token:${one.id}`, request, answer: null }
+  const startedAt = h.time.at
+  await h.store.people.claimIdempotencyKey({ ...claim, key: 'before', createdAt: new Date(startedAt.getTime() - 1) })
+  await h.store.people.claimIdempotencyKey({ ...claim, key: 'elsewhere', createdAt: startedAt })
+  const ask = (key: string) => one.call('app-password.create', params, key)
+  await t.rejects(
+    ask('before'),
+    { code: 'outcome-unknown', message: /another key/ },
+    'claimed by a keeper before this one',
+  )
+  await t.rejects(ask('elsewhere'), { code: 'unavailable' }, 'another node may be at it')
+  h.pass(120_000)
+  await t.rejects(ask('elsewhere'), { code: 'outcome-unknown' }, 'but not for so long')
+  t.equal((await h.call('app-password.list', { user: 'ann@a.test' })).length, 0)
+  h.pass(24 * 3600_000)
+  t.match(await ask('before'), { replayed: false })
 })
 
 t.test('an idempotency key is free again after a day', async (t) => {

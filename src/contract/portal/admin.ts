@@ -66,7 +66,7 @@ export const ADMIN_CALL_METHODS = {
   /**
    * `answer` is that of the service. Refused with ServiceError 'unauthorised' (no such token or session), 'forbidden' (lacks
    * the scope or role), 'step-up-needed', or the service's own. With an idempotency key the answer of an earlier call with it
-   * comes back, `replayed`, and a password in it is null.
+   * comes back, `replayed`, and a password in it is null; when the keeper died in the middle of that call: 'outcome-unknown'.
    */
   'admin.call': method<{ readonly answer: unknown; readonly replayed: boolean }>()(
     z.strictObject({

@@ -15,7 +15,7 @@ import type { ApiTokens } from '../../records/api-tokens.ts'
 import { IDEMPOTENCY_MS } from '../../records/api-tokens.ts'
 import { appendAudit } from '../../records/audit.ts'
 import { userAt } from '../../records/lookup.ts'
-import type { ApiTokenRow } from '../../records/store/people.ts'
+import type { ApiTokenRow, IdempotencyRow } from '../../records/store/people.ts'
 import { Secret } from '../../secret.ts'
 import type { PortalDeps } from './deps.ts'
 import type { Presence } from './presence.ts'
@@ -23,6 +23,9 @@ import type { Presence } from './presence.ts'
 type Proof = PortalParams<'admin.call'>['as']
 type Asked = { readonly method: AdminMethod; readonly params: Readonly<Record<string, unknown>> }
 type Answer = { readonly answer: unknown; readonly replayed: boolean }
+
+/** What another node has begun is over after so long, one way or the other: the slowest is a mail server that hangs. */
+const LONGEST_CALL_MS = 120_000
 
 /** The name under which wrong tokens are counted. No user can have it. */
 const TOKEN_LANE = 'api token'
@@ -37,6 +40,9 @@ export function adminHandlers(
   { presence, apiTokens }: AdminParts,
 ): Pick<PortalHandlers, 'admin.call'> {
   const { store, names, services, throttle, log, clock } = deps
+  const startedAt = clock()
+  /** Claims of calls that run here, now. */
+  const underWay = new Set<string>()
 
   /** The token that this is. Wrong ones are counted like wrong passwords; a right one is never refused for them. */
   async function tokenOf(bearer: string, { ip }: PortalClient): Promise<ApiTokenRow> {
@@ -134,9 +140,39 @@ export function adminHandlers(
       throw new ServiceError('invalid', 'this Idempotency-Key was used for another request')
     }
     if (known.answer === null) {
-      throw new ServiceError('unavailable', 'the first request with this Idempotency-Key is still under way')
+      if (isUnderWay(known, at)) {
+        throw new ServiceError('unavailable', 'the first request with this Idempotency-Key is still under way')
+      }
+      throw new ServiceError(
+        'outcome-unknown',
+        'the first request with this Idempotency-Key was cut off, and may have been done: look, and if it was not, ask with another key',
+      )
     }
     return { answer: JSON.parse(known.answer) as unknown, replayed: true }
+  }
+
+  /** A claim without an answer is of a call that runs: here, or, where several nodes share the store, elsewhere for a while. */
+  function isUnderWay({ caller, key, createdAt }: IdempotencyRow, at: Date): boolean {
+    if (underWay.has(claimOf(caller, key))) return true
+    // Claimed by a keeper that was there before this one, and died.
+    if (createdAt < startedAt) return false
+    return at.getTime() - createdAt.getTime() < LONGEST_CALL_MS
+  }
+
+  /** Does it, and keeps the answer for replays. A failure leaves the key free. */
+  async function runOnce(method: AdminMethod, params: unknown, actor: string, key: string): Promise<unknown> {
+    const claim = claimOf(actor, key)
+    underWay.add(claim)
+    try {
+      const answer = await run(method, params, actor).catch(async (error: unknown) => {
+        await store.people.dropIdempotencyKey(actor, key)
+        throw error
+      })
+      await store.people.keepAnswer(actor, key, JSON.stringify(withoutSecrets(answer)))
+      return answer
+    } finally {
+      underWay.delete(claim)
+    }
   }
 
   return {
@@ -153,18 +189,21 @@ export function adminHandlers(
         .digest('base64url')
       const replay = idempotencyKey === null ? null : await earlier(actor, idempotencyKey, request)
       if (replay !== null) return replay
-      const answer = await run(method, params, actor).catch(async (error: unknown) => {
-        if (idempotencyKey !== null) await store.people.dropIdempotencyKey(actor, idempotencyKey)
+      const doing =
+        idempotencyKey === null ? run(method, params, actor) : runOnce(method, params, actor, idempotencyKey)
+      const answer = await doing.catch(async (error: unknown) => {
         if (error instanceof ServiceError) await noteCall(method, actor, client, error.code)
         throw error
       })
-      if (idempotencyKey !== null) {
-        await store.people.keepAnswer(actor, idempotencyKey, JSON.stringify(withoutSecrets(answer)))
-      }
       await noteCall(method, actor, client, 'done')
       return { answer, replayed: false }
     },
   }
+}
+
+/** The key of one caller: no actor holds a line break. */
+function claimOf(caller: string, key: string): string {
+  return `${caller}\n${key}`
 }
 
 function isListed(list: unknown, item: string): boolean {

@@ -24,6 +24,8 @@ const ALWAYS = [
 ] as const
 /** And one that takes values. */
 const WITH_VALUES = ['invalid'] as const
+/** And one that takes an Idempotency-Key. */
+const WITH_KEY = ['outcome-unknown'] as const
 const WITH_BODY = ['too-large', 'unsupported-media-type'] as const
 
 export function openApiDocument(version: string): Json {
@@ -66,6 +68,7 @@ function operation(route: ApiRoute): Json {
     ...ALWAYS,
     ...(takesValues(route) ? WITH_VALUES : []),
     ...(body === null ? [] : WITH_BODY),
+    ...(creates ? WITH_KEY : []),
     ...route.problems,
   ]
   const parameters = [

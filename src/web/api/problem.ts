@@ -32,6 +32,7 @@ const SERVICE_TITLES = {
   forbidden: 'Not allowed',
   'not-configured': 'Not set up in the configuration',
   unavailable: 'Not available just now',
+  'outcome-unknown': 'Nobody knows whether it was done',
   throttled: 'Too many wrong tokens',
   'signed-out': 'A token is needed',
   unauthorised: 'A token is needed',

@@ -124,7 +124,8 @@ function answerFailure(error: unknown, visit: Visit): Answer {
       return page(errors.invalid(visit), 400)
     case 'exists':
     case 'cap-reached':
-      // Routes that can meet these word them.
+    case 'outcome-unknown':
+      // Routes that can meet these word them; the last is for callers with idempotency keys, and the portal sends none.
       throw error
   }
 }
