@@ -67,7 +67,11 @@ export function createMetrics() {
     ),
     throttled: counter('throttled_total', 'Attempts refused or delayed by a throttle lane', ['lane']),
     appPasswords: gauge('app_passwords', 'App passwords', ['state'], 'max'),
-    revocation: histogram('revocation_seconds', 'From a revocation to the end of its last session', REVOCATION_BUCKETS),
+    revocation: histogram(
+      'revocation_seconds',
+      'From a revocation to the end of each of its sessions',
+      REVOCATION_BUCKETS,
+    ),
     redisUp: silent(gauge('redis_up', '1 when Redis answers', [], 'min')),
     storeUp: silent(gauge('store_up', '1 when the store answers', [], 'min')),
     certificateExpiry: gauge(

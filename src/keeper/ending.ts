@@ -5,25 +5,49 @@
 import type { SessionsEnded } from '../contract/services.ts'
 import type { Metrics } from '../metrics.ts'
 
+/** Why sessions ended, for the audit trail. */
+export type EndCause =
+  | 'app-password-deleted'
+  | 'app-password-narrowed'
+  | 'password-reset'
+  | 'user-disabled'
+  | 'device-blocked'
+  | 'user-deleted'
+  | 'groups-changed'
+  /** A primary password is nothing to mail clients from the first second step on. */
+  | 'two-step-enrolled'
+  /** App passwords were forbidden: to all, to a group, to the user. */
+  | 'policy'
+  /** A reload: forbidden there, or the domain's route or the upstream taken out. */
+  | 'configuration'
+  | 'expired'
+  | 'asked'
+
 export interface Ending {
+  readonly cause: EndCause
   /** true: the edge said that the session is over. false: it did not in time, or nobody can say any more. */
   readonly confirmed: Promise<boolean>
+  /** Whether a command's answer counts it. Whatever none counts has an audit entry of its own. */
+  isCounted: boolean
   /** The first answer counts. */
   answer(confirmed: boolean): void
 }
 
 /** Begins to wait for an edge's answer; without one the end counts as unconfirmed after `answerWithinMs`. */
 export function beginEnding(options: {
+  readonly cause: EndCause
   readonly metrics: Metrics
   /** Monotonic, milliseconds. */
   readonly now: () => number
   readonly answerWithinMs: number
 }): Ending {
-  const { metrics, now, answerWithinMs } = options
+  const { cause, metrics, now, answerWithinMs } = options
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const since = now()
   const timer = setTimeout(() => resolve(false), answerWithinMs)
   return {
+    cause,
+    isCounted: false,
     confirmed: promise,
     answer(confirmed) {
       clearTimeout(timer)

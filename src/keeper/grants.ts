@@ -17,7 +17,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Edges } from './edges.ts'
 import { edgeName } from './edges.ts'
-import type { Ending } from './ending.ts'
+import type { EndCause, Ending } from './ending.ts'
 import { beginEnding, countEnded } from './ending.ts'
 
 /** What is known of a session, from its grant on. */
@@ -74,6 +74,13 @@ export interface GrantPort {
   close(): void
 }
 
+/** A session whose end nobody asked for: its app password ran out, or a change made elsewhere took its access away. */
+export interface UnaskedEnd {
+  readonly session: SessionInfo
+  readonly edge: string
+  readonly ending: Ending
+}
+
 /** Counts what is ended while it is watched. */
 export interface EndWatch extends Disposable {
   /** Waits for edges whose sessions are not known here, at most until the time is over that an edge has for its answer. */
@@ -97,10 +104,10 @@ export interface Grants {
   /** Says that what is known of a user (null: of all) may be out of date. */
   disturb(userId: string | null): void
   /**
-   * Ends every session that matches, dialling or spliced (of one user, if one is named); answers how many. Those being ended
-   * already are left alone.
+   * Ends every session for which there is a cause, dialling or spliced (of one user, if one is named); answers how many. Those
+   * being ended already are left alone.
    */
-  end(match: (session: SessionInfo) => boolean, userId?: string): number
+  end(causeOf: (session: SessionInfo) => EndCause | null, userId?: string): number
   watch(): EndWatch
   readonly size: number
   close(): void
@@ -113,11 +120,12 @@ export interface GrantsOptions {
   readonly now: () => number
   readonly clock: () => Date
   readonly edges: Edges
-  /** How long an edge has to confirm an end (M2: one second). */
-  readonly answerWithinMs?: number
+  /** Told of each end that no watch counts, a turn of the event loop later and with all others of that turn. */
+  readonly onUnasked: (ends: readonly UnaskedEnd[]) => void
+  /** How long an edge has to confirm an end. */
+  readonly answerWithinMs: number
 }
 
-const ANSWER_WITHIN_MS = 1000
 /** The wall clock may be set: an expiry is looked at again after a minute at the latest. */
 const EXPIRY_LOOK_MS = 60_000
 
@@ -142,11 +150,11 @@ interface Port {
 }
 
 export function createGrants(options: GrantsOptions): Grants {
-  const { log, metrics, now, clock, edges } = options
-  const answerWithinMs = options.answerWithinMs ?? ANSWER_WITHIN_MS
+  const { log, metrics, now, clock, edges, onUnasked, answerWithinMs } = options
   const byUser = new Map<string, Set<Place>>()
   const byId = new Map<string, Place>()
   const watches = new Set<Map<Place, Ending>>()
+  let unasked: UnaskedEnd[] = []
   let ports = 0
   let expiryTimer: NodeJS.Timeout | null = null
   let expiryAt = Number.POSITIVE_INFINITY
@@ -180,14 +188,26 @@ export function createGrants(options: GrantsOptions): Grants {
     onSettled?.(outcome)
   }
 
-  function beginEnd(place: Place): void {
-    if (place.ending) return
-    place.ending = beginEnding({ metrics, now, answerWithinMs })
-    for (const watched of watches) watched.set(place, place.ending)
+  function beginEnd(place: Place, cause: EndCause): Ending {
+    const ending = beginEnding({ cause, metrics, now, answerWithinMs })
+    place.ending = ending
     setImmediate(() => {
       // Taken over by another channel meanwhile: then that one is told.
       if (byId.get(place.id) === place && !place.port.closed) place.port.ender.end(place.id)
     })
+    return ending
+  }
+
+  function noteUnasked({ info, port }: Place, ending: Ending): void {
+    if (info === null) return
+    if (unasked.length === 0) setImmediate(tellUnasked)
+    unasked.push({ session: info, edge: port.name, ending })
+  }
+
+  function tellUnasked(): void {
+    const ends = unasked
+    unasked = []
+    if (ends.length > 0) onUnasked(ends)
   }
 
   function lookAtExpiry(): void {
@@ -197,7 +217,7 @@ export function createGrants(options: GrantsOptions): Grants {
     let next = Number.POSITIVE_INFINITY
     for (const place of byId.values()) {
       if (place.expiresAt === null || place.ending) continue
-      if (place.expiresAt.getTime() <= at) beginEnd(place)
+      if (place.expiresAt.getTime() <= at) noteUnasked(place, beginEnd(place, 'expired'))
       else next = Math.min(next, place.expiresAt.getTime())
     }
     if (next < Number.POSITIVE_INFINITY) lookAgain(next)
@@ -375,11 +395,15 @@ export function createGrants(options: GrantsOptions): Grants {
       for (const places of sets) for (const place of places) place.disturbed = true
     },
 
-    end(match, userId) {
+    end(causeOf, userId) {
       let count = 0
       for (const place of userId === undefined ? byId.values() : (byUser.get(userId) ?? [])) {
-        if (place.info === null || place.ending || !match(place.info)) continue
-        beginEnd(place)
+        if (place.info === null || place.ending) continue
+        const cause = causeOf(place.info)
+        if (cause === null) continue
+        const ending = beginEnd(place, cause)
+        for (const watched of watches) watched.set(place, ending)
+        if (watches.size === 0) noteUnasked(place, ending)
         count += 1
       }
       return count
@@ -395,6 +419,7 @@ export function createGrants(options: GrantsOptions): Grants {
           await edges.complete(until - now())
           const missing = edges.missing()
           const matching = [...endings].filter(([{ info }]) => info !== null && match(info))
+          for (const [, ending] of matching) ending.isCounted = true
           const { sessionsEnded, unanswered } = await countEnded(
             matching.map(([{ port }, ending]) => ({ edge: port.name, ending })),
           )
@@ -402,6 +427,8 @@ export function createGrants(options: GrantsOptions): Grants {
         },
         [Symbol.dispose]() {
           watches.delete(endings)
+          const isWatched = (place: Place) => [...watches].some((watched) => watched.has(place))
+          for (const [place, ending] of endings) if (!ending.isCounted && !isWatched(place)) noteUnasked(place, ending)
         },
       }
     },
@@ -410,6 +437,7 @@ export function createGrants(options: GrantsOptions): Grants {
       closed = true
       if (expiryTimer) clearTimeout(expiryTimer)
       for (const place of byId.values()) place.ending?.answer(false)
+      tellUnasked()
     },
   }
 }

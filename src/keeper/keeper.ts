@@ -55,12 +55,14 @@ import type { RedisLink } from './redis.ts'
 import { createRedisLogins, openRedis } from './redis.ts'
 import { createGateHouse, createRevocation } from './revocation.ts'
 import { createEmbeddedLogins } from './sealed-embedded.ts'
+import { ending } from './services/ending.ts'
 import { createServices } from './services.ts'
 import { createStoreWatch } from './store-watch.ts'
 import { createKnownGood } from './throttle/known-good.ts'
 import { createSharedCounters } from './throttle/shared.ts'
 import { createThrottle } from './throttle.ts'
 import { createTypedPrimary } from './typed-primary.ts'
+import { createUnaskedEnds } from './unasked-ends.ts'
 import { createVerifier } from './verifier.ts'
 
 export interface Keeper {
@@ -104,6 +106,8 @@ export interface KeeperOptions {
 }
 
 const MAX_SEEN_LOGINS = 100_000
+/** M2. */
+const ANSWER_WITHIN_MS = 1000
 const LAST_USE_FLUSH_MS = 10_000
 /** What a person has not dismissed by then is old news. */
 const NOTICE_MS = 180 * 24 * 60 * 60_000
@@ -188,14 +192,15 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     now,
   })
   const edges = createEdges()
-  const grants = createGrants({
-    edges,
-    log,
-    metrics,
-    now,
+  const loss = createAuditLoss({ log, metrics })
+  const answerWithinMs = options.endWithinMs ?? ANSWER_WITHIN_MS
+  const unaskedEnds = createUnaskedEnds({
+    store,
     clock,
-    ...(options.endWithinMs === undefined ? {} : { answerWithinMs: options.endWithinMs }),
+    loss,
+    onBug: (error) => log.bug(error, 'noting sessions that ended by themselves'),
   })
+  const grants = createGrants({ edges, log, metrics, now, clock, answerWithinMs, onUnasked: unaskedEnds.note })
   const devices = createDevices({
     store,
     bus,
@@ -263,7 +268,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     policies,
     livePolicy,
     revocation,
-    loss: createAuditLoss({ log, metrics }),
+    loss,
     twoStep,
     links,
     apiTokens,
@@ -368,11 +373,13 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       livePolicy.reload(next)
       names = nameRulesOf(next)
       throttle.configure(throttleSettings(next))
-      const policy = ({ appPasswords, groups, primaryPassword }: Config) =>
-        fingerprint([appPasswords, groups, primaryPassword])
-      if (policy(next) === policy(before)) return
-      bus.publish({ kind: 'policy-changed' })
-      await revocation.review(null)
+      const admission = ({ appPasswords, groups, primaryPassword, routes, upstreams }: Config) =>
+        fingerprint([appPasswords, groups, primaryPassword, routes, upstreams])
+      if (admission(next) === admission(before)) return
+      await ending({ grants, store, clock, loss }, { actor: 'system', cause: 'configuration' }, async () => {
+        bus.publish({ kind: 'policy-changed' })
+        return { value: null, user: null, isMeant: () => true, review: () => revocation.review(null) }
+      })
     },
 
     async close() {
@@ -382,6 +389,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       auditWatch[Symbol.dispose]()
       revocation[Symbol.dispose]()
       grants.close()
+      await unaskedEnds.idle()
       await notifier.close()
       await lastUse[Symbol.asyncDispose]()
       await devices[Symbol.asyncDispose]()

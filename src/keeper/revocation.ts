@@ -2,27 +2,26 @@
  * What a change in the records or the configuration ends: at once, on whatever edge it is.
  *
  * The bus says where to look, the record says what is true. A deleted app password and a deleted user end their sessions
- * without another read; after any other change each session of the user is measured against the record and the policy
- * again, and those that would not be admitted now are ended.
+ * without another read; after any other change each session of the user is measured against the record, the policy and the
+ * routes again (`why-not.ts`), and those that would not be admitted now are ended.
  */
 
 import { setImmediate } from 'node:timers/promises'
 import type { GateHouse } from '../contract/admission.ts'
 import type { Log } from '../log.ts'
-import { isLive } from '../records/app-password.ts'
 import type { Bus } from '../records/bus.ts'
-import type { LiveCheck, Store } from '../records/store/store.ts'
+import type { Store } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Devices } from './devices.ts'
 import type { Admit } from './gate.ts'
-import type { Grants, SessionInfo } from './grants.ts'
-import type { PolicyConfig } from './policy.ts'
-import { mayUsePrimaryPassword, refusalOf } from './policy.ts'
+import type { Grants } from './grants.ts'
 import type { KnownGood } from './throttle/known-good.ts'
 import type { Verifier } from './verifier.ts'
+import type { StayConfig } from './why-not.ts'
+import { whyNot } from './why-not.ts'
 
 export interface RevocationOptions {
-  readonly config: () => PolicyConfig
+  readonly config: () => StayConfig
   readonly store: Store
   readonly bus: Bus
   readonly grants: Grants
@@ -55,19 +54,12 @@ export function createRevocation(options: RevocationOptions): Revocation {
   let retry: NodeJS.Timeout | null = null
   let closed = false
 
-  function mayStay(session: SessionInfo, live: LiveCheck | null): boolean {
-    if (live === null) return false
-    if (session.appPassword === null) return mayUsePrimaryPassword(config(), live.user)
-    if (live.appPassword === null || !isLive(live.appPassword, clock())) return false
-    return refusalOf(config(), live.user, live.appPassword, session.protocol, session.ip, clock()) === null
-  }
-
   /** Sessions of devices that are kept out now; of one that was forgotten they go on. */
   async function reviewDevices(userId: string): Promise<void> {
     if (grants.of(userId).every(({ device }) => device === undefined)) return
     const known = await devices.known(userId)
     const isKeptOut = (id: string) => (known.get(id)?.state ?? 'allowed') !== 'allowed'
-    grants.end(({ device }) => device !== undefined && isKeptOut(device), userId)
+    grants.end(({ device }) => (device !== undefined && isKeptOut(device) ? 'device-blocked' : null), userId)
   }
 
   async function reviewUser(userId: string): Promise<void> {
@@ -76,7 +68,10 @@ export function createRevocation(options: RevocationOptions): Revocation {
     for (const id of ids) {
       const live = await store.liveCheck(userId, id)
       if (live?.appPassword) grants.expire(userId, id, live.appPassword.expiresAt)
-      grants.end((session) => (session.appPassword?.id ?? '') === id && !mayStay(session, live), userId)
+      grants.end(
+        (session) => ((session.appPassword?.id ?? '') === id ? whyNot(config(), session, live, clock()) : null),
+        userId,
+      )
     }
     await reviewDevices(userId)
   }
@@ -132,13 +127,16 @@ export function createRevocation(options: RevocationOptions): Revocation {
         verifier.forget(event.userId)
         grants.disturb(event.userId)
         knownGood.forget(event.userId, event.appPasswordId)
-        grants.end(({ appPassword }) => appPassword?.id === event.appPasswordId, event.userId)
+        grants.end(
+          ({ appPassword }) => (appPassword?.id === event.appPasswordId ? 'app-password-deleted' : null),
+          event.userId,
+        )
         return
       case 'user-removed':
         verifier.forget(event.userId)
         grants.disturb(event.userId)
         knownGood.forgetUser(event.userId)
-        grants.end(() => true, event.userId)
+        grants.end(() => 'user-deleted', event.userId)
         return
       case 'user-changed':
         verifier.forget(event.userId)

@@ -2,7 +2,7 @@ import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import type { SessionEnd } from '../../src/contract/admission.ts'
 import { createEdges } from '../../src/keeper/edges.ts'
-import type { GrantDetails, GrantPort } from '../../src/keeper/grants.ts'
+import type { GrantDetails, GrantPort, SessionInfo, UnaskedEnd } from '../../src/keeper/grants.ts'
 import { createGrants } from '../../src/keeper/grants.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { captureLog } from '../support/logs.ts'
@@ -13,12 +13,15 @@ function setUp(options: { readonly answerWithinMs?: number } = {}) {
   const capture = captureLog()
   const metrics = createMetrics()
   const time = { wall: Date.parse('2026-01-02T03:04:05Z') }
+  const unasked: UnaskedEnd[] = []
   const grants = createGrants({
     edges: createEdges(),
     log: capture.log,
     metrics,
     now: () => performance.now(),
     clock: () => new Date(time.wall),
+    answerWithinMs: 1000,
+    onUnasked: (ends) => void unasked.push(...ends),
     ...options,
   })
   const ended: string[] = []
@@ -48,7 +51,7 @@ function setUp(options: { readonly answerWithinMs?: number } = {}) {
     using hold = port.hold({ userId, appPasswordId: patch.appPassword?.id ?? 'p1' })
     return hold.grant(details(patch))
   }
-  return { grants, capture, metrics, time, ended, edge, grant, details }
+  return { grants, capture, metrics, time, ended, unasked, edge, grant, details }
 }
 
 t.test('invariant 4: a grant is settled exactly once, and a second time is a bug that changes nothing', async (t) => {
@@ -100,10 +103,10 @@ t.test('M2: revoking ends what is open and what is connecting, and counts what c
   const connecting = s.grant(dialling)
   const other = s.grant(quick, { appPassword: { id: 'p2', name: 'laptop' } })
   using ending = s.grants.watch()
-  const isPhone = ({ appPassword }: { readonly appPassword: { readonly id: string } | null }) =>
-    appPassword?.id === 'p1'
-  t.equal(s.grants.end(isPhone), 3)
-  t.equal(s.grants.end(isPhone), 0, 'once is enough')
+  const isPhone = ({ appPassword }: SessionInfo) => appPassword?.id === 'p1'
+  const causeOf = (session: SessionInfo) => (isPhone(session) ? 'app-password-deleted' : null)
+  t.equal(s.grants.end(causeOf), 3)
+  t.equal(s.grants.end(causeOf), 0, 'once is enough')
   t.strictSame(await ending.result(isPhone), { sessionsEnded: 3, unanswered: [] })
   t.strictSame([...s.ended].sort(), [...open, connecting].sort())
   t.strictSame(
@@ -118,7 +121,7 @@ t.test('M2: an edge that does not answer within the time is named', async (t) =>
   const [quick, deaf] = [s.edge(), s.edge({ deaf: true })]
   for (const port of [quick, deaf, deaf]) port.settle(s.grant(port), 'accepted')
   using ending = s.grants.watch()
-  s.grants.end(() => true)
+  s.grants.end(() => 'asked')
   t.strictSame(await ending.result(() => true), { sessionsEnded: 1, unanswered: ['edge 2'] })
   t.equal(s.grants.size, 2, 'they stay in the table until somebody says that they are over')
 })
@@ -129,7 +132,7 @@ t.test('M2: a session that is found late has as much time to end as the first on
   slow.settle(s.grant(slow), 'accepted')
   using ending = s.grants.watch()
   await delay(220) // thousands of others are looked at first
-  s.grants.end(() => true)
+  s.grants.end(() => 'asked')
   t.strictSame(await ending.result(() => true), { sessionsEnded: 1, unanswered: [] })
 })
 
@@ -141,7 +144,7 @@ t.test('an end never overtakes the grant it is for', async (t) => {
     using hold = port.hold({ userId: 'u1', appPasswordId: 'p1' })
     await null
     const id = hold.grant(s.details())
-    s.grants.end(() => true) // the revocation comes in the same breath
+    s.grants.end(() => 'asked') // the revocation comes in the same breath
     return id
   }
   async function carry() {
@@ -221,11 +224,40 @@ t.test('a session taken over by a new channel of the same edge', async (t) => {
   t.equal(s.grants.size, 3)
   fresh.settle(halfway, 'accepted')
   t.strictSame(outcomes, ['accepted', 'accepted'])
-  s.grants.end(() => true)
+  s.grants.end(() => 'asked')
   await turn()
   t.equal(s.grants.size, 0)
   t.equal(s.ended.length, 3)
   t.equal(s.capture.log.bugs, 0)
+})
+
+t.test('an end that no watch counts is told of, once', async (t) => {
+  const s = setUp()
+  const port = s.edge()
+  const open = (userId: string) => {
+    const id = s.grant(port, { user: `${userId}@a.test` }, userId)
+    port.settle(id, 'accepted')
+    return id
+  }
+  const told = () => s.unasked.map(({ session, edge, ending }) => [session.id, edge, ending.cause])
+  const [ann, bob, cid] = [open('ann'), open('bob'), open('cid')]
+  s.grants.end(() => 'policy', 'ann')
+  await turn()
+  t.strictSame(told(), [[ann, 'edge 1', 'policy']], 'nobody watched')
+
+  const isBob = ({ userId }: SessionInfo) => userId === 'bob'
+  const other = s.grants.watch()
+  {
+    using watch = s.grants.watch()
+    s.grants.end(() => 'user-disabled')
+    t.match(await watch.result(isBob), { sessionsEnded: 1 })
+  }
+  await turn()
+  t.equal(s.unasked.length, 1, 'the other watch may still count it')
+  other[Symbol.dispose]()
+  await turn()
+  t.strictSame(told().slice(1), [[cid, 'edge 1', 'user-disabled']], `${bob} was counted, ${cid} by nobody`)
+  t.equal(await s.unasked[1]?.ending.confirmed, true)
 })
 
 t.test('expiry ends open sessions, too', async (t) => {
@@ -238,6 +270,7 @@ t.test('expiry ends open sessions, too', async (t) => {
   s.time.wall += 20
   await delay(40)
   t.strictSame(s.ended, [soon])
+  t.match(s.unasked, [{ session: { id: soon }, ending: { cause: 'expired' } }])
   s.grants.expire('u2', 'p1', new Date(s.time.wall))
   await turn()
   t.equal(s.grants.size, 2, 'of somebody else')

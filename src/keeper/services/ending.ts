@@ -7,21 +7,8 @@ import { appendAudit } from '../../records/audit.ts'
 import type { Store } from '../../records/store/store.ts'
 import { StoreError } from '../../records/store/store.ts'
 import type { AuditLoss } from '../audit-loss.ts'
+import type { EndCause } from '../ending.ts'
 import type { EndWatch, Grants, SessionInfo } from '../grants.ts'
-
-/** Why sessions ended, for the audit trail. */
-export type EndCause =
-  | 'app-password-deleted'
-  | 'app-password-narrowed'
-  | 'password-reset'
-  | 'user-disabled'
-  | 'device-blocked'
-  | 'user-deleted'
-  | 'groups-changed'
-  | 'policy'
-  | 'configuration'
-  | 'expired'
-  | 'asked'
 
 export interface EndingDeps {
   readonly grants: Grants
@@ -50,11 +37,12 @@ export async function ending<T>(
 ): Promise<{ readonly value: T; readonly ended: SessionsEnded }> {
   using watch: EndWatch = deps.grants.watch()
   const { value, user, isMeant, detail, review } = await change()
+  const causeOf = (session: SessionInfo) => (isMeant(session) ? by.cause : null)
   if (review) await review()
-  else deps.grants.end(isMeant)
+  else deps.grants.end(causeOf)
   await watch.complete()
   // Those of an edge that has come back meanwhile.
-  if (!review) deps.grants.end(isMeant)
+  if (!review) deps.grants.end(causeOf)
   const ended = await watch.result(isMeant)
   await noteEnded(deps, by, user, ended, detail)
   return { value, ended }
