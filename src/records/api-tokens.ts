@@ -10,7 +10,7 @@ import type { Secret } from '../secret.ts'
 import { checkAppPasswordName } from './app-password.ts'
 import { appendAudit } from './audit.ts'
 import type { Keys } from './keys.ts'
-import type { ApiTokenRow } from './store/people.ts'
+import type { ApiTokenRow } from './store/people/api-tokens.ts'
 import type { Store } from './store/store.ts'
 import { newToken, tokenDigests } from './tokens.ts'
 

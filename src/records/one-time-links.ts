@@ -12,7 +12,7 @@ import type { Secret } from '../secret.ts'
 import { appendAudit } from './audit.ts'
 import type { Keys } from './keys.ts'
 import { noSuchUser } from './lookup.ts'
-import type { OneTimeLinkRow } from './store/people.ts'
+import type { OneTimeLinkRow } from './store/people/one-time-links.ts'
 import type { Store, StoreTransaction, UserRow } from './store/store.ts'
 import { newToken, tokenDigests } from './tokens.ts'
 

@@ -5,7 +5,7 @@
  */
 
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server'
-import type { PasskeyRow } from './store/people.ts'
+import type { PasskeyRow } from './store/people/second-steps.ts'
 import type { UserRow } from './store/store.ts'
 
 /** Whom a passkey is for: the portal's host name and its origin. */

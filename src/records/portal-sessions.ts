@@ -8,7 +8,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Secret } from '../secret.ts'
 import type { Keys } from './keys.ts'
-import type { FactorRow, PortalSessionRow } from './store/people.ts'
+import type { FactorRow, PortalSessionRow } from './store/people/portal-sessions.ts'
 import type { Store, UserRow } from './store/store.ts'
 import { newToken, tokenDigests } from './tokens.ts'
 

@@ -7,7 +7,7 @@
  */
 
 import type { ProtocolName } from '../contract/admission.ts'
-import type { NoticeRow } from './store/people.ts'
+import type { NoticeRow } from './store/people/notices.ts'
 import type { Store } from './store/store.ts'
 import type { WriteBatch, WriteBatchOptions } from './write-batch.ts'
 import { createWriteBatch } from './write-batch.ts'

@@ -6,7 +6,7 @@
 
 import type { Notice } from '../../contract/portal/methods.ts'
 import { REFUSED_LOGIN } from '../../records/refused-logins.ts'
-import type { NoticeRow } from '../../records/store/people.ts'
+import type { NoticeRow } from '../../records/store/people/notices.ts'
 import type { TombstoneRow, UserRow } from '../../records/store/store.ts'
 import type { PortalDeps } from './deps.ts'
 

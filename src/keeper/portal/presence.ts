@@ -8,7 +8,7 @@
 import type { Factor, FreshSession, SecondStep } from '../../contract/portal/client.ts'
 import { ServiceError } from '../../contract/services.ts'
 import type { IssuedSession } from '../../records/portal-sessions.ts'
-import type { FactorRow, PortalSessionRow } from '../../records/store/people.ts'
+import type { FactorRow, PortalSessionRow } from '../../records/store/people/portal-sessions.ts'
 import type { UserRow } from '../../records/store/store.ts'
 import type { Methods } from '../../records/two-step.ts'
 import type { PortalDeps } from './deps.ts'

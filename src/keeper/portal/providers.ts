@@ -13,7 +13,7 @@ import type { PortalClient, Refusal, SignInAnswer } from '../../contract/portal/
 import type { PortalHandlers } from '../../contract/portal.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appendAudit } from '../../records/audit.ts'
-import type { FactorRow } from '../../records/store/people.ts'
+import type { FactorRow } from '../../records/store/people/portal-sessions.ts'
 import type { UserRow } from '../../records/store/store.ts'
 import { addressBlocks } from '../networks.ts'
 import { portalUrl } from '../services/two-step.ts'

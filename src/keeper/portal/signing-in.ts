@@ -3,7 +3,7 @@
  */
 
 import type { Factor, PortalClient, Refusal, SignInAnswer } from '../../contract/portal/client.ts'
-import type { FactorRow } from '../../records/store/people.ts'
+import type { FactorRow } from '../../records/store/people/portal-sessions.ts'
 import type { UserRow } from '../../records/store/store.ts'
 import type { PortalDeps } from './deps.ts'
 import { freshSession } from './presence.ts'

@@ -3,7 +3,7 @@
  */
 
 import type { ApiTokenView, ServiceHandlers } from '../../contract/services.ts'
-import type { ApiTokenRow } from '../../records/store/people.ts'
+import type { ApiTokenRow } from '../../records/store/people/api-tokens.ts'
 import type { ServiceDeps } from './shared.ts'
 
 type TokenServices = Pick<ServiceHandlers, 'token.create' | 'token.list' | 'token.delete'>

@@ -6,8 +6,9 @@
 import type { Generated, Insertable, Selectable } from 'kysely'
 import type { ProtocolName } from '../../contract/admission.ts'
 import { LANGUAGES } from '../../contract/languages.ts'
+import { dateOf, msOf } from './columns.ts'
 import type { DevicesTable } from './devices.ts'
-import type { PeopleTables } from './people-schema.ts'
+import type { PeopleTables } from './people.ts'
 import type { AppPasswordRow, AuditRow, StoredSecretRow, TombstoneRow, UserRow } from './store.ts'
 
 export interface UsersTable {
@@ -94,11 +95,6 @@ export interface Tables extends PeopleTables {
   key_checks: { key_id: string; check_value: string }
   cached_logins: { key: string; value: string; expires_at: number }
 }
-
-const dateOf = (ms: number | null) => (ms === null ? null : new Date(ms))
-export const msOf = (date: Date | null) => date?.getTime() ?? null
-/** Truth as a column: null stays null. */
-export const truthOf = (value: boolean | null) => (value === null ? null : value ? 1 : 0)
 
 export function userRow(row: Selectable<UsersTable>): UserRow {
   return {

@@ -1,0 +1,65 @@
+/**
+ * Notices as rows: what a user is told in the portal, once for each id.
+ */
+
+import type { Selectable } from 'kysely'
+import { gone } from '../columns.ts'
+import type { Db } from '../sql-transaction.ts'
+
+export interface NoticeRow {
+  readonly id: string
+  readonly userId: string
+  readonly kind: string
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>
+  readonly at: Date
+}
+
+export interface NoticeTables {
+  notices: { id: string; user_id: string; kind: string; detail: string; at: number }
+}
+
+export interface NoticeRows {
+  /** Replaces one with the same id. */
+  putNotice(row: NoticeRow): Promise<void>
+  /** Newest first, at most 100. */
+  noticesOf(userId: string): Promise<readonly NoticeRow[]>
+  deleteNotice(id: string, userId: string): Promise<boolean>
+}
+
+const NOTICES_SHOWN = 100
+
+/** `db` is asked at each use: the store’s own, or that of a transaction. */
+export function sqlNotices(db: () => Db): NoticeRows {
+  return {
+    async putNotice(row: NoticeRow) {
+      const content = { kind: row.kind, detail: JSON.stringify(row.detail), at: row.at.getTime() }
+      await db()
+        .insertInto('notices')
+        .values({ id: row.id, user_id: row.userId, ...content })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet(content))
+        .execute()
+    },
+
+    async noticesOf(userId) {
+      const rows = await db()
+        .selectFrom('notices')
+        .selectAll()
+        .where('user_id', '=', userId)
+        .orderBy('at', 'desc')
+        .limit(NOTICES_SHOWN)
+        .execute()
+      return rows.map(noticeRow)
+    },
+
+    async deleteNotice(id, userId) {
+      return gone(
+        await db().deleteFrom('notices').where('id', '=', id).where('user_id', '=', userId).executeTakeFirst(),
+      )
+    },
+  }
+}
+
+function noticeRow(row: Selectable<NoticeTables['notices']>): NoticeRow {
+  const { id, user_id, kind, detail, at } = row
+  return { id, userId: user_id, kind, detail: JSON.parse(detail) as NoticeRow['detail'], at: new Date(at) }
+}
