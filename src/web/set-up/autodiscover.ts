@@ -76,16 +76,17 @@ function member(value: unknown, key: string): unknown {
     : undefined
 }
 
-/** Outlook: mail servers of one domain. `address` is canonical. MS-OXDSCLI §2.2.4. */
-export function outlookDocument({ host, name, ports }: PublishedSettings, address: string): string {
+/**
+ * Outlook: mail servers of one domain. `address` is canonical. MS-OXDSCLI §2.2.4.
+ *
+ * Without a User: its DisplayName is the person's, and Outlook writes it into From over what that person has typed.
+ */
+export function outlookDocument({ host, ports }: PublishedSettings, address: string): string {
   const servers = (['imap', 'pop3', 'smtp'] as const).flatMap((protocol) =>
     ports[protocol].slice(0, 1).map((port) => outlookServer(protocol, port, host, address)),
   )
   return envelope(
     `<Response xmlns="${OUTLOOK_NAMESPACE}">`,
-    '<User>',
-    xmlElement('DisplayName', name ?? address),
-    '</User>',
     '<Account>',
     xmlElement('AccountType', 'email'),
     xmlElement('Action', 'settings'),
@@ -115,13 +116,12 @@ function outlookServer(protocol: PublishedProtocol, { port, tls }: PublishedPort
   ].join('\n')
 }
 
-/** Phones: where ActiveSync is. `address` is canonical. */
-export function mobileSyncDocument(activeSync: string, name: string | null, address: string): string {
+/** Phones: where ActiveSync is. `address` is canonical. No DisplayName (MS-ASCMD §2.2.3.47.1): that is the person's, whom nobody asked for here. */
+export function mobileSyncDocument(activeSync: string, address: string): string {
   return envelope(
     `<Response xmlns="${MOBILESYNC_NAMESPACE}">`,
     xmlElement('Culture', 'en:us'),
     '<User>',
-    xmlElement('DisplayName', name ?? address),
     xmlElement('EMailAddress', address),
     '</User>',
     '<Action>',

@@ -34,6 +34,12 @@ const CACHE = 'public, max-age=600'
  */
 const AUTODISCOVER = `/:folder(^${anyCase('autodiscover')}$)/:document(^${anyCase('autodiscover')}\\.(?:${anyCase('xml')}|${anyCase('json')})$)`
 
+/**
+ * quirk: some versions of Outlook and of its phone apps put the address into the path of version 2. It is looked at there no more
+ * than in the query.
+ */
+const WITH_ADDRESS = `/:folder(^${anyCase('autodiscover')}$)/:document(^${anyCase('autodiscover')}\\.${anyCase('json')}$)/:version(^[vV]\\d\\.\\d$)/:address`
+
 /** A pattern for a word in small letters. */
 function anyCase(word: string): string {
   return [...word].map((letter) => `[${letter}${letter.toUpperCase()}]`).join('')
@@ -47,8 +53,10 @@ export async function clientSetUp(app: FastifyInstance, options: SetUpOptions): 
   app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
     done(null, body),
   )
-  app.addHook('onRequest', async (_request, reply) => {
-    if (options.settings() === null) reply.callNotFound()
+  app.addHook('onRequest', async (request, reply) => {
+    if (options.settings() === null) return reply.callNotFound()
+    // What can't be read as a type would be refused before a parser is asked.
+    delete request.raw.headers['content-type']
   })
   app.addHook('onSend', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
@@ -62,11 +70,10 @@ export async function clientSetUp(app: FastifyInstance, options: SetUpOptions): 
     })
   }
 
-  app.get(AUTODISCOVER, async (request, reply) => {
-    if (!isForJson(request)) return refuse(reply, 200, 600)
-    const { status, body } = autodiscoverJson(settings(), queryValue(request, 'protocol'))
-    return reply.code(status).header('cache-control', 'no-store').send(body)
-  })
+  app.get(AUTODISCOVER, async (request, reply) =>
+    isForJson(request) ? answerJson(request, reply) : refuse(reply, 200, 600),
+  )
+  app.get(WITH_ADDRESS, answerJson)
 
   app.post(AUTODISCOVER, async (request, reply) => {
     if (isForJson(request)) return reply.callNotFound()
@@ -77,12 +84,12 @@ export async function clientSetUp(app: FastifyInstance, options: SetUpOptions): 
         ? ({ ok: true, schema: 'mobilesync', address: basicUser(request.headers.authorization) ?? '' } as const)
         : parseAutodiscover(body)
     if (!question.ok) return refuse(reply, 400, 600)
-    const { activeSync, ports, name } = settings()
+    const { activeSync, ports } = settings()
     if (question.schema === 'mobilesync' && activeSync !== null) {
       // Phones send a name and password when they are asked for them, and some go no further when they are not.
       if (basicUser(request.headers.authorization) === null) return demandCredentials(reply)
       const address = servedAddress(question.address, names())
-      return address === null ? refuse(reply, 200, 500) : answer(reply, mobileSyncDocument(activeSync, name, address))
+      return address === null ? refuse(reply, 200, 500) : answer(reply, mobileSyncDocument(activeSync, address))
     }
     if (question.schema !== 'outlook' || Object.values(ports).every((each) => each.length === 0)) {
       return refuse(reply, 200, 601)
@@ -95,6 +102,11 @@ export async function clientSetUp(app: FastifyInstance, options: SetUpOptions): 
     const found = options.settings()
     if (found === null) throw new Error('the settings went away while a request was answered')
     return found
+  }
+
+  async function answerJson(request: FastifyRequest, reply: FastifyReply) {
+    const { status, body } = autodiscoverJson(settings(), queryValue(request, 'protocol'))
+    return reply.code(status).header('cache-control', 'no-store').send(body)
   }
 
   function answer(reply: FastifyReply, document: string) {

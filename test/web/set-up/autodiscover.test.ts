@@ -267,7 +267,29 @@ t.test('what comes back is escaped: an address is canonical or an error', async 
     t.notMatch(text, '<x>', address)
     t.equal(XMLValidator.validate(text), true)
   }
-  t.match((await post(url, question(OUTLOOK))).text, '<DisplayName>&lt;script&gt;&amp;</DisplayName>')
+})
+
+t.test('the service’s name is nobody’s own: Outlook and phones would write it into From', async (t) => {
+  const { url } = await serve(t, { ...(await settingsOf(t)), name: 'Example mail' })
+  for (const schema of [OUTLOOK, MOBILESYNC]) {
+    const { status, text } = await post(url, question(schema), { authorization: basic('ann@example.org') })
+    t.equal(status, 200)
+    t.notMatch(text, /DisplayName|Example mail/)
+  }
+})
+
+t.test('a question is read whatever type its client gives it, or none', async (t) => {
+  const { url } = await serve(t, await settingsOf(t))
+  for (const type of [
+    'text/xml; charset="utf-8"',
+    'xml',
+    'text/xml charset=utf-8',
+    'text/xml, text/xml',
+    'application/json',
+    '',
+  ]) {
+    t.equal((await post(url, question(OUTLOOK), { 'content-type': type })).status, 200, `'${type}'`)
+  }
 })
 
 t.test('version 2 answers with one address, in any capitalisation', async (t) => {
@@ -288,6 +310,20 @@ t.test('version 2 answers with one address, in any capitalisation', async (t) =>
     200,
     { Protocol: 'AutodiscoverV1', Url: 'https://mail.example.org/autodiscover/autodiscover.xml' },
   ])
+  for (const path of [
+    '/autodiscover/autodiscover.json/v1.0/ann@example.org',
+    '/Autodiscover/Autodiscover.json/V1.0/nobody%40evil.example',
+    '/autodiscover/autodiscover.json/v1.0/%2e%2e%2f%2e%2e',
+  ]) {
+    t.strictSame(await ask('?Protocol=ActiveSync&RedirectCount=1', path), [200, activeSync], path)
+  }
+  t.match(await ask('', '/autodiscover/autodiscover.json/v1.0/ann@example.org'), [
+    400,
+    { ErrorCode: 'MandatoryParameterMissing' },
+  ])
+  for (const path of ['v1.0', 'v1.0/a/b', 'x/ann@example.org', 'v10/ann@example.org']) {
+    t.equal((await fetch(`${url}/autodiscover/autodiscover.json/${path}?Protocol=ActiveSync`)).status, 404, path)
+  }
   t.match(await ask(''), [400, { ErrorCode: 'MandatoryParameterMissing' }])
   t.match(await ask('?Protocol=a&Protocol=b'), [400, { ErrorCode: 'MandatoryParameterMissing' }])
   const [status, body] = await ask('?Protocol=EWS%22%3Cscript%3E')
