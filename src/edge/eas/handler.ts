@@ -40,6 +40,8 @@ export interface EasDeps {
   readonly headMs?: number
   /** A poll that is cut earlier is answered then. Default 3 s. */
   readonly pollAtLeastMs?: number
+  /** A poll that a front end of the upstream ends after this is over, not failed. Default 30 s. */
+  readonly pollWaitedMs?: number
   /** When an upstream that says nothing counts as having taken the request. Default 5 s. */
   readonly takenAfterMs?: number
 }

@@ -47,6 +47,10 @@ const NOT_SENT: ReadonlySet<string> = new Set([
 const TAKEN_AFTER_MS = 5000
 /** A phone whose poll comes back at once polls again at once, and its battery is empty by noon. */
 const POLL_AT_LEAST_MS = 3000
+/** What a front end of the upstream says when it has lost patience with it, or the upstream has vanished behind it. */
+const CUT_BY_FRONT_END: ReadonlySet<number> = new Set([502, 504])
+/** As long as a phone stays away that is told to: an upstream that is down hears of none more often than that. */
+const POLL_WAITED_MS = Number(RETRY_AFTER_SECONDS) * 1000
 const JUDGE_MS = 30_000
 
 /** Serves one granted request. @throws whatever is a bug; the grant is settled and ended then as well */
@@ -142,8 +146,14 @@ async function carry(carried: Carried): Promise<EndReason> {
     bytes.out = answer.outBytes
     if (refused !== null) {
       settle(refused === 'refused' ? 'upstream-refused' : 'failed')
-      record.upstreamFailed(refused === 'refused' ? 'upstream-refused' : 'upstream-protocol', detail)
-      unavailable(exchange, RETRY_AFTER_SECONDS)
+      const isCutPoll =
+        query?.command === 'Ping' &&
+        CUT_BY_FRONT_END.has(answer.status) &&
+        session.ageMs >= (deps.pollWaitedMs ?? POLL_WAITED_MS)
+      const advice = isCutPoll ? ': let what stands before it wait for an hour (nginx: proxy_read_timeout 3600s)' : ''
+      record.upstreamFailed(refused === 'refused' ? 'upstream-refused' : 'upstream-protocol', `${detail}${advice}`)
+      if (isCutPoll) pingOver(exchange)
+      else unavailable(exchange, RETRY_AFTER_SECONDS)
       return 'error'
     }
     discardBody(request)

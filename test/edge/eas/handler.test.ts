@@ -262,6 +262,34 @@ t.test('a Ping that is cut early is answered only after a while, so that no phon
   t.ok(performance.now() - since >= 295)
 })
 
+t.test(
+  'eas §9: a poll that a front end of the upstream has cut is over; one that it refuses at once is not',
+  async (t) => {
+    let status = 504
+    const house = await openHouse(t, {
+      upstream: (_, response) => void setTimeout(() => response.writeHead(status).end('nginx'), 120),
+      deps: { pollWaitedMs: 100 },
+    })
+    for (const given of [502, 504]) {
+      status = given
+      const ping = await house.send({ path: PING, body: 'x' })
+      t.equal(ping.status, 200, `${given} after a while`)
+      t.strictSame(ping.body, PING_OVER)
+      t.equal((await house.send({ body: 'x' })).status, 503, 'a Sync has no such answer')
+    }
+    for (const given of [500, 503, 401]) {
+      status = given
+      t.equal((await house.send({ path: PING, body: 'x' })).status, 503, `${given} is no front end’s`)
+    }
+    await house.quiet()
+    const failure = house.logs.lines.find(({ event }) => event === 'upstream_failed')
+    t.match(failure?.detail, /^the upstream answered 502: let what stands before it wait .*proxy_read_timeout/)
+
+    const soon = await openHouse(t, { upstream: (_, response) => void response.writeHead(504).end() })
+    t.equal((await soon.send({ path: PING, body: 'x' })).status, 503, 'at once: it is away')
+  },
+)
+
 t.test('half an answer does not look like a whole one', async (t) => {
   const house = await openHouse(t, {
     upstream: (_, response) => {
