@@ -184,6 +184,8 @@ if (requireService(t, 'chromium') && requireService(t, 'dovecot')) {
     await using kim = await house.person({ dark: true })
     const { page } = kim
     const keys = page.keyboard
+    /** The page puts the focus here by itself, which may be a moment after it has loaded. */
+    const given = (selector: string) => page.locator(`${selector}:focus`).waitFor()
     /** Tab until this has the focus, and see that it is shown to have it. */
     async function reach(name: string | RegExp): Promise<void> {
       for (let presses = 0; presses < 40; presses++) {
@@ -222,10 +224,12 @@ if (requireService(t, 'chromium') && requireService(t, 'dovecot')) {
     await keys.press('Space')
     await reach('Next')
     await enter()
+    await given('input[name="password"]')
     await keys.type(PASSWORD)
     await reach('The same again')
     await keys.type(PASSWORD)
     await enter()
+    await given('#name')
     await keys.type('Kim’s phone')
     await enter()
     const shown = noteSecret((await page.locator('#password').innerText()).trim())

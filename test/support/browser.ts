@@ -91,6 +91,7 @@ export async function givePasskeyDevice({ context, page }: Person): Promise<void
 }
 
 const STEP_MS = 30_000
+const LATEST_FOR_EARLIER_MS = 15_000
 
 /** An authenticator app. A server takes each step of 30 seconds once, and one step too early or too late. */
 export class AuthenticatorApp {
@@ -106,8 +107,9 @@ export class AuthenticatorApp {
   /** A code that has not been used yet; waits for the next step when three were used within one. */
   async code(): Promise<string> {
     const now = () => Math.floor(Date.now() / STEP_MS)
-    const step = Math.max(this.#last + 1, now() - 1)
-    // Not the very last moment of a step either: the server may look at its clock in the next one.
+    // The step before is taken only while this one has long to go: typed and sent, it must not have become two steps ago.
+    const earliest = Date.now() % STEP_MS < LATEST_FOR_EARLIER_MS ? now() - 1 : now()
+    const step = Math.max(this.#last + 1, earliest)
     while (step > now() + 1) await new Promise((resolve) => setTimeout(resolve, 250))
     this.#last = step
     return this.#totp.generate({ timestamp: step * STEP_MS })
