@@ -2,9 +2,10 @@
 #
 #   docker build -t sallyport .
 #   docker run --read-only --cap-drop ALL --ulimit core=0 -v sallyport-data:/data -v ./sallyport.yaml:/etc/sallyport/sallyport.yaml:ro \
-#     -p 993:1993 sallyport
+#     -p 993:1993 -p 143:1143 -p 465:1465 -p 587:1587 -p 443:1443 sallyport
 #
-# In the configuration: dataDirectory: /data, and ports from 1024 on (1143, 1993 …), mapped outside. Without a shell in the image
+# In the configuration: dataDirectory: /data, and the ports of the samples plus 1000 (1143, 1993 …), which need no privilege, mapped
+# outside. Commands: docker exec CONTAINER /nodejs/bin/node src/main.ts user add ann@example.org. Without a shell in the image
 # the core limit has to come from outside, as above.
 
 FROM node:24-bookworm-slim AS dependencies
@@ -27,7 +28,8 @@ COPY config ./config
 COPY --from=dependencies --chown=65532:65532 /data /data
 USER 65532:65532
 VOLUME /data
-EXPOSE 1143 1993 9464
+# IMAP, POP3, submission, scanners, https (portal, autoconfig, ActiveSync, API), health and metrics.
+EXPOSE 1143 1993 1110 1995 1587 1465 2525 1443 9464
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=20s \
   CMD ["/nodejs/bin/node", "--disable-warning=ExperimentalWarning", "/app/src/main.ts", "health"]

@@ -32,7 +32,14 @@ export async function openServices(config: Config, log: Log, actor: string): Pro
   }
   process.umask(0o077)
   const [{ openKeeper }, { createMetrics }] = await Promise.all([import('./keeper/keeper.ts'), import('./metrics.ts')])
-  const keeper = await openKeeper({ config, log, metrics: createMetrics(), version: 'offline' })
+  const keeper = await openKeeper({ config, log, metrics: createMetrics(), version: 'offline' }).catch(
+    async (error: unknown) => {
+      const { StoreError } = await import('./records/store/store.ts')
+      if (!(error instanceof StoreError) || error.code !== 'ERR_STORE_LOCKED') throw error
+      const where = `its sockets are not in ${config.runtimeDirectory}: give this command its runtimeDirectory, or its $RUNTIME_DIRECTORY`
+      throw new StoreError(error.code, `${error.message}; if one is, ${where}`, { cause: error })
+    },
+  )
   return { services: localServices(keeper.services, actor), running: false, close: () => keeper.close() }
 }
 

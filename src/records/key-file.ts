@@ -138,7 +138,11 @@ export function readKeyFile(file: string): Keys | null {
     if (!found.isFile()) throw new KeyError('ERR_KEYS_FILE', `the key file ${file} is not a regular file`)
     const us = process.geteuid?.() ?? found.uid
     if (found.uid !== us) {
-      throw new KeyError('ERR_KEYS_FILE', `the key file ${file} belongs to user ${found.uid}; run: chown ${us} ${file}`)
+      // Root at a shell, most likely, with the service stopped: whoever took the file from the service would break it.
+      throw new KeyError(
+        'ERR_KEYS_FILE',
+        `the key file ${file} belongs to user ${found.uid}, and this runs as user ${us}; run this as that user (sudo -u '#${found.uid}' …), or where the file is wrong: chown ${us} ${file}`,
+      )
     }
     if ((found.mode & 0o077) !== 0) {
       const mode = (found.mode & 0o777).toString(8)

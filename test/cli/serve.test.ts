@@ -22,6 +22,24 @@ async function logged(server: Program, event: string): Promise<void> {
 
 t.setTimeout(120_000)
 
+t.test(
+  'a server whose sockets are elsewhere: the command says where it has looked, and finds them when told',
+  async (t) => {
+    const { run, directory } = house(t)
+    const elsewhere = { RUNTIME_DIRECTORY: join(directory, 'elsewhere') }
+    const env = { PATH: process.env.PATH, ...elsewhere }
+    await using server = new Program(LAUNCHER, ['serve'], { cwd: directory, env })
+    await logged(server, 'started')
+    const lost = await run(['user', 'list', '--json'])
+    t.equal(lost.status, 69)
+    t.match(lost.error(), {
+      code: 'ERR_STORE_LOCKED',
+      message: new RegExp(`not in ${directory}/data/run: give .*RUNTIME_DIRECTORY`),
+    })
+    t.strictSame((await run(['user', 'list', '--json'], { env: elsewhere })).json(), [])
+  },
+)
+
 for (const workers of ['0', '1']) {
   t.test(`commands against a running server (workers: ${workers})`, async (t) => {
     const port = await freePort()

@@ -212,7 +212,7 @@ t.test('I-11: a key file that others may read, or that is no file, is refused', 
     chownSync(file, 65534, 65534)
     await t.rejects(openKeys({ file, store }), {
       code: 'ERR_KEYS_FILE',
-      message: /belongs to user 65534; run: chown 0/,
+      message: /belongs to user 65534, and this runs as user 0; run this as that user .*: chown 0/,
     })
     chownSync(file, 0, 0)
   })
