@@ -25,20 +25,22 @@ export interface SetUpOptions {
 /** threats G-7. A question has less than 1 KiB. */
 const MAX_BODY_BYTES = 64 * 1024
 const XML = 'text/xml; charset=utf-8'
+const TEXT = 'text/plain; charset=utf-8'
 /** Clients ask when somebody sets them up; a wrong port must not stick for long. */
 const CACHE = 'public, max-age=600'
 
+const FOLDER = `/:folder(^${anyCase('autodiscover')}$)`
 /**
  * /autodiscover/autodiscover.xml and .json in any capitalisation (phones write /Autodiscover/Autodiscover.xml), whatever the
  * rest of the server makes of capitals.
  */
-const AUTODISCOVER = `/:folder(^${anyCase('autodiscover')}$)/:document(^${anyCase('autodiscover')}\\.(?:${anyCase('xml')}|${anyCase('json')})$)`
+const AUTODISCOVER = `${FOLDER}/:document(^${anyCase('autodiscover')}\\.(?:${anyCase('xml')}|${anyCase('json')})$)`
 
 /**
  * quirk: some versions of Outlook and of its phone apps put the address into the path of version 2. It is looked at there no more
  * than in the query.
  */
-const WITH_ADDRESS = `/:folder(^${anyCase('autodiscover')}$)/:document(^${anyCase('autodiscover')}\\.${anyCase('json')}$)/:version(^[vV]\\d\\.\\d$)/:address`
+const WITH_ADDRESS = `${FOLDER}/:document(^${anyCase('autodiscover')}\\.${anyCase('json')}$)/:version(^[vV]\\d\\.\\d$)/:address`
 
 /** A pattern for a word in small letters. */
 function anyCase(word: string): string {
@@ -65,7 +67,7 @@ export async function clientSetUp(app: FastifyInstance, options: SetUpOptions): 
   for (const path of ['/mail/config-v1.1.xml', '/.well-known/autoconfig/mail/config-v1.1.xml']) {
     app.get(path, async (request, reply) => {
       const domain = askedDomain(request, names())
-      if (domain === null) return reply.code(404).type('text/plain; charset=utf-8').send('This domain is not served.\n')
+      if (domain === null) return reply.code(404).type(TEXT).send('This domain is not served.\n')
       return reply.type(XML).header('cache-control', CACHE).send(autoconfigDocument(settings(), domain))
     })
   }
@@ -97,6 +99,12 @@ export async function clientSetUp(app: FastifyInstance, options: SetUpOptions): 
     const address = servedAddress(question.address, names())
     return address === null ? refuse(reply, 200, 500) : answer(reply, outlookDocument(settings(), address))
   })
+
+  // Beside them (autodiscover.svc, say) is nothing, said without a page and without its cookie: a phone would send that along
+  // to ActiveSync under the same name, where whoever has a cookie is a browser.
+  for (const path of [`${FOLDER}/*`, '/.well-known/autoconfig/*']) {
+    app.all(path, (_request, reply) => reply.code(404).type(TEXT).send('There is nothing here.\n'))
+  }
 
   function settings(): PublishedSettings {
     const found = options.settings()
@@ -164,6 +172,6 @@ function demandCredentials(reply: FastifyReply) {
   return reply
     .code(401)
     .header('www-authenticate', 'Basic realm="mail", charset="UTF-8"')
-    .type('text/plain; charset=utf-8')
+    .type(TEXT)
     .send('Sign in with your address and an app password.\n')
 }

@@ -141,6 +141,25 @@ t.test('any capitalisation of the path, GET too, and nothing beside it', async (
   }
 })
 
+t.test('beside the documents there is nothing, and it is ours to say so: no page, no cookie', async (t) => {
+  const { app } = await serve(t, await settingsOf(t))
+  for (const url of [
+    '/autodiscover/autodiscover.svc',
+    '/AutoDiscover/',
+    '/autodiscover/autodiscover.json/v1.0',
+    '/autodiscover/autodiscover.json/v1.0/ann@example.org/x',
+    '/autodiscover/autodiscover.xml/v1.0/ann@example.org',
+    '/.well-known/autoconfig/mail/other.xml',
+  ]) {
+    for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS'] as const) {
+      const response = await app.inject({ method, url, headers: { accept: 'text/html' } })
+      t.equal(response.statusCode, 404, `${method} ${url}`)
+      t.match(response.headers['content-type'], /^text\/plain/)
+      t.equal(response.headers['set-cookie'], undefined)
+    }
+  }
+})
+
 t.test(
   'error documents: a schema that is not answered, an address that can’t be, a question that is none',
   async (t) => {
