@@ -92,8 +92,18 @@ export async function registerPortal(app: FastifyInstance, options: PortalOption
   stepUpRoutes(app, portal)
   helpRoutes(app, portal)
   adminRoutes(app, portal)
-  app.get(
-    '/*',
-    anyone(portal, (visit) => page(errors.notFound(visit), 404)),
+  const nothingHere = anyone(portal, (visit) => page(errors.notFound(visit), 404))
+  app.get('/*', (request, reply) =>
+    mayShow(request)
+      ? nothingHere(request, reply)
+      : reply.code(404).type('text/plain; charset=utf-8').send('Not found\n'),
   )
+}
+
+/**
+ * Whether a page is of any use to whoever asks. Phones and mail programs try addresses of servers that we are not
+ * (EWS, CalDAV); the cookie of a page would go with their requests from then on, and ActiveSync takes none.
+ */
+function mayShow({ headers: { accept = '' } }: FastifyRequest): boolean {
+  return accept.includes('text/html')
 }

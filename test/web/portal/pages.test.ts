@@ -24,6 +24,8 @@ t.beforeEach(() => {
   settings = SETTINGS
 })
 
+const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
+
 /** The cookie and token of forms before the sign-in. */
 const anonymous = await (async () => {
   const response = await app.inject({ url: '/help' })
@@ -34,7 +36,7 @@ const anonymous = await (async () => {
 async function show(shot: Shot, language: string) {
   answers = shot.answers ?? {}
   const cookie = [shot.signedIn && SIGNED_IN, shot.cookie, anonymous.cookie].filter(Boolean).join('; ')
-  const headers = { cookie, 'accept-language': language }
+  const headers = { cookie, accept: BROWSER, 'accept-language': language }
   if (shot.form === undefined) return await app.inject({ url: shot.path, headers })
   const csrf = shot.signedIn ? sessionView().csrf : anonymous.csrf
   return await app.inject({
@@ -112,6 +114,22 @@ t.test(
         settings = SETTINGS
         t.notMatch((await show(shot, language)).body, messagesOf(language).admin.warnings(2).slice(2), shot.name)
       }
+    }
+  },
+)
+
+t.test(
+  'a phone that looks for other servers gets no page, and no cookie that it would show to ActiveSync',
+  async (t) => {
+    for (const url of ['/EWS/Exchange.asmx', '/.well-known/caldav', '/autodiscover', '/nothing']) {
+      for (const accept of [undefined, '*/*', 'application/json', 'text/xml']) {
+        const response = await app.inject({ url, headers: accept === undefined ? {} : { accept } })
+        t.equal(response.statusCode, 404, url)
+        t.equal(response.headers['set-cookie'], undefined, `${url}, Accept: ${accept}`)
+        t.match(response.headers['content-type'], /^text\/plain/)
+      }
+      const browser = await app.inject({ url, headers: { accept: BROWSER } })
+      t.match([browser.statusCode, browser.body], [404, /<h1>/], 'a person gets the page')
     }
   },
 )
