@@ -11,7 +11,7 @@ import type { Context } from './context.ts'
 import type { LookedUp } from './dns/look-up.ts'
 import { lookUp } from './dns/look-up.ts'
 import type { DnsRecord } from './dns/records.ts'
-import { recordsOf, remarksOn, zoneValue } from './dns/records.ts'
+import { hostsOf, recordsOf, remarksOn, zoneValue } from './dns/records.ts'
 import { CliError, EXIT } from './failure.ts'
 import type { Define } from './index.ts'
 import { counted, plain, printJson, table, write } from './output.ts'
@@ -40,6 +40,7 @@ export const dns: Define = (command, run) => {
       `
 What is printed follows from the listeners and from clientSetup in the configuration.
 With --json: [{"domain","name","type","value"}], with --check also "state" (right, missing, different) and "found".
+--check also asks whether the hosts that the records lead to have an address: type "A" (AAAA does as well), "value" null.
 
 Examples:
   sallyport dns
@@ -66,8 +67,8 @@ async function printRecords(context: Context, { check = false, server }: Options
   }
   const lines: Line[] = []
   const resolver = check ? resolverAt(server) : null
-  for (const domain of settings.domains) {
-    const records = recordsOf(settings, domain)
+  const perDomain = settings.domains.map((domain) => recordsOf(settings, domain))
+  for (const records of resolver === null ? perDomain : [...perDomain, hostsOf(settings)]) {
     const looked = resolver === null ? null : await Promise.all(records.map((record) => lookUp(resolver, record)))
     lines.push(...records.map((record, index) => ({ record, looked: looked?.[index] ?? null })))
   }
@@ -96,7 +97,9 @@ function jsonOf({ record, looked }: Line) {
 function zoneText(lines: readonly Line[]): string {
   const width = Math.max(...lines.map(({ record }) => record.name.length + 1))
   return lines
-    .map(({ record }) => `${`${record.name}.`.padEnd(width)}  IN ${record.type.padEnd(5)}  ${zoneValue(record)}\n`)
+    .map(
+      ({ record }) => `${`${record.name}.`.padEnd(width)}  IN ${record.type.padEnd(5)}  ${zoneValue(record) ?? ''}\n`,
+    )
     .join('')
 }
 
@@ -105,7 +108,7 @@ function checkedText(lines: readonly Line[]): string {
     STATE: ({ looked }) => looked?.state ?? '',
     NAME: ({ record }) => `${record.name}.`,
     TYPE: ({ record }) => record.type,
-    VALUE: ({ record }) => zoneValue(record),
+    VALUE: ({ record }) => zoneValue(record) ?? 'any address',
     FOUND: ({ looked }) => (looked?.state === 'different' ? plain(looked.found.join(', ')) : ''),
   })
 }

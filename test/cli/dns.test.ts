@@ -32,6 +32,7 @@ const zone = (domain: string): Record<string, readonly DnsAnswer[]> => ({
   [`_autodiscover._tcp.${domain}`]: srv(443),
   [`autoconfig.${domain}`]: cname(),
   [`autodiscover.${domain}`]: cname(),
+  'mail.example.org': [{ type: 'A', address: '192.0.2.1' }],
 })
 
 interface Row {
@@ -60,6 +61,7 @@ t.test('prints lines for a zone file, for every served domain', async (t) => {
       'autodiscover.example.org. IN CNAME mail.example.org.',
     ],
   )
+  t.match(stderr, 'Address records (A, AAAA) must lead to this server for mail.example.org.')
   t.match(lines[8], '_imaps._tcp.example.net.')
   t.match(stderr, /certificate on port 443 must be good for autoconfig\.example\.org, autodiscover\.example\.org, /)
   const json = await run(['dns', '--json'])
@@ -78,7 +80,7 @@ t.test('--check: all right, exit 0', async (t) => {
   dns.set({ ...zone('example.org'), ...zone('example.net') })
   const { status, stdout, stderr } = await run(['dns', '--check', '--server', dns.address])
   t.equal(status, 0, stderr)
-  t.equal(stdout.match(/^right /gm)?.length, 16)
+  t.equal(stdout.match(/^right /gm)?.length, 17)
   t.match(stderr, /All are right/)
   t.ok(dns.asked.includes('SRV _imaps._tcp.example.net'), 'the server that was named was asked')
 })
@@ -127,6 +129,33 @@ t.test('--check: missing and different, each told, exit 1', async (t) => {
   t.match(text.stderr, /8 records to set/)
 })
 
+t.test('--check: records that lead to a host without an address are not all', async (t) => {
+  const { run } = house(
+    t,
+    CONFIGURED.replace('serves: [autoconfig]', 'serves: [autoconfig, eas]')
+      .replace('clientSetup:', 'eas: { host: eas.example.org }\nclientSetup:')
+      .replace(/( +)(identity:)/g, '$1eas: { url: https://mail.internal }\n$1$2'),
+  )
+  await using dns = await startDns()
+  const all = { ...zone('example.org'), ...zone('example.net') }
+  dns.set({ ...all, 'mail.example.org': [] })
+  const checked = await run(['dns', '--check', '--json', '--server', dns.address])
+  t.equal(checked.status, 1, checked.stderr)
+  const hosts = checked.json<(Row & { readonly type: string })[]>().filter(({ type }) => type === 'A')
+  t.strictSame(hosts, [
+    { domain: 'mail.example.org', name: 'mail.example.org', type: 'A', value: null, state: 'missing', found: [] },
+    { domain: 'eas.example.org', name: 'eas.example.org', type: 'A', value: null, state: 'missing', found: [] },
+  ])
+  dns.set({
+    ...all,
+    'eas.example.org': [{ type: 'CNAME', target: 'mail.example.org' }, ...(all['mail.example.org'] ?? [])],
+  })
+  const right = await run(['dns', '--check', '--server', dns.address])
+  t.equal(right.status, 0, right.stdout)
+  t.match(right.stdout, /^right +eas\.example\.org\. +A +any address$/m)
+  t.match(right.stderr, /certificate on port 443 must be good for .*eas\.example\.org as well/)
+})
+
 t.test('D11: what comes from DNS is text of strangers: bounded, and nothing to a terminal', async (t) => {
   const { run } = house(t, CONFIGURED)
   await using dns = await startDns()
@@ -149,8 +178,8 @@ t.test('D11: what comes from DNS is text of strangers: bounded, and nothing to a
     t.equal(text.status, 1, why)
     t.notMatch(text.stdout + text.stderr, /[^\n\x20-\x7e–…]/, `${why}: only printable text`)
     const lines = text.stdout.trimEnd().split('\n')
-    t.equal(lines.length, 17, `${why}: a line for each record, whatever is in it`)
-    t.equal(lines.filter((line) => line.startsWith('right ')).length, 14, why)
+    t.equal(lines.length, 18, `${why}: a line for each record, whatever is in it`)
+    t.equal(lines.filter((line) => line.startsWith('right ')).length, 15, why)
     t.ok(Math.max(...lines.map(({ length }) => length)) < 2500, `${why}: ${Math.max(...lines.map((l) => l.length))}`)
     const checked = await run(['dns', '--check', '--json', '--server', dns.address])
     t.notMatch(checked.stdout, /[^\n\x20-\x7e]/, `${why}: as JSON, too`)

@@ -20,10 +20,17 @@ const MAX_FOUND = 8
 
 /** @throws CliError 'unavailable' when the resolver does not answer, which says nothing about the record */
 export async function lookUp(resolver: Resolver, record: DnsRecord): Promise<LookedUp> {
-  const { state, found } =
-    record.type === 'SRV' ? await lookUpSrv(resolver, record) : await lookUpCname(resolver, record)
+  const { state, found } = await lookUpAll(resolver, record)
   if (found.length <= MAX_FOUND) return { state, found }
   return { state, found: [...found.slice(0, MAX_FOUND), `and ${found.length - MAX_FOUND} more`] }
+}
+
+async function lookUpAll(resolver: Resolver, record: DnsRecord): Promise<LookedUp> {
+  if (record.type === 'SRV') return await lookUpSrv(resolver, record)
+  if (record.type === 'CNAME') return await lookUpCname(resolver, record)
+  // Whether it is ours can't be told from here: there may be a load balancer or a port forward in front.
+  const found = await addressesOf(resolver, record.name)
+  return { found, state: stateOf(found, true) }
 }
 
 /** Priority and weight are the administrator's to choose. */

@@ -5,9 +5,10 @@
  * themselves: autoconfig (Thunderbird and others) and autodiscover (Outlook, phones).
  */
 
+import { isIP } from 'node:net'
 import type { PublishedSettings } from '../../contract/published.ts'
 
-export type DnsRecord = SrvRecord | CnameRecord
+export type DnsRecord = SrvRecord | CnameRecord | AddressRecord
 
 export interface SrvRecord {
   readonly domain: string
@@ -25,6 +26,14 @@ export interface CnameRecord {
   readonly type: 'CNAME'
   readonly name: string
   readonly target: string
+}
+
+/** That a host has an address, A or AAAA; which one, the configuration does not know. */
+export interface AddressRecord {
+  /** The host itself: it may be in no served domain. */
+  readonly domain: string
+  readonly type: 'A'
+  readonly name: string
 }
 
 /** RFC 6186 §3.4: the priorities say what the provider would like best, also between services. */
@@ -60,9 +69,19 @@ export function recordsOf({ host, ports, web }: PublishedSettings, domain: strin
   return [...mail, srv('autodiscover', 0, port === '' ? 443 : Number(port), hostname), ...aliases]
 }
 
+/** The hosts that clients are sent to, by these records or by autoconfig and autodiscover. Without them the rest leads nowhere. */
+export function hostsOf({ host, web, activeSync }: PublishedSettings): readonly AddressRecord[] {
+  const names = [host, ...[web, activeSync].flatMap((url) => (url === null ? [] : [new URL(url).hostname]))]
+  return [...new Set(names)]
+    .filter((name) => isIP(name.replace(/^\[|\]$/g, '')) === 0)
+    .map((name) => ({ domain: name, type: 'A', name }))
+}
+
 /** What an administrator should know besides; empty when there is nothing. */
-export function remarksOn({ web, domains }: PublishedSettings): readonly string[] {
-  const remarks: string[] = []
+export function remarksOn(settings: PublishedSettings): readonly string[] {
+  const { web, domains } = settings
+  const hosts = hostsOf(settings).map(({ name }) => name)
+  const remarks = [`Address records (A, AAAA) must lead to this server for ${hosts.join(', ')}`]
   if (web === null) {
     remarks.push('No https listener serves autoconfig, so there is nothing behind autoconfig and autodiscover')
     return remarks
@@ -71,14 +90,15 @@ export function remarksOn({ web, domains }: PublishedSettings): readonly string[
   if (port !== '') {
     remarks.push(`Clients look for autoconfig and autodiscover on port 443, and ${web} is not: forward that port`)
   }
-  const names = domains.flatMap((domain) => [`autoconfig.${domain}`, `autodiscover.${domain}`])
+  const names = [...domains.flatMap((domain) => [`autoconfig.${domain}`, `autodiscover.${domain}`]), ...hosts]
   const others = names.filter((name) => name !== hostname)
   if (others.length > 0) remarks.push(`The certificate on port 443 must be good for ${others.join(', ')} as well`)
   return remarks
 }
 
-/** '0 1 993 mail.example.org.': what stands behind the type in a zone file. */
-export function zoneValue(record: DnsRecord): string {
+/** '0 1 993 mail.example.org.': what stands behind the type in a zone file; null: that is for whoever knows the network to say. */
+export function zoneValue(record: DnsRecord): string | null {
+  if (record.type === 'A') return null
   return record.type === 'CNAME'
     ? `${record.target}.`
     : `${record.priority} ${record.weight} ${record.port} ${record.target}.`
