@@ -9,7 +9,12 @@ import { endToEnd, headerPairs, headerValues } from '../http/headers.ts'
 import { ANSWER_HEADERS, RETRY_AFTER_SECONDS } from './replies.ts'
 
 export type Judged =
-  | { readonly pass: true; readonly headers: string[] }
+  | {
+      readonly pass: true
+      readonly headers: string[]
+      /** What the operator should know of it all the same; null: nothing. */
+      readonly remark: string | null
+    }
   /** 'refused': our own credentials were. 'fault': all else. Either way the phone is told to come back later. */
   | { readonly pass: false; readonly why: 'refused' | 'fault'; readonly detail: string }
 
@@ -45,5 +50,11 @@ export function judge(status: number, rawHeaders: readonly string[], url: string
   if (status === 503 && headerValues(headers, 'retry-after').length === 0)
     headers.push('Retry-After', RETRY_AFTER_SECONDS)
   for (const [name, value] of Object.entries(ANSWER_HEADERS)) headers.push(name, value)
-  return { pass: true, headers }
+  return { pass: true, headers, remark: status === REDIRECT ? remarkOn(rawHeaders) : null }
+}
+
+/** The phone comes back to us, and from us to the same upstream: only who configures us can follow. */
+function remarkOn(rawHeaders: readonly string[]): string {
+  const [location = 'elsewhere'] = headerValues(rawHeaders, 'x-ms-location')
+  return `the upstream says that this mailbox is at ${location} (451): set eas.url to that, or a route for this user`
 }

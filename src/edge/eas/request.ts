@@ -137,6 +137,7 @@ async function carry(carried: Carried): Promise<EndReason> {
             return null
           }
           settle('accepted')
+          if (judged.remark !== null) record.upstreamFailed('upstream-protocol', judged.remark)
           response.writeHead(status, judged.headers)
           return response
         },

@@ -221,6 +221,12 @@ t.test('451: the phone is sent to us, not past us', async (t) => {
   const answer = await house.send({ headers: { Host: 'eas.example.org:8443' } })
   t.equal(answer.status, 451)
   t.equal(answer.headers['x-ms-location'], `https://eas.example.org:8443${PATH}`)
+  await house.quiet()
+  t.match(
+    house.logs.lines.find(({ event }) => event === 'upstream_failed'),
+    { reason: 'upstream-protocol', detail: /mailbox is at https:\/\/cas2\.internal\/.*a route for this user/ },
+    'and the operator is told, or the phone would come back for ever',
+  )
 })
 
 t.test('an upstream that is away, hangs up, or speaks no HTTP: 503; a Ping is told to ping again', async (t) => {
