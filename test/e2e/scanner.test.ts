@@ -4,6 +4,7 @@
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -52,6 +53,7 @@ t.test('a scanner with TLS 1.0 and a short name', async (t) => {
     aliases: { scan1: { user: SCANNER, sender: SCANNER } },
   }
   const smtp = { protocol: 'smtp', bind: '127.0.0.1' }
+  const balanced = await freePort()
   await using gate = await startSallyport({
     upstreams: {
       main: upstreamOf(dovecot, masterPasswordFile(dovecot), {
@@ -63,6 +65,13 @@ t.test('a scanner with TLS 1.0 and a short name', async (t) => {
       { ...smtp, port: ports.starttls, tls: 'starttls', scanner: { ...scanner, allowInsecureTls: 'TLSv1' } },
       { ...smtp, port: ports.implicit, tls: 'implicit', scanner: { ...scanner, allowInsecureTls: 'TLSv1.1' } },
       { ...smtp, port: ports.modern, tls: 'implicit', scanner },
+      {
+        ...smtp,
+        port: balanced,
+        tls: 'starttls',
+        proxyProtocol: { from: ['127.0.0.1/32'] },
+        scanner: { allowedNetworks: ['10.20.0.0/16'] },
+      },
     ],
     workers: 1,
   })
@@ -115,6 +124,18 @@ t.test('a scanner with TLS 1.0 and a short name', async (t) => {
     )
   })
 
+  await t.test('behind a load balancer, the address in its header counts, and there must be one', async (t) => {
+    for (const [header, lets, why, from] of [
+      [proxied('10.20.3.4'), true, 'from the office', '127.0.0.1'],
+      [proxied('10.21.3.4'), false, 'from elsewhere', '127.0.0.1'],
+      ['PROXY UNKNOWN\r\n', false, 'from nobody knows where', '127.0.0.1'],
+      ['', false, 'no header', '127.0.0.1'],
+      [proxied('10.20.3.4'), false, 'the header of a stranger', ELSEWHERE],
+    ] as const) {
+      t.equal(await greets(balanced, header, from), lets, why)
+    }
+  })
+
   await t.test('A3: old TLS where it is written, and nowhere else', (t) => oldTls(t, gate, ports))
 
   await t.test('check shows who may connect, how old the TLS is, and whose the short names are', async (t) => {
@@ -136,6 +157,24 @@ t.test('a scanner with TLS 1.0 and a short name', async (t) => {
   })
   t.same(gate.lines('bug'), [])
 })
+
+const proxied = (ip: string) => `PROXY TCP4 ${ip} 127.0.0.1 40001 25\r\n`
+
+/** Whether a port in clear greets whoever begins like this; waits for its greeting or its end. */
+async function greets(port: number, header: string, from: string): Promise<boolean> {
+  const socket = connect({ host: '127.0.0.1', port, localAddress: from })
+  socket.on('error', () => {})
+  if (header === '') socket.write('EHLO scanner\r\n')
+  else socket.write(header)
+  try {
+    for await (const part of socket) return /^220 /.test(String(part))
+  } catch {
+    return false // reset, which is an end as well
+  } finally {
+    socket.destroy()
+  }
+  return false
+}
 
 async function oldTls(
   t: Test,
