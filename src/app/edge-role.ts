@@ -91,7 +91,11 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       reusePort: options.reusePort,
       contexts: contexts.of(declared),
       ...(declared.scanner && { allowedFrom: declared.scanner.allowedNetworks }),
-      limits: { loginMs: slice.limits.loginMs },
+      limits: {
+        get loginMs() {
+          return slice.limits.loginMs
+        },
+      },
       room,
       log,
       metrics,

@@ -76,7 +76,11 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
       tls: 'implicit',
       reusePort: options.reusePort,
       contexts: contexts.of(ANY_TLS),
-      limits: { loginMs: slice.limits.loginMs },
+      limits: {
+        get loginMs() {
+          return slice.limits.loginMs
+        },
+      },
       room,
       log,
       metrics,

@@ -113,7 +113,8 @@ t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', a
   t.ok(await lives(session, 'b'), 'a keeper that is started again has the one that was accepted')
 
   // The keeper reads the file itself; a name rule shows that the edges have the new one, too.
-  writeFileSync(server.configFile, `${good}\nnames: { windowsDomains: { CONTOSO: example.org } }\n`)
+  const changed = good.replace('limits: {', 'limits: { login: 1s,')
+  writeFileSync(server.configFile, `${changed}\nnames: { windowsDomains: { CONTOSO: example.org } }\n`)
   const before = await server.connect()
   before.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
   await before.expect(/^1 NO \[AUTHENTICATIONFAILED\]/)
@@ -123,6 +124,8 @@ t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', a
   after.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
   await after.expect(/^1 OK /)
   t.ok(await lives(session, 'c'))
+  await (await server.connect()).untilClosed(8000)
+  t.pass('limits.login of before is 60 s')
 
   // A child that is started later has the new one, too.
   const died = server.pidOf('edge-1')

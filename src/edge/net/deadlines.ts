@@ -14,16 +14,17 @@ export interface Deadlines {
 
 const SLOT_MS = 250
 
-/** @param ms how long each has, at least */
-export function createDeadlines(ms: number): Deadlines {
-  // Short ones (tests have them) are not drawn out by more than they are long.
-  const slotMs = Math.min(SLOT_MS, ms / 4)
+/** @param timeMs how long each has, at least; asked for when one begins, so that a reload takes effect */
+export function createDeadlines(timeMs: () => number): Deadlines {
   const slots = new Set<{ controller: AbortController; timer: NodeJS.Timeout }>()
-  let current: { signal: AbortSignal; until: number } | null = null
+  let current: { signal: AbortSignal; until: number; ms: number } | null = null
   return {
     next() {
       const now = performance.now()
-      if (current && now < current.until && !current.signal.aborted) return current.signal
+      const ms = timeMs()
+      if (current?.ms === ms && now < current.until && !current.signal.aborted) return current.signal
+      // Short ones (tests have them) are not drawn out by more than they are long.
+      const slotMs = Math.min(SLOT_MS, ms / 4)
       const controller = new AbortController()
       const slot = {
         controller,
@@ -34,7 +35,7 @@ export function createDeadlines(ms: number): Deadlines {
       }
       slot.timer.unref()
       slots.add(slot)
-      current = { signal: controller.signal, until: now + slotMs }
+      current = { signal: controller.signal, until: now + slotMs, ms }
       return controller.signal
     },
     expireAll() {

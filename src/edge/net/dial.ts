@@ -85,7 +85,7 @@ const KEEP_ALIVE_MS = 60_000
 
 export function createDialer(options: DialerOptions = {}): Dialer {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS
-  const deadlines = createDeadlines(deadlineMs)
+  const deadlines = createDeadlines(() => deadlineMs)
   const breakers = createBreakers(options.breakerFailures ?? 3, options.breakerOpenMs ?? 10_000, options.now)
   const trusts = new Map<string | null, Trust>()
 

@@ -21,7 +21,7 @@ import type { TlsContexts } from './tls.ts'
 import { Wire, WireError } from './wire.ts'
 
 export interface ListenerLimits {
-  /** From accept to the end of a login. */
+  /** From accept to the end of a login. Read at each accept, so that a reload takes effect. */
   readonly loginMs: number
   /** Default 15 s. */
   readonly handshakeMs?: number
@@ -87,7 +87,7 @@ export function createListener(options: ListenerOptions): Listener {
   const proxied = options.proxyFrom.length === 0 ? null : networksOf(options.proxyFrom)
   const allowed = options.allowedFrom ? networksOf(options.allowedFrom) : null
   const sockets = new Set<Socket>()
-  const deadlines = createDeadlines(limits.loginMs)
+  const deadlines = createDeadlines(() => limits.loginMs)
   let port = options.port
   let warnedAt = Number.NEGATIVE_INFINITY
   let strangerAt = Number.NEGATIVE_INFINITY

@@ -7,7 +7,7 @@ const awake = setInterval(() => undefined, 1000)
 t.teardown(() => clearInterval(awake))
 
 t.test('A11: a deadline is never early, and not much later than asked for', async (t) => {
-  const deadlines = createDeadlines(80)
+  const deadlines = createDeadlines(() => 80)
   const startedAt = performance.now()
   await once(deadlines.next(), 'abort')
   const elapsedMs = performance.now() - startedAt
@@ -15,7 +15,7 @@ t.test('A11: a deadline is never early, and not much later than asked for', asyn
 })
 
 t.test('what begins together shares a signal; what begins later has another', async (t) => {
-  const deadlines = createDeadlines(40)
+  const deadlines = createDeadlines(() => 40)
   const first = deadlines.next()
   t.equal(deadlines.next(), first)
   await once(first, 'abort')
@@ -25,8 +25,20 @@ t.test('what begins together shares a signal; what begins later has another', as
   deadlines.expireAll()
 })
 
+t.test('how long it is is asked when it begins', async (t) => {
+  let ms = 60_000
+  const deadlines = createDeadlines(() => ms)
+  const long = deadlines.next()
+  ms = 40
+  const short = deadlines.next()
+  t.not(short, long)
+  await once(short, 'abort')
+  t.notOk(long.aborted)
+  deadlines.expireAll()
+})
+
 t.test('expireAll ends what runs and nothing that comes after', async (t) => {
-  const deadlines = createDeadlines(60_000)
+  const deadlines = createDeadlines(() => 60_000)
   const before = deadlines.next()
   deadlines.expireAll()
   t.ok(before.aborted)
