@@ -75,14 +75,17 @@ export function objections(profile: Plain): readonly string[] {
   const content = at(profile, 'PayloadContent')
   if (!Array.isArray(content) || content.length === 0) return [...found, 'profile: no payload']
   const identifiers = [at(profile, 'PayloadIdentifier')]
+  const uuids = [at(profile, 'PayloadUUID')]
   for (const payload of content as readonly Plain[]) {
     const type = String(at(payload, 'PayloadType'))
     const rules = PAYLOADS[type]
     if (rules === undefined) found.push(`${type}: not a payload that we make`)
     else found.push(...against(payload, rules, type))
     identifiers.push(at(payload, 'PayloadIdentifier'))
+    uuids.push(at(payload, 'PayloadUUID'))
   }
   if (new Set(identifiers).size < identifiers.length) found.push('an identifier stands twice')
+  if (new Set(uuids).size < uuids.length) found.push('a UUID stands twice')
   return found
 }
 

@@ -134,6 +134,8 @@ t.test('the check of these tests sees mistakes', (t) => {
   ] as const) {
     t.match(objections(parsePlist(text.replace(from, to))).join('\n'), want)
   }
+  const same = text.replaceAll(/0000000\d-1111/g, '00000000-1111')
+  t.strictSame(objections(parsePlist(same)), ['a UUID stands twice'])
   t.end()
 })
 
