@@ -7,7 +7,8 @@
  */
 
 import type { IncomingMessage } from 'node:http'
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
+import { PassThrough } from 'node:stream'
 import { Client } from 'undici'
 import type { Peer, UpstreamTarget } from '../../contract/admission.ts'
 import { LoginFailure } from '../../contract/failure.ts'
@@ -91,7 +92,8 @@ export async function proxy(request: ProxyRequest, options: ProxyOptions): Promi
 }
 
 function exchange(client: Client, request: ProxyRequest, { giveUp, onHead, target }: ProxyOptions): Promise<Proxied> {
-  const { method, path, headers, body } = request
+  const { method, path, headers } = request
+  const body = request.body && lent(request.body)
   return new Promise((resolve, reject) => {
     let inBytes = 0
     let outBytes = 0
@@ -143,6 +145,17 @@ function exchange(client: Client, request: ProxyRequest, { giveUp, onHead, targe
       },
     )
   })
+}
+
+/**
+ * A body that may be destroyed. undici does that when a request ends before its body, and takes a server's request apart (its
+ * socket is gone then): nobody could read the rest any more, or answer on that connection in good order.
+ */
+function lent(body: IncomingMessage): Readable {
+  const lent = new PassThrough()
+  // What a body that broke off means is known elsewhere: its client is gone.
+  body.pipe(lent.on('error', () => {}))
+  return lent
 }
 
 function textOf(rawHeaders: unknown): readonly string[] {

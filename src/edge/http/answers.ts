@@ -39,7 +39,7 @@ export function answerPlainly(
 
 /** Reads on for a while, so that a client still sending gets to its answer, and no longer. */
 export function discardBody(request: IncomingMessage): void {
-  if (request.complete) return
+  if (request.complete || request.destroyed) return
   request.resume()
   const { socket } = request
   const timer = setTimeout(() => {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -217,4 +218,51 @@ t.test('requests sent ahead are answered one by one, in order; a flood of them i
   t.ok((flood.match(/HTTP\/1\.1 200/g) ?? []).length < 20)
   await house.quiet()
   t.equal(house.logs.log.bugs, 0)
+})
+
+t.test('an upload whose upstream ends before it does: answered, read to its end, and nothing breaks', async (t) => {
+  const PART = Buffer.alloc(64 * 1024, 'x')
+  const parts = 40
+  const answerOf = (status: string) => `HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
+  for (const [what, upstream, wants] of [
+    ['hangs up', (s) => s.resetAndDestroy(), 503],
+    ['has no room', (s) => s.write(answerOf('507 Insufficient Storage')), 507],
+    ['refuses us', (s) => s.write(answerOf('401 Unauthorized')), 503],
+    ['is in trouble', (s) => s.write(answerOf('500 Internal Server Error')), 503],
+    ['is told to end', null, 503],
+  ] as [string, ((socket: Socket) => void) | null, number][]) {
+    let isFirst = true
+    const house = await openHouse(t, {
+      socket(socket) {
+        socket.resume()
+        socket.once('data', () => {
+          if (!isFirst) socket.end(answerOf('200 OK'))
+          else if (upstream) upstream(socket)
+          else house.sessions.end(house.sessions.list()[0]?.grantId ?? '')
+          isFirst = false
+        })
+      },
+    })
+    const socket = connect(house.port, '127.0.0.1')
+    let answer = ''
+    socket.on('data', (part) => {
+      answer += part
+    })
+    const status = async (nth: number): Promise<string | undefined> => {
+      for (;;) {
+        const [, found] = [...answer.matchAll(/HTTP\/1\.1 (\d+)/g)][nth] ?? []
+        if (found !== undefined || socket.destroyed) return found
+        await Promise.race([once(socket, 'data'), once(socket, 'close')])
+      }
+    }
+    socket.write(head(POST, `Content-Length: ${parts * PART.length}\r\n\r\n`))
+    socket.write(PART)
+    t.equal(await status(0), String(wants), `upstream ${what}`)
+    for (let i = 1; i < parts; i++) socket.write(PART)
+    socket.write(head(POST, 'Content-Length: 0\r\n\r\n'))
+    t.equal(await status(1), '200', `${what}: and the next request on that connection is read where it begins`)
+    socket.destroy()
+    await house.quiet()
+    t.equal(house.logs.log.bugs, 0)
+  }
 })
