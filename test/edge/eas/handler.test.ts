@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { join, resolve } from 'node:path'
+import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { LOGIN_FAILURE_REASONS, LoginFailure } from '../../../src/contract/failure.ts'
@@ -425,6 +428,51 @@ t.test('20 MB go through in both directions', async (t) => {
   t.ok(answer.body.equals(big))
   await house.quiet()
   t.match(house.gate.ends, [{ end: { netInBytes: big.length, netOutBytes: big.length } }])
+})
+
+t.test('whoever does not read holds the other side up: nothing is collected in between', async (t) => {
+  const MB = 1024 * 1024
+  const part = Buffer.alloc(64 * 1024, 'x')
+  /** Writes as much as the other side takes; resolves with the bytes when it has taken nothing for half a second. */
+  async function pushed(to: Writable): Promise<number> {
+    let bytes = 0
+    while (bytes < 200 * MB) {
+      bytes += part.length
+      if (to.write(part)) continue
+      const [more] = await Promise.race([once(to, 'drain').then(() => [true]), sleep(500, [false])])
+      if (!more) return bytes
+    }
+    return bytes
+  }
+  let sent: Promise<number> | null = null
+  const down = await openHouse(t, {
+    upstream: (_, response) => {
+      response.writeHead(200)
+      sent = pushed(response)
+    },
+  })
+  const asked = down.begin({ body: 'x' })
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+  answer.pause()
+  const downMb = (await ((sent as Promise<number> | null) ?? 0)) / MB
+  t.ok(downMb > 0 && downMb < 20, `an upstream got rid of ${downMb} MB that nobody reads`)
+  asked.destroy()
+  await down.quiet()
+
+  let stalled: Socket | null = null
+  const up = await openHouse(t, {
+    socket: (socket) => {
+      stalled = socket.pause()
+    },
+  })
+  const sending = up.begin({ headers: { 'Content-Length': String(500 * MB) } }, false)
+  sending.on('error', () => {})
+  const upMb = (await pushed(sending)) / MB
+  t.ok(upMb > 0 && upMb < 20, `a client got rid of ${upMb} MB that nobody reads`)
+  sending.destroy()
+  // A client that is not read from can't be seen to leave; the end of the other side is what ends it.
+  ;(stalled as Socket | null)?.destroy()
+  await up.quiet()
 })
 
 t.test('no upstream connection serves two requests', async (t) => {

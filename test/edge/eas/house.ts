@@ -55,8 +55,8 @@ export interface EasHouse {
   readonly seen: readonly Seen[]
   /** A request with Ann's credentials unless others are given. */
   send(options?: Sent): Promise<Answer>
-  /** The same, as it is before its answer. */
-  begin(options?: Sent): ReturnType<typeof request>
+  /** The same, as it is before its answer; its body is still to come unless it is whole (the default). */
+  begin(options?: Sent, isWhole?: boolean): ReturnType<typeof request>
   /** Bytes as they are, and all that comes back until the connection ends. */
   raw(text: string | Buffer): Promise<string>
   /** Resolves when all requests have been served to their end. */
@@ -152,7 +152,7 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
     for (const socket of held) socket.destroy()
   })
 
-  function begin({ method = 'POST', path = `${PATH}?${QUERY}`, headers = {}, body }: Sent = {}) {
+  function begin({ method = 'POST', path = `${PATH}?${QUERY}`, headers = {}, body }: Sent = {}, isWhole = true) {
     const asked = request({
       host: '127.0.0.1',
       port,
@@ -161,7 +161,7 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
       agent: false,
       headers: { Host: 'eas.example.org', Authorization: ANN, ...headers },
     })
-    asked.end(body)
+    if (isWhole) asked.end(body)
     return asked
   }
 
