@@ -38,6 +38,8 @@ export interface EasDeps {
   readonly metrics: Metrics
   /** How long the upstream may keep silent. Default 65 min. */
   readonly headMs?: number
+  /** How long a body may stand still between the two of us. Default 5 min. */
+  readonly bodyMs?: number
   /** A poll that is cut earlier is answered then. Default 3 s. */
   readonly pollAtLeastMs?: number
   /** A poll that a front end of the upstream ends after this is over, not failed. Default 30 s. */

@@ -34,7 +34,7 @@ export interface ProxyOptions {
   onHead(status: number, rawHeaders: readonly string[]): Writable | null
   /** Default 65 min: Apple asks for polls of 59 (MS-ASCMD lets a client ask for as much). */
   readonly headMs?: number
-  /** Between two parts of an answer. Default 5 min. */
+  /** Between two parts of an answer, and how long the upstream may take none of a body that is there. Default 5 min. */
   readonly bodyMs?: number
 }
 
@@ -84,14 +84,19 @@ export async function proxy(request: ProxyRequest, options: ProxyOptions): Promi
     maxRequestsPerClient: 1,
   })
   try {
-    return await exchange(client, request, options)
+    return await exchange(client, request, options, bodyMs)
   } finally {
     socket.destroy()
     client.destroy().catch(() => {}) // its own error, told already
   }
 }
 
-function exchange(client: Client, request: ProxyRequest, { giveUp, onHead, target }: ProxyOptions): Promise<Proxied> {
+function exchange(
+  client: Client,
+  request: ProxyRequest,
+  { giveUp, onHead, target }: ProxyOptions,
+  bodyMs: number,
+): Promise<Proxied> {
   const { method, path, headers } = request
   const body = request.body && lent(request.body)
   return new Promise((resolve, reject) => {
@@ -100,9 +105,15 @@ function exchange(client: Client, request: ProxyRequest, { giveUp, onHead, targe
     let status = 0
     let into: Writable | null = null
     let abort: (() => void) | null = null
+    let stall: NodeJS.Timeout | null = null
+    const standsNoMore = () => {
+      if (stall !== null) clearTimeout(stall)
+      stall = null
+    }
     const over = () => {
       if (abort !== null) giveUp.removeEventListener('abort', abort)
       abort = null
+      standsNoMore()
     }
     client.dispatch(
       { method, path, headers: [...headers], body, reset: true },
@@ -111,9 +122,17 @@ function exchange(client: Client, request: ProxyRequest, { giveUp, onHead, targe
           abort = () => controller.abort(new Error('given up'))
           if (giveUp.aborted) abort()
           else giveUp.addEventListener('abort', abort)
+          if (body === null) return
+          // Nobody reads from a client then, so it can't be seen to leave either.
+          stall = setTimeout(() => {
+            if (body.readableLength > 0) controller.abort(new Error(`took nothing of a body for ${bodyMs} ms`))
+            else stall?.refresh()
+          }, bodyMs)
+          body.once('end', standsNoMore)
         },
         onBodySent(chunk: Buffer) {
           inBytes += chunk.length
+          stall?.refresh()
         },
         onResponseStart(controller, statusCode) {
           if (statusCode < 200) return // what goes before an answer is between the upstream and us

@@ -129,6 +129,7 @@ async function carry(carried: Carried): Promise<EndReason> {
         client: peer,
         giveUp,
         ...(deps.headMs !== undefined && { headMs: deps.headMs }),
+        ...(deps.bodyMs !== undefined && { bodyMs: deps.bodyMs }),
         onHead(status, rawHeaders) {
           const judged = judge(status, rawHeaders, ownUrl(exchange))
           if (!judged.pass) {

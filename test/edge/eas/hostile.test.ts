@@ -266,3 +266,22 @@ t.test('an upload whose upstream ends before it does: answered, read to its end,
     t.equal(house.logs.log.bugs, 0)
   }
 })
+
+t.test('an upstream that takes none of an upload is given up; one whose client is slow is not', async (t) => {
+  const bodyMs = 300
+  const stuck = await openHouse(t, { socket: (socket) => socket.pause(), deps: { bodyMs } })
+  const body = Buffer.alloc(50 * 1024 * 1024)
+  t.equal((await stuck.send({ body, headers: { Connection: 'keep-alive' } })).status, 503)
+  await stuck.quiet()
+  t.match(stuck.logs.lines.find(({ event }) => event === 'upstream_failed')?.detail, /took nothing of a body/)
+
+  const house = await openHouse(t, { deps: { bodyMs } })
+  const slow = house.begin({ headers: { 'Content-Length': '2' } }, false)
+  slow.write('a')
+  await sleep(3 * bodyMs)
+  slow.end('b')
+  const [response] = await once(slow, 'response')
+  t.equal(response.statusCode, 200)
+  response.resume()
+  await house.quiet()
+})
