@@ -18,6 +18,7 @@ import type { Bus } from './bus.ts'
 import { deleteAppPasswords, publishRevocation } from './deletion.ts'
 import type { PasswordHasher } from './hash.ts'
 import { HasherError } from './hash.ts'
+import { inPieces } from './in-pieces.ts'
 import type { Keys } from './keys.ts'
 import { nameOfNewUser, noSuchUser, userAt } from './lookup.ts'
 import { settingName } from './policies.ts'
@@ -29,6 +30,8 @@ import { searchWords } from './store/user-words.ts'
 const MIN_PASSWORD = 8
 const MAX_NAME = 128
 const MAX_GROUPS = 32
+/** Some 4 ms of the event loop. */
+const ENTRIES_A_TRANSACTION = 10
 const UNSHOWABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
 /** A name that comes back to life could read what was meant for its first owner. */
 const RESERVED = 'belonged to a user that was deleted; the name stays reserved'
@@ -81,7 +84,7 @@ export interface ImportEntry {
  */
 export interface Users {
   add(request: NewUserRequest, actor: Actor): Promise<UserRow>
-  /** Adds those that are not there yet, in one transaction; users that exist are left as they are. */
+  /** Adds those that are not there yet, a few in each transaction; users that exist are left as they are. */
   import(entries: readonly ImportEntry[], actor: Actor): Promise<ImportReport>
   /** Ordered by address; `after` is the last address of the page before. With `search` only those whom it finds. */
   list(page: Page, search?: string): Promise<readonly UserRow[]>
@@ -195,28 +198,31 @@ export function createUsers(options: UsersOptions): Users {
       let added = 0
       let unchanged = 0
       const refused: { line: number; address: string; why: string }[] = []
-      await store.transaction(async (tx) => {
-        for (const entry of entries) {
-          try {
-            const { name: address } = nameOfNewUser(entry.address, rules)
-            if (await tx.userByAddress(address)) {
-              unchanged += 1
-              continue
-            }
-            const name = displayName(entry.name)
-            const groups = groupNames(entry.groups)
-            const nobody = { passwordHash: null, passwordKeyId: null, admin: false }
-            const user = await tx.insertUser({ id: randomUUID(), address, name, groups, ...nobody, createdAt: now() })
-            if (!user) throw new ServiceError('exists', `${address} ${RESERVED}`)
-            const detail = { name, groups: groups.join(',') || null, admin: false, password: false, imported: true }
-            await appendAudit(tx, { event: 'user_added', actor, user, at: user.createdAt, detail })
-            added += 1
-          } catch (error) {
-            if (!(error instanceof ServiceError)) throw error
-            refused.push({ line: entry.line, address: printable(entry.address), why: error.message })
+      const add = async (tx: StoreTransaction, entry: ImportEntry): Promise<void> => {
+        try {
+          const { name: address } = nameOfNewUser(entry.address, rules)
+          if (await tx.userByAddress(address)) {
+            unchanged += 1
+            return
           }
+          const name = displayName(entry.name)
+          const groups = groupNames(entry.groups)
+          const nobody = { passwordHash: null, passwordKeyId: null, admin: false }
+          const user = await tx.insertUser({ id: randomUUID(), address, name, groups, ...nobody, createdAt: now() })
+          if (!user) throw new ServiceError('exists', `${address} ${RESERVED}`)
+          const detail = { name, groups: groups.join(',') || null, admin: false, password: false, imported: true }
+          await appendAudit(tx, { event: 'user_added', actor, user, at: user.createdAt, detail })
+          added += 1
+        } catch (error) {
+          if (!(error instanceof ServiceError)) throw error
+          refused.push({ line: entry.line, address: printable(entry.address), why: error.message })
         }
-      })
+      }
+      await inPieces(entries, ENTRIES_A_TRANSACTION, (piece) =>
+        store.transaction(async (tx) => {
+          for (const entry of piece) await add(tx, entry)
+        }),
+      )
       return { added, unchanged, refused }
     },
 

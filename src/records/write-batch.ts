@@ -2,9 +2,13 @@
  * Notes written in batches: one write every few seconds, never on the path of whoever has something to note.
  */
 
+import { inPieces } from './in-pieces.ts'
+
 export interface WriteBatchOptions<V> {
-  /** Writes all that is waiting. A rejection keeps it for the next time. */
-  readonly write: (batch: ReadonlyMap<string, V>) => Promise<void>
+  /** Writes a part of what is waiting. A rejection keeps it for the next time. */
+  readonly write: (part: ReadonlyMap<string, V>) => Promise<void>
+  /** Notes in such a part: what is written in one turn of the event loop. Default 50. */
+  readonly partSize?: number
   /** What two notes of one key become; default: the later one. */
   readonly merge?: (earlier: V, later: V) => V
   /** From the first note to its writing. */
@@ -23,12 +27,14 @@ export interface WriteBatch<V> extends AsyncDisposable {
 }
 
 const MAX_WAITING = 100_000
+const PART_SIZE = 50
 
 /** Disposing it writes what is waiting and stops its timer. */
 export function createWriteBatch<V>(options: WriteBatchOptions<V>): WriteBatch<V> {
   const { flushMs, onError } = options
   const merge = options.merge ?? ((_: V, later: V) => later)
   const maxWaiting = options.maxWaiting ?? MAX_WAITING
+  const partSize = options.partSize ?? PART_SIZE
   let waiting = new Map<string, V>()
   let timer: NodeJS.Timeout | null = null
   let writing: Promise<void> | null = null
@@ -58,7 +64,10 @@ export function createWriteBatch<V>(options: WriteBatchOptions<V>): WriteBatch<V
     const batch = waiting
     waiting = new Map()
     try {
-      await options.write(batch)
+      await inPieces([...batch], partSize, async (part) => {
+        await options.write(new Map(part))
+        for (const [key] of part) batch.delete(key)
+      })
     } catch (error) {
       // What came meanwhile is newer.
       const newer = waiting

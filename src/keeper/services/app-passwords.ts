@@ -6,6 +6,7 @@ import type { RevokedAppPasswords, ServiceHandlers } from '../../contract/servic
 import { ServiceError } from '../../contract/services.ts'
 import type { RevokedAppPassword } from '../../records/app-passwords.ts'
 import { appPasswordView } from '../../records/app-passwords.ts'
+import { inPieces } from '../../records/in-pieces.ts'
 import { policyFor } from '../policy.ts'
 import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
@@ -21,6 +22,11 @@ type AppPasswordServices = Pick<
   | 'app-password.delete-all'
   | 'app-password.delete-unused'
 >
+
+/** Lines of the log written between two turns of the event loop. */
+const A_TURN = 200
+/** Each gets a notice, which is a write of its own. */
+const OWNERS_A_TURN = 5
 
 export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
   const { config, users, appPasswords, notifier, revocation, store, log } = deps
@@ -41,14 +47,16 @@ export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
         ...(deleted.length === 1 && only ? { detail: { appPassword: only.id } } : {}),
       }
     })
-    for (const { id, name, address } of value) {
-      log.event('info', 'app_password_deleted', 'app password deleted', {
-        user: address,
-        app_password: id,
-        app_password_name: name,
-        detail: `by ${actor}`,
-      })
-    }
+    await inPieces(value, A_TURN, (deleted) => {
+      for (const { id, name, address } of deleted) {
+        log.event('info', 'app_password_deleted', 'app password deleted', {
+          user: address,
+          app_password: id,
+          app_password_name: name,
+          detail: `by ${actor}`,
+        })
+      }
+    })
     await tellOwners(value, actor)
     const views = value.map(({ id, name, address }) => ({ id, user: address, name }))
     return { deleted: fitting(views, MAX_WHOLE_LIST_BYTES), ...ended }
@@ -56,11 +64,14 @@ export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
 
   /** One notice for each owner, however many there were. */
   async function tellOwners(deleted: readonly RevokedAppPassword[], actor: string): Promise<void> {
-    for (const [userId, own] of Map.groupBy(deleted, (each) => each.userId)) {
-      const owner = actor === `user:${userId}` ? null : await store.userById(userId)
-      const name = own.length === 1 ? (own[0]?.name ?? null) : null
-      if (owner) await notifier.doneForYou(owner, 'app-password-deleted', name, actor)
-    }
+    const byOwner = [...Map.groupBy(deleted, (each) => each.userId)]
+    await inPieces(byOwner, OWNERS_A_TURN, async (owners) => {
+      for (const [userId, own] of owners) {
+        const owner = actor === `user:${userId}` ? null : await store.userById(userId)
+        const name = own.length === 1 ? (own[0]?.name ?? null) : null
+        if (owner) await notifier.doneForYou(owner, 'app-password-deleted', name, actor)
+      }
+    })
   }
 
   return {

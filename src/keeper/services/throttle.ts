@@ -34,15 +34,14 @@ export function throttleServices({ throttle, names, store, keys, clock }: Servic
     async 'throttle.list'({ user, address, limit }) {
       const filter = throttle.filter(wanted(user, names), wantedAddress(address))
       let worst: LaneState[] = []
-      let total = 0
+      let [looked, total] = [0, 0]
       for (const state of throttle.list()) {
-        if (filter(state)) {
-          total += 1
-          worst.push(state)
-        }
+        if (++looked % A_TURN === 0) await setImmediate()
+        if (!filter(state)) continue
+        total += 1
+        worst.push(state)
         // Kept small on the way, so that a list of all is never sorted at once.
         if (worst.length >= limit + A_TURN) worst = worstOf(worst, limit)
-        if (total % A_TURN === 0) await setImmediate()
       }
       return { lanes: await Promise.all(worstOf(worst, limit).map(view)), total }
     },
