@@ -103,6 +103,7 @@ export interface KeeperOptions {
   readonly lastUseFlushMs?: number
   readonly endWithinMs?: number
   readonly storeLookMs?: number
+  readonly housekeepingMs?: number
 }
 
 const MAX_SEEN_LOGINS = 100_000
@@ -323,22 +324,20 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     try {
       await store.deleteExpiredCachedLogins(clock())
       await devices.expire()
-      await store.transaction((tx) => tx.deleteTombstonesBefore(new Date(clock().getTime() - TOMBSTONE_MS)))
       const before = (ms: number) => new Date(clock().getTime() - ms)
-      await store.transaction((tx) =>
-        tx.people.deleteStale({
-          sessions: before(0),
-          seen: before(SESSION_IDLE_MS),
-          links: before(LINK_MEMORY_MS),
-          idempotencyKeys: before(IDEMPOTENCY_MS),
-          notices: before(NOTICE_MS),
-        }),
-      )
+      await store.deleteTombstonesBefore(before(TOMBSTONE_MS))
+      await store.people.deleteStale({
+        sessions: before(0),
+        seen: before(SESSION_IDLE_MS),
+        links: before(LINK_MEMORY_MS),
+        idempotencyKeys: before(IDEMPOTENCY_MS),
+        notices: before(NOTICE_MS),
+      })
     } catch (error) {
       storeFailed(error, 'what has run out could not be deleted')
     }
   }
-  const housekeeping = setInterval(keepHouse, HOUSEKEEPING_MS)
+  const housekeeping = setInterval(keepHouse, options.housekeepingMs ?? HOUSEKEEPING_MS)
   housekeeping.unref()
 
   async function count(): Promise<void> {

@@ -3,6 +3,9 @@
  */
 
 import type { Selectable } from 'kysely'
+import { sql } from 'kysely'
+import { deleteInPieces } from './delete-in-pieces.ts'
+import type { Queries } from './sql-prepared.ts'
 import type { Db } from './sql-transaction.ts'
 
 /** 'waiting': seen, and not allowed yet (quarantine). */
@@ -66,7 +69,7 @@ export interface DeviceRows {
   deleteUnseenSince(before: Date): Promise<number>
 }
 
-export function sqlDevices(db: () => Db): DeviceRows {
+export function sqlDevices(db: () => Db, queries: Queries): DeviceRows {
   async function update(userId: string, id: string, columns: Partial<DevicesTable>): Promise<void> {
     await db().updateTable('devices').set(columns).where('user_id', '=', userId).where('id', '=', id).execute()
   }
@@ -92,8 +95,8 @@ export function sqlDevices(db: () => Db): DeviceRows {
 
     async sight(sightings) {
       for (const { userId, id, type, agent, protocolVersion, lastSeen, lastIp } of sightings) {
-        const columns = { type, agent, protocol_version: protocolVersion, last_ip: lastIp }
-        await update(userId, id, { ...columns, last_seen: lastSeen.getTime() })
+        const seen = [type, agent, protocolVersion, lastSeen.getTime(), lastIp]
+        await db().executeQuery(queries.sightDevice(...seen, userId, id))
       }
     },
 
@@ -115,12 +118,8 @@ export function sqlDevices(db: () => Db): DeviceRows {
     },
 
     async deleteUnseenSince(before) {
-      const { numDeletedRows } = await db()
-        .deleteFrom('devices')
-        .where('last_seen', '<', before.getTime())
-        .where('state', '!=', 'blocked')
-        .executeTakeFirst()
-      return Number(numDeletedRows)
+      const unseen = sql`last_seen < ${before.getTime()} and state <> 'blocked'`
+      return await deleteInPieces(db(), 'devices', ['user_id', 'id'], unseen)
     },
   }
 }

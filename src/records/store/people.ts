@@ -6,6 +6,8 @@
  * whether it was this caller's. No row holds a token: only its keyed digest.
  */
 
+import { sql } from 'kysely'
+import { deleteInPieces } from './delete-in-pieces.ts'
 import type { ApiTokenRows, ApiTokenTables } from './people/api-tokens.ts'
 import { sqlApiTokens } from './people/api-tokens.ts'
 import type { IdempotencyRows, IdempotencyTables } from './people/idempotency-keys.ts'
@@ -20,6 +22,7 @@ import type { ProviderLinkRows, ProviderLinkTables } from './people/provider-lin
 import { sqlProviderLinks } from './people/provider-links.ts'
 import type { SecondStepRows, SecondStepTables } from './people/second-steps.ts'
 import { sqlSecondSteps } from './people/second-steps.ts'
+import type { Queries } from './sql-prepared.ts'
 import type { Db } from './sql-transaction.ts'
 
 /** Columns; times and lists as in schema.ts. */
@@ -51,7 +54,7 @@ export interface PeopleRecords
 }
 
 /** `db` is asked at each use: the store’s own, or that of a transaction. */
-export function sqlPeople(db: () => Db): PeopleRecords {
+export function sqlPeople(db: () => Db, queries: Queries): PeopleRecords {
   return {
     ...sqlSecondSteps(db),
     ...sqlProviderLinks(db),
@@ -59,14 +62,16 @@ export function sqlPeople(db: () => Db): PeopleRecords {
     ...sqlPortalSessions(db),
     ...sqlApiTokens(db),
     ...sqlIdempotencyKeys(db),
-    ...sqlNotices(db),
+    ...sqlNotices(db, queries),
 
     async deleteStale(before) {
-      await db().deleteFrom('portal_sessions').where('expires_at', '<=', before.sessions.getTime()).execute()
-      await db().deleteFrom('portal_sessions').where('seen_at', '<=', before.seen.getTime()).execute()
-      await db().deleteFrom('one_time_links').where('created_at', '<=', before.links.getTime()).execute()
-      await db().deleteFrom('idempotency_keys').where('created_at', '<=', before.idempotencyKeys.getTime()).execute()
-      await db().deleteFrom('notices').where('at', '<=', before.notices.getTime()).execute()
+      const { sessions, seen, links, idempotencyKeys, notices } = before
+      await deleteInPieces(db(), 'portal_sessions', ['id'], sql`expires_at <= ${sessions.getTime()}`)
+      await deleteInPieces(db(), 'portal_sessions', ['id'], sql`seen_at <= ${seen.getTime()}`)
+      await deleteInPieces(db(), 'one_time_links', ['id'], sql`created_at <= ${links.getTime()}`)
+      const keys = sql`created_at <= ${idempotencyKeys.getTime()}`
+      await deleteInPieces(db(), 'idempotency_keys', ['caller', 'key'], keys)
+      await deleteInPieces(db(), 'notices', ['id'], sql`at <= ${notices.getTime()}`)
     },
   }
 }

@@ -5,10 +5,12 @@
  * shorter chain that is sound; a mark that was noted elsewhere tells (`audit.ts`).
  */
 
-import type { Kysely, Selectable } from 'kysely'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
-import type { AuditTable, Tables } from './schema.ts'
+import type { AuditTable } from './schema.ts'
 import { auditRow } from './schema.ts'
+import type { Queries } from './sql-prepared.ts'
 import type { Db, SqlDialect } from './sql-transaction.ts'
 import type { AuditRow } from './store.ts'
 
@@ -47,14 +49,17 @@ export interface AuditChain {
 }
 
 const HEAD = 1
+/** Entries of an index that are looked at between two turns of the event loop: half a millisecond. */
+const ENTRIES_A_TURN = 5000
 
 export async function insertAudit(
   db: Db,
   dialect: SqlDialect,
+  queries: Queries,
   sealer: AuditSealer | null,
   entry: Omit<AuditRow, 'seq'>,
 ): Promise<number> {
-  if (!db.isTransaction) return await db.transaction().execute((tx) => insertAudit(tx, dialect, sealer, entry))
+  if (!db.isTransaction) return await db.transaction().execute((tx) => insertAudit(tx, dialect, queries, sealer, entry))
   const columns = {
     at: entry.at.getTime(),
     event: entry.event,
@@ -63,30 +68,44 @@ export async function insertAudit(
     address: entry.user,
     detail: JSON.stringify(entry.detail),
   }
-  // Locked first: on PostgreSQL two entries at once would follow the same one.
-  const before = sealer && (await head(db, dialect.name === 'postgres'))
-  const { seq } = await db.insertInto('audit').values(columns).returning('seq').executeTakeFirstOrThrow()
+  const { at, event, actor, user_id, address, detail } = columns
+  const head = dialect.name === 'postgres' ? queries.auditHeadLocked(HEAD) : queries.auditHead(HEAD)
+  const before = sealer && (await db.executeQuery(head)).rows[0]
+  const [inserted] = (await db.executeQuery(queries.insertAudit(at, event, actor, user_id, address, detail))).rows
+  if (inserted === undefined) throw new TypeError('an entry of the audit trail got no number')
+  const { seq } = inserted
   if (sealer === null) return seq
   const { keyId, code } = sealer(before?.code ?? '', { seq, ...columns })
-  await db.updateTable('audit').set({ key_id: keyId, code }).where('seq', '=', seq).execute()
-  await db
-    .insertInto('audit_head')
-    .values({ id: HEAD, seq, code })
-    .onConflict((conflict) => conflict.column('id').doUpdateSet({ seq, code }))
-    .execute()
+  await db.executeQuery(queries.sealAudit(keyId, code, seq))
+  await db.executeQuery(queries.putAuditHead(HEAD, seq, code, seq, code))
   return seq
 }
 
-async function head(db: Kysely<Tables>, lock: boolean): Promise<AuditMark | null> {
-  const query = db.selectFrom('audit_head').select(['seq', 'code']).where('id', '=', HEAD)
-  return (await (lock ? query.forUpdate() : query).executeTakeFirst()) ?? null
-}
-
-export function sqlAuditChain(db: () => Db): AuditChain {
+export function sqlAuditChain(db: () => Db, queries: Queries): AuditChain {
   return {
-    mark: () => head(db(), false),
+    mark: async () => (await db().executeQuery(queries.auditHead(HEAD))).rows[0] ?? null,
     links: (afterSeq, limit) =>
       db().selectFrom('audit').selectAll().where('seq', '>', afterSeq).orderBy('seq').limit(limit).execute(),
+  }
+}
+
+/**
+ * The lowest number among the entries from a moment on; null: there is none. Not the number of the first one by time: clocks are set
+ * back. So it reads them all in the index, some at a time, with a turn of the event loop between.
+ */
+async function firstSince(db: Db, since: Date): Promise<number | null> {
+  let lowest: number | null = null
+  for (let from = since.getTime(); ; ) {
+    const { rows } = await sql<{ lowest: number | null; last: number | null; count: number }>`
+      select min(seq) as lowest, max(at) as last, count(*) as count from (
+        select at, seq from audit where at >= ${from} order by at, seq limit ${ENTRIES_A_TURN}) as part`.execute(db)
+    const [part] = rows
+    if (!part || part.lowest === null || part.last === null) return lowest
+    lowest = Math.min(lowest ?? part.lowest, part.lowest)
+    if (Number(part.count) < ENTRIES_A_TURN) return lowest
+    // What is left of the last moment has higher numbers than what was read of it.
+    from = part.last + 1
+    await nextTurn()
   }
 }
 
@@ -116,11 +135,4 @@ export async function selectAudit(db: Db, filter: AuditFilter): Promise<readonly
     .limit(limit)
     .execute()
   return rows.map(auditRow)
-}
-
-async function firstSince(db: Db, since: Date): Promise<number | null> {
-  const { rows } = await sql<{
-    seq: number | null
-  }>`select min(seq) as seq from audit where at >= ${since.getTime()}`.execute(db)
-  return rows[0]?.seq ?? null
 }

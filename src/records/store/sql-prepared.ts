@@ -1,10 +1,12 @@
 /**
- * The queries of a login, compiled once when the store is opened: building one costs more than running it.
+ * The queries of a login and of what many of them leave behind, compiled once when the store is opened: building one costs more than running it.
  */
 
 import type { Compilable, CompiledQuery, Kysely, Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { AppPasswordsTable, StoredSecretsTable, Tables, TombstonesTable, UsersTable } from './schema.ts'
+
+import type { AuditMark } from './sql-audit.ts'
 
 /** A query whose text is made once; parameters are given in the order in which they stand in it. */
 type Prepared<R> = (...parameters: readonly unknown[]) => CompiledQuery<R>
@@ -43,6 +45,7 @@ type NoAppPassword = { readonly [C in keyof AppPasswordsTable]: null }
 /** Queries that a login runs. The values in them are place-holders. */
 export function prepareQueries(db: Kysely<Tables>) {
   const users = db.selectFrom('users').selectAll()
+  const head = db.selectFrom('audit_head').select(['seq', 'code']).where('id', '=', 1)
   return {
     userById: prepared<Selectable<UsersTable>>(users.where('id', '=', '')),
     /**
@@ -85,8 +88,56 @@ export function prepareQueries(db: Kysely<Tables>) {
     tombstone: prepared<Selectable<TombstonesTable>>(
       db.selectFrom('tombstones').selectAll().where('user_id', '=', '').where('digest', '=', ''),
     ),
+    /** Parameters: tries, at, ip, protocol, user, digest. */
+    noteTombstoneTries: prepared(
+      db
+        .updateTable('tombstones')
+        .set((is) => ({
+          tries: is('tries', '+', 0),
+          last_tried_at: 0,
+          last_tried_ip: '',
+          last_tried_protocol: '',
+        }))
+        .where('user_id', '=', '')
+        .where('digest', '=', ''),
+    ),
+    /** Parameters: type, agent, version of the protocol, at, ip, user, device. */
+    sightDevice: prepared(
+      db
+        .updateTable('devices')
+        .set({ type: '', agent: '', protocol_version: '', last_seen: 0, last_ip: '' })
+        .where('user_id', '=', '')
+        .where('id', '=', ''),
+    ),
+    /** Parameters: id, user, and twice kind, detail, at. */
+    putNotice: prepared(
+      db
+        .insertInto('notices')
+        .values({ id: '', user_id: '', kind: '', detail: '', at: 0 })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ kind: '', detail: '', at: 0 })),
+    ),
     storedSecret: prepared<Selectable<StoredSecretsTable>>(
       db.selectFrom('stored_secrets').selectAll().where('user_id', '=', '').where('upstream', '=', ''),
+    ),
+    /** Parameter: 1. */
+    auditHead: prepared<AuditMark>(head),
+    /** On PostgreSQL two entries at once would follow the same one. */
+    auditHeadLocked: prepared<AuditMark>(head.forUpdate()),
+    /** Parameters: at, event, actor, user, address, detail. */
+    insertAudit: prepared<{ seq: number }>(
+      db
+        .insertInto('audit')
+        .values({ at: 0, event: '', actor: '', user_id: '', address: '', detail: '' })
+        .returning('seq'),
+    ),
+    /** Parameters: key, code, number. */
+    sealAudit: prepared(db.updateTable('audit').set({ key_id: '', code: '' }).where('seq', '=', 0)),
+    /** Parameters: 1, number, code, number, code. */
+    putAuditHead: prepared(
+      db
+        .insertInto('audit_head')
+        .values({ id: 1, seq: 0, code: '' })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ seq: 0, code: '' })),
     ),
     cachedLogin: prepared<{ value: string }>(
       db.selectFrom('cached_logins').select('value').where('key', '=', '').where('expires_at', '>', 0),

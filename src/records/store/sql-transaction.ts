@@ -2,12 +2,12 @@
  * The primitive reads and writes over SQL: one text for SQLite and PostgreSQL, written with Kysely.
  */
 
-import { setImmediate } from 'node:timers/promises'
 import type { CompiledQuery, Kysely, RawBuilder, Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { Language } from '../../contract/languages.ts'
 import { countAppPasswordsOf } from './app-password-counts.ts'
 import { msOf, truthOf } from './columns.ts'
+import { deleteInPieces } from './delete-in-pieces.ts'
 import type { DeviceRows } from './devices.ts'
 import { sqlDevices } from './devices.ts'
 import type { DialectName } from './migrations.ts'
@@ -55,9 +55,6 @@ export interface SqlDialect {
   close(): void
 }
 
-/** Uses written by one statement: some 15 ms of the event loop at the most. */
-const USES_A_STATEMENT = 1000
-
 /** How entries of the audit trail get their codes; null until the keys are there. */
 export interface AuditSeal {
   sealer: AuditSealer | null
@@ -95,10 +92,10 @@ export class SqlTransaction implements StoreTransaction {
     this.#db = db
     this.#seal = seal
     this.policies = sqlPolicies(db)
-    this.devices = sqlDevices(db)
+    this.devices = sqlDevices(db, queries)
     this.#dialect = dialect
     this.#queries = queries
-    this.people = sqlPeople(db)
+    this.people = sqlPeople(db, queries)
   }
 
   async #first<R>(query: CompiledQuery<R>): Promise<R | undefined> {
@@ -312,19 +309,14 @@ export class SqlTransaction implements StoreTransaction {
 
   async noteLastUsed(uses: ReadonlyMap<string, LastUse>): Promise<void> {
     const all = [...uses].map(([id, { at, protocol, ip, agent }]) => ({ id, at: at.getTime(), protocol, ip, agent }))
-    for (let from = 0; from < all.length; from += USES_A_STATEMENT) {
-      // Logins have their turn between two pieces; a transaction must not wait.
-      if (from > 0 && !this.#db().isTransaction) await setImmediate()
-      const json = JSON.stringify(all.slice(from, from + USES_A_STATEMENT))
-      await this.#dialect.relaxed(this.#db(), async (db) => {
-        await sql`
-          update app_passwords
-          set last_used_at = u.at, last_used_protocol = u.protocol, last_used_ip = u.ip, last_used_agent = u.agent
-          from ${this.#dialect.uses(json)}
-          where app_passwords.id = u.id
-            and (app_passwords.last_used_at is null or app_passwords.last_used_at <= u.at)`.execute(db)
-      })
-    }
+    await this.#dialect.relaxed(this.#db(), async (db) => {
+      await sql`
+        update app_passwords
+        set last_used_at = u.at, last_used_protocol = u.protocol, last_used_ip = u.ip, last_used_agent = u.agent
+        from ${this.#dialect.uses(JSON.stringify(all))}
+        where app_passwords.id = u.id
+          and (app_passwords.last_used_at is null or app_passwords.last_used_at <= u.at)`.execute(db)
+    })
   }
 
   listTombstones(userId: string): Promise<readonly TombstoneRow[]> {
@@ -332,7 +324,7 @@ export class SqlTransaction implements StoreTransaction {
   }
 
   noteTombstoneTries(notes: readonly TombstoneNote[]): Promise<void> {
-    return noteTombstoneTries(this.#db(), notes)
+    return noteTombstoneTries(this.#db(), this.#queries, notes)
   }
 
   async putTombstone(row: NewTombstone): Promise<void> {
@@ -355,11 +347,8 @@ export class SqlTransaction implements StoreTransaction {
   }
 
   async deleteTombstonesBefore(before: Date): Promise<number> {
-    const result = await this.#db()
-      .deleteFrom('tombstones')
-      .where('deleted_at', '<', before.getTime())
-      .executeTakeFirst()
-    return Number(result.numDeletedRows)
+    const old = sql`deleted_at < ${before.getTime()}`
+    return await deleteInPieces(this.#db(), 'tombstones', ['user_id', 'digest'], old)
   }
 
   async trimTombstones(userId: string, keep: number): Promise<void> {
@@ -402,7 +391,7 @@ export class SqlTransaction implements StoreTransaction {
   }
 
   async appendAudit(entry: Omit<AuditRow, 'seq'>): Promise<number> {
-    return await insertAudit(this.#db(), this.#dialect, this.#seal.sealer, entry)
+    return await insertAudit(this.#db(), this.#dialect, this.#queries, this.#seal.sealer, entry)
   }
 
   async listAudit(filter: AuditFilter): Promise<readonly AuditRow[]> {

@@ -4,6 +4,7 @@
 
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
+import { deleteInPieces } from './delete-in-pieces.ts'
 import type { AppPasswordsTable } from './schema.ts'
 import { appPasswordRow, userRow } from './schema.ts'
 import type { AuditChain, AuditSealer } from './sql-audit.ts'
@@ -33,7 +34,7 @@ class SqlStore extends SqlTransaction implements Store {
     const seal: AuditSeal = { sealer: null }
     super(open, dialect, queries, seal)
     this.#seal = seal
-    this.auditChain = sqlAuditChain(open)
+    this.auditChain = sqlAuditChain(open, queries)
     this.#db = db
     this.#dialect = dialect
     this.#queries = queries
@@ -82,10 +83,8 @@ class SqlStore extends SqlTransaction implements Store {
   }
 
   async deleteExpiredCachedLogins(now: Date): Promise<number> {
-    return await this.#dialect.relaxed(this.#open(), async (db) => {
-      const result = await db.deleteFrom('cached_logins').where('expires_at', '<=', now.getTime()).executeTakeFirst()
-      return Number(result.numDeletedRows)
-    })
+    // Not in one relaxed piece, which would keep everybody else out until the last is gone.
+    return await deleteInPieces(this.#open(), 'cached_logins', ['key'], sql`expires_at <= ${now.getTime()}`)
   }
 
   async backup(file: string): Promise<void> {

@@ -4,6 +4,7 @@
 
 import type { ProtocolName } from '../../contract/admission.ts'
 import { tombstoneRow } from './schema.ts'
+import type { Queries } from './sql-prepared.ts'
 import type { Db } from './sql-transaction.ts'
 import type { TombstoneRow } from './store.ts'
 
@@ -40,18 +41,8 @@ export async function listTombstones(db: Db, userId: string): Promise<readonly T
   return rows.map(tombstoneRow)
 }
 
-export async function noteTombstoneTries(db: Db, notes: readonly TombstoneNote[]): Promise<void> {
+export async function noteTombstoneTries(db: Db, queries: Queries, notes: readonly TombstoneNote[]): Promise<void> {
   for (const { userId, digest, at, ip, protocol, tries } of notes) {
-    await db
-      .updateTable('tombstones')
-      .set((is) => ({
-        tries: is('tries', '+', tries),
-        last_tried_at: at.getTime(),
-        last_tried_ip: ip,
-        last_tried_protocol: protocol,
-      }))
-      .where('user_id', '=', userId)
-      .where('digest', '=', digest)
-      .execute()
+    await db.executeQuery(queries.noteTombstoneTries(tries, at.getTime(), ip, protocol, userId, digest))
   }
 }

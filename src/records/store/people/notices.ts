@@ -4,6 +4,7 @@
 
 import type { Selectable } from 'kysely'
 import { gone } from '../columns.ts'
+import type { Queries } from '../sql-prepared.ts'
 import type { Db } from '../sql-transaction.ts'
 
 export interface NoticeRow {
@@ -29,15 +30,11 @@ export interface NoticeRows {
 const NOTICES_SHOWN = 100
 
 /** `db` is asked at each use: the store’s own, or that of a transaction. */
-export function sqlNotices(db: () => Db): NoticeRows {
+export function sqlNotices(db: () => Db, queries: Queries): NoticeRows {
   return {
     async putNotice(row: NoticeRow) {
-      const content = { kind: row.kind, detail: JSON.stringify(row.detail), at: row.at.getTime() }
-      await db()
-        .insertInto('notices')
-        .values({ id: row.id, user_id: row.userId, ...content })
-        .onConflict((conflict) => conflict.column('id').doUpdateSet(content))
-        .execute()
+      const content = [row.kind, JSON.stringify(row.detail), row.at.getTime()]
+      await db().executeQuery(queries.putNotice(row.id, row.userId, ...content, ...content))
     },
 
     async noticesOf(userId) {
