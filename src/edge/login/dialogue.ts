@@ -69,6 +69,7 @@ export const LAST_WORDS: Readonly<Record<WireErrorCode, string | null>> = {
   ERR_WIRE_LINE_TOO_LONG: 'Line too long.',
   ERR_WIRE_BUDGET: 'Too much was sent before a login.',
   ERR_WIRE_DEADLINE: 'No login in time.',
+  ERR_WIRE_GOING_DOWN: 'The server is going down.',
   ERR_WIRE_RESET: null,
   ERR_WIRE_INJECTED: null,
   ERR_WIRE_TLS: null,

@@ -283,4 +283,8 @@ export function asLoginFailure(
   }
   return null
 }
-const GONE_OR_SLOW: ReadonlySet<WireError['code']> = new Set(['ERR_WIRE_DEADLINE', 'ERR_WIRE_RESET'])
+const GONE_OR_SLOW: ReadonlySet<WireError['code']> = new Set([
+  'ERR_WIRE_DEADLINE',
+  'ERR_WIRE_GOING_DOWN',
+  'ERR_WIRE_RESET',
+])

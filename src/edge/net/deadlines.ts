@@ -8,8 +8,8 @@
 export interface Deadlines {
   /** A signal that aborts when the time is up, counted from now. Shared: remove listeners when they are not needed. */
   next(): AbortSignal
-  /** Aborts all that are running. */
-  expireAll(): void
+  /** Aborts all that are running. @param reason the signals'; without one they say what they say when the time is up */
+  expireAll(reason?: unknown): void
 }
 
 const SLOT_MS = 250
@@ -38,10 +38,10 @@ export function createDeadlines(timeMs: () => number): Deadlines {
       current = { signal: controller.signal, until: now + slotMs, ms }
       return controller.signal
     },
-    expireAll() {
+    expireAll(reason) {
       for (const slot of slots) {
         clearTimeout(slot.timer)
-        slot.controller.abort()
+        slot.controller.abort(reason)
       }
       slots.clear()
       current = null

@@ -18,7 +18,7 @@ import type { Guest, Room } from './room.ts'
 import { addressBlock } from './room.ts'
 import { SocketReader } from './source.ts'
 import type { TlsContexts } from './tls.ts'
-import { Wire, WireError } from './wire.ts'
+import { GOING_DOWN, Wire, WireError } from './wire.ts'
 
 export interface ListenerLimits {
   /** From accept to the end of a login. Read at each accept, so that a reload takes effect. */
@@ -66,7 +66,7 @@ export interface Listener {
   start(): Promise<number>
   /** Closes the listening socket. Open connections go on. */
   stop(): Promise<void>
-  /** Ends the login deadline of all that have not logged in: they are told as if their time was up. */
+  /** Sends all away that have not logged in: they are told that the server is going down. */
   expireLogins(): void
   /** Destroys every connection that is still open. */
   destroyAll(): void
@@ -280,7 +280,7 @@ export function createListener(options: ListenerOptions): Listener {
       server.close()
       return Promise.resolve()
     },
-    expireLogins: () => deadlines.expireAll(),
+    expireLogins: () => deadlines.expireAll(GOING_DOWN),
     destroyAll() {
       for (const socket of sockets) socket.destroy()
     },

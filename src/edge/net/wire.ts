@@ -22,6 +22,8 @@ export type WireErrorCode =
   /** More bytes than the budget, in either direction. */
   | 'ERR_WIRE_BUDGET'
   | 'ERR_WIRE_DEADLINE'
+  /** The server is going down. */
+  | 'ERR_WIRE_GOING_DOWN'
   /** The connection broke. */
   | 'ERR_WIRE_RESET'
   /** Bytes were waiting where TLS was to begin. */
@@ -290,7 +292,12 @@ export class Wire implements Disposable {
   }
 
   readonly #expire = (): void => {
-    this.#fail(LATE('the time for logging in was up'))
+    const isDown = this.#deadline.reason === GOING_DOWN
+    this.#fail(
+      isDown
+        ? new WireError('ERR_WIRE_GOING_DOWN', 'the server is going down')
+        : LATE('the time for logging in was up'),
+    )
   }
 
   /**
@@ -431,5 +438,8 @@ class ReleasedLeg implements Leg {
     this.#reader.take(sink)
   }
 }
+
+/** Why a deadline ends before its time. */
+export const GOING_DOWN = 'going down'
 
 const LATE = (message: string, cause?: unknown): WireError => new WireError('ERR_WIRE_DEADLINE', message, { cause })

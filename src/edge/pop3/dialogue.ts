@@ -91,8 +91,11 @@ class Pop3Dialogue implements LoginDialogue {
       while (step === 'next') step = await this.#step()
       return step === 'over' ? null : step
     } catch (error) {
-      const words = error instanceof WireError ? LAST_WORDS[error.code] : null
-      if (words) this.#send(`-ERR ${words}`)
+      if (error instanceof WireError) {
+        const words = LAST_WORDS[error.code]
+        // RFC 3206 §4: try again later.
+        if (words) this.#send(`-ERR ${error.code === 'ERR_WIRE_GOING_DOWN' ? '[SYS/TEMP] ' : ''}${words}`)
+      }
       throw error
     }
   }

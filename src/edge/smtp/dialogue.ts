@@ -28,7 +28,7 @@ import { WireError } from '../net/wire.ts'
 import type { Handed, LineGate, LineGates } from './line-gate.ts'
 import { STAND_IN } from './line-gate.ts'
 import { agentOf, MAX_COMMAND_CHARS, parseAuth, parseCommandLine } from './parse.ts'
-import { ACCEPTED, CLOSING, ehloReply, READY_FOR_TLS, refusal, replyLine } from './replies.ts'
+import { ACCEPTED, CLOSING, ehloReply, GOING_DOWN, READY_FOR_TLS, refusal, replyLine } from './replies.ts'
 
 /** What a listener's SMTP needs to talk to clients. */
 export interface SmtpDialogueOptions extends DialogueOptions {
@@ -96,8 +96,10 @@ class SmtpDialogue implements LoginDialogue {
       return null
     } catch (error) {
       this.#close()
-      const words = error instanceof WireError ? LAST_WORDS[error.code] : null
-      if (words) this.#send(replyLine(CLOSING, words))
+      if (error instanceof WireError) {
+        const words = LAST_WORDS[error.code]
+        if (words) this.#send(replyLine(error.code === 'ERR_WIRE_GOING_DOWN' ? GOING_DOWN : CLOSING, words))
+      }
       throw error
     }
   }

@@ -19,6 +19,8 @@ const WRONG: ReplyCode = { code: 535, enhanced: '5.7.8' }
 const LATER: ReplyCode = { code: 454, enhanced: '4.7.0' }
 /** 421 ends the connection (RFC 5321 §3.8). */
 export const CLOSING: ReplyCode = { code: 421, enhanced: '4.7.0' }
+/** The system is going down (RFC 3463 §3.4). */
+export const GOING_DOWN: ReplyCode = { code: 421, enhanced: '4.3.2' }
 
 const CODES: Readonly<Record<LoginFailureReason, ReplyCode>> = {
   'bad-credentials': WRONG,
