@@ -46,7 +46,7 @@ for (const workers of [1, 0]) {
     const mailbox = await startMailbox(t)
     const server = await startServer(t, { mailbox, workers, listeners: LISTENERS, extra: PORTAL })
 
-    const page = await get(server, '/no-such-page')
+    const page = await get(server, '/no-such-page', { headers: { accept: 'text/html' } })
     t.equal(page.status, 404)
     t.match(page.headers, {
       'content-type': 'text/html; charset=utf-8',
