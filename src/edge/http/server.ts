@@ -51,6 +51,8 @@ export interface HttpTuning {
   readonly requestMs: number
   /** Between two requests. */
   readonly keepAliveMs: number
+  /** For a request that was sent ahead, until its turn comes. */
+  readonly turnMs: number
 }
 
 export interface HttpServer {
@@ -60,7 +62,7 @@ export interface HttpServer {
   stop(): void
 }
 
-const TUNING: HttpTuning = { headMs: 15_000, requestMs: 30 * 60_000, keepAliveMs: 30_000 }
+const TUNING: HttpTuning = { headMs: 15_000, requestMs: 30 * 60_000, keepAliveMs: 30_000, turnMs: 60_000 }
 const MAX_HEAD_BYTES = 16 * 1024
 /** How soon after its time an overdue head is noticed. */
 const LOOK_EVERY_MS = 1000
@@ -77,7 +79,7 @@ interface Connection {
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { log, metrics, listener } = options
-  const { headMs, requestMs, keepAliveMs } = { ...TUNING, ...options.tuning }
+  const { headMs, requestMs, keepAliveMs, turnMs } = { ...TUNING, ...options.tuning }
   const connections = new WeakMap<Socket, Connection>()
   let stopping = false
 
@@ -121,6 +123,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return
     }
     connection.waiting += 1
+    // Nobody reads its body before its turn, so a client that has gone meanwhile can't be seen to be; and the request before it
+    // may be a poll of an hour.
+    const turn = connection.waiting > 1 ? setTimeout(() => request.socket.destroy(), turnMs) : undefined
     const gone = new AbortController()
     response.on('error', ignore)
     request.on('error', ignore) // told as the end of the response
@@ -131,6 +136,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       })
     })
     connection.last = connection.last.then(async () => {
+      clearTimeout(turn)
       if (!gone.signal.aborted) await exchange(request, response, connection, gone.signal, waitsForLeave)
       await closed
       connection.waiting -= 1

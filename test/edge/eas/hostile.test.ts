@@ -200,6 +200,24 @@ t.test('G-8: a client that waits for leave gets it after its credentials were ri
   socket.destroy()
 })
 
+t.test('an upload that was sent ahead of a poll’s answer hides no client that has gone', async (t) => {
+  const house = await openHouse(t, {
+    upstream: ({ url }, response) => void (url.includes('Ping') || response.end('ok')),
+    tuning: { turnMs: 300 },
+  })
+  const socket = connect(house.port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write(head(`POST ${PATH}?Cmd=Ping&User=ann&DeviceId=x HTTP/1.1`, 'Content-Length: 0\r\n\r\n'))
+  socket.write(head(POST, 'Content-Length: 5000000\r\n\r\n'))
+  socket.write(Buffer.alloc(1_000_000))
+  while (house.sessions.size === 0) await sleep(5)
+  socket.end()
+  const since = performance.now()
+  await house.quiet()
+  t.ok(performance.now() - since < 4000)
+  t.equal(house.seen.length, 1, 'the second was not asked')
+})
+
 t.test('requests sent ahead are answered one by one, in order; a flood of them is not taken', async (t) => {
   const house = await openHouse(t, {
     upstream: ({ url }, response) => void response.writeHead(200, { 'X-N': /Id=n(\d)/.exec(url)?.[1] }).end(),
