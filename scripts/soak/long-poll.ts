@@ -1,7 +1,7 @@
 /**
  * `npm run soak:poll [-- MINUTES]`: ActiveSync polls that are held as long as a phone may ask for: 59 minutes.
  *
- * Five phones on connections of their own, over TLS, through a server of two edges as it is run; behind it an origin that says
+ * Five phones on connections of their own, over TLS, through a server as it is run; behind it an origin that says
  * nothing until the time is over. Then: the first is answered by the origin, and must get it whole; the second's app password
  * is deleted, and must be answered within a second (M2); the third phone goes away, and its request must leave the origin
  * within a second; the fourth asked for its heartbeat through a keeper that is killed halfway; the fifth's origin hangs up.
@@ -163,7 +163,7 @@ while (waiting.has('gone') && performance.now() < at + 5 * WITHIN_MS) await slee
 console.log(`gone: its request left the origin after ${(performance.now() - at).toFixed(0)} ms`)
 if (performance.now() - at > WITHIN_MS) wrong.push('gone: the origin went on')
 
-console.log(`https edges: ${gainKb} KB gained meanwhile, ${atRest.toFixed(3)} % of a core`)
+console.log(`https edge: ${gainKb} KB gained meanwhile, ${atRest.toFixed(3)} % of a core`)
 for (const line of gate.lines().filter(({ event, level }) => event === 'bug' || level === 'error')) {
   if (line.event !== 'worker_died') wrong.push(JSON.stringify(line))
 }
