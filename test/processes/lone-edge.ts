@@ -6,7 +6,8 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Test } from 'tap'
 import type { LoginAttempt } from '../../src/contract/admission.ts'
 import { edgeKey, serveGate } from '../../src/contract/gate-server.ts'
@@ -19,6 +20,7 @@ import { createCa } from '../support/certificates.ts'
 import { captureLog } from '../support/logs.ts'
 import { freePort } from '../support/ports.ts'
 import { noteSecret } from '../support/secrets.ts'
+import type { LongestTurns } from '../support/turns.ts'
 import { startUnhooked } from './unhooked.ts'
 
 /** A secret that is found again wherever it was left. */
@@ -34,15 +36,24 @@ export interface LoneEdge {
   readonly upstreamSecrets: readonly string[]
   /** Collects garbage, all there is, and answers what is left. */
   heapKiB(): Promise<number>
+  /** The longest turns of its event loop since the last time. */
+  turns(): Promise<LongestTurns>
+  /** A turn in which it works for 25 ms of CPU. */
+  beBusy(): void
 }
 
 const KIB = 1024
+const TURNS = resolve(import.meta.dirname, '../support/turns.ts')
 /** Run in the edge before its own program, which has no such door: whoever may send it a signal reads its memory use. */
 const MEASURE = `data:text/javascript,${encodeURIComponent(`
   process.on('SIGUSR2', async () => {
     for (let i = 0; i < 3; i++) { gc(); await new Promise(setImmediate) }
     process.send({ heapUsed: process.memoryUsage().heapUsed })
   })
+  import { watchTurns } from '${pathToFileURL(TURNS)}'
+  const watch = watchTurns()
+  process.on('SIGURG', () => process.send({ turns: watch.take() }))
+  process.on('SIGWINCH', () => { for (const from = process.threadCpuUsage(); process.threadCpuUsage(from).user < 25_000; ); })
 `)}`
 
 /** @param admit @throws LoginFailure for whom the edge has to refuse */
@@ -109,21 +120,39 @@ export async function startLoneEdge(
     testHooks: true,
   }
   // Long strings are written whole into a snapshot, and what nobody holds is collected first.
-  const flags = ['--expose-gc', '--heap-snapshot-string-limit=10000000', '--import', MEASURE]
+  const flags = [
+    '--expose-gc',
+    '--heap-snapshot-string-limit=10000000',
+    '--import',
+    MEASURE,
+    `--allow-fs-read=${TURNS}`,
+    '--allow-fs-read=/proc/*',
+  ]
   const child = startUnhooked(launchOf('edge', process.env, flags))
   t.teardown(() => child.kill('SIGKILL'))
   const ask = asking(child, 'edge')
   await ask('start', init, 30_000)
 
-  function heapKiB(): Promise<number> {
+  /** What the edge answers to a signal. */
+  function told<T>(signal: NodeJS.Signals, key: string): Promise<T> {
     return new Promise((resolve) => {
-      child.on('message', function listen(message: object) {
-        if (!('heapUsed' in message)) return
+      child.on('message', function listen(message: Readonly<Record<string, T>>) {
+        const value = message[key]
+        if (value === undefined) return
         child.off('message', listen)
-        resolve(Number(message.heapUsed) / KIB)
+        resolve(value)
       })
-      child.kill('SIGUSR2')
+      child.kill(signal)
     })
   }
-  return { ask, port, tlsPort, tls: { ca: ca.cert, servername: 'localhost' }, upstreamSecrets, heapKiB }
+  return {
+    ask,
+    port,
+    tlsPort,
+    tls: { ca: ca.cert, servername: 'localhost' },
+    upstreamSecrets,
+    heapKiB: async () => (await told<number>('SIGUSR2', 'heapUsed')) / KIB,
+    turns: () => told<LongestTurns>('SIGURG', 'turns'),
+    beBusy: () => void child.kill('SIGWINCH'),
+  }
 }
