@@ -3,10 +3,11 @@
  * Dovecot for the mail, and nginx in front that sets the headers SOGo wants (x-webobjects-…).
  */
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dovecot } from './dovecot.ts'
 import { freePort, waitForPort } from './ports.ts'
 import type { Account } from './program.ts'
@@ -69,6 +70,7 @@ export async function startSogo(dovecot: Dovecot): Promise<Sogo> {
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ])
     await waitForPort(ports.postgres)
+    await untilReady(bin, ports.postgres)
     const users = Object.entries(dovecot.users).map(
       ([name, password]) => `('${name}', '${name}', '${password}', '${name}', '${name}')`,
     )
@@ -132,6 +134,16 @@ function sogoAccount(): Account {
   if (process.getuid?.() !== 0) return ordinaryAccount()
   const id = (flag: string) => Number(execFileSync('id', [flag, 'sogo'], { encoding: 'utf8' }))
   return { user: 'sogo', group: 'sogo', uid: id('-u'), gid: id('-g') }
+}
+
+/** Its port is open a while before it takes questions. */
+async function untilReady(bin: string, port: number): Promise<void> {
+  const until = performance.now() + 30_000
+  const asked = ['-q', '-h', '127.0.0.1', '-p', String(port), '-d', 'postgres', '-U', 'sogo']
+  while (spawnSync(join(bin, 'pg_isready'), asked).status !== 0) {
+    if (performance.now() > until) throw new Error('PostgreSQL takes no questions')
+    await sleep(50)
+  }
 }
 
 /** Debian keeps them beside each other, by version. */
