@@ -37,10 +37,13 @@ t.test('reload: routes, limits and throttle take effect; what needs a restart sa
   const open = await e.login('ann@a.test', password)
   const { main } = h.config.upstreams
   if (!main) throw new Error('no upstream')
-  await h.keeper.reload({
+  const routed = {
     ...h.config,
     upstreams: { ...h.config.upstreams, other: main },
     routes: [{ domain: null, users: ['ann@a.test'], upstream: 'other' }],
+  }
+  await h.keeper.reload({
+    ...routed,
     limits: { ...h.config.limits, perUser: 2 },
     store: { sqlite: '/elsewhere' },
   })
@@ -52,7 +55,7 @@ t.test('reload: routes, limits and throttle take effect; what needs a restart sa
   t.strictSame(await h.paths(), { cache: 2, argon2: 1, miss: 0 }, 'no policy changed, so memory is kept')
   e.logout(open)
 
-  await h.keeper.reload({ ...h.config, appPasswords: { ...h.config.appPasswords, perUser: 7 } })
+  await h.keeper.reload({ ...routed, appPasswords: { ...h.config.appPasswords, perUser: 7 } })
   t.strictSame(e.told, [], 'a policy that takes nothing from her ends nothing')
   t.equal(await e.result('ann@a.test', password), 'in')
   t.strictSame(await h.paths(), { cache: 3, argon2: 1, miss: 0 }, 'level 2 knows her')
