@@ -42,7 +42,7 @@ t.test('a call carries its checked request, defaults filled in, and who asks', a
   await services.call('user.add', { address: 'ann@example.org' })
   t.strictSame(calls.pop(), [
     'user.add',
-    { address: 'ann@example.org', name: null, groups: [], admin: false, password: null },
+    { address: 'ann@example.org', name: null, groups: [], admin: false, language: null, password: null },
     'cli:root',
   ])
 })
