@@ -12,11 +12,12 @@ import type { Dovecot } from '../support/dovecot.ts'
 import { startDovecot } from '../support/dovecot.ts'
 import { freePort } from '../support/ports.ts'
 import { canRunPostfix, saslListener, startPostfix } from '../support/postfix.ts'
+import { plainPassword } from '../support/secrets.ts'
 import { CLIENT, PASSWORD, peopleHouse } from './people.ts'
 
 t.setTimeout(120_000)
 
-const USERS = { 'ann@example.org': 'not used', 'noreply@example.org': 'not used' }
+const USERS = { 'ann@example.org': plainPassword(), 'noreply@example.org': plainPassword() }
 
 /** The text of the one message in a mailbox that holds this, as it was delivered. */
 async function delivered(dovecot: Dovecot, user: string, holding: string): Promise<string> {
