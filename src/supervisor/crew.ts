@@ -62,7 +62,7 @@ export class Crew {
   #ticketKeys = newTicketKeys()
   #keeper: KeeperRole | null = null
   /** Mail edges and the https edge. */
-  #edges: readonly EdgeRole[] = []
+  readonly #edges: EdgeRole[] = []
   /** Name → id of each edge that is ready. */
   readonly #runningEdges = new Map<string, string>()
   /** null: nothing is served that web answers. */
@@ -258,14 +258,14 @@ export class Crew {
     const { roles } = this.#options
     const initOf = (name: string) => ({ ...this.#edgeInit(name), listeners })
     if (this.#workers === 0) {
-      this.#edges = [...this.#edges, await roles.edge(initOf('edge'), this.#inProcess())]
+      this.#edges.push(await roles.edge(initOf('edge'), this.#inProcess()))
       return listeners
     }
     const children = Array.from({ length: this.#workers }, (_, i) => {
       const name = `edge-${i + 1}`
       return this.#edgeChild(name, 'edge', () => initOf(name))
     })
-    this.#edges = [...this.#edges, ...children.map(edgeChild)]
+    this.#edges.push(...children.map(edgeChild))
     await Promise.all(children.map((child) => child.start()))
     return listeners
   }
@@ -287,11 +287,11 @@ export class Crew {
       web: { path: way.path, key: way.keys.public.reveal() },
     })
     if (this.#workers === 0) {
-      this.#edges = [...this.#edges, await this.#options.roles.https(init(), this.#inProcess())]
+      this.#edges.push(await this.#options.roles.https(init(), this.#inProcess()))
       return listeners
     }
     const child = this.#edgeChild('https', 'https', init)
-    this.#edges = [...this.#edges, edgeChild(child)]
+    this.#edges.push(edgeChild(child))
     await child.start()
     return listeners
   }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
@@ -5,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { accepts } from '../support/ports.ts'
+import type { TestServer } from './server.ts'
 import { isAlive, lives, startMailbox, startServer, until } from './server.ts'
 
 t.test('I-9: SIGTERM drains', async (t) => {
@@ -136,6 +138,17 @@ t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', a
   await third.expect(/^1 OK /)
 })
 
+/** The names in the certificate that a port shows. */
+async function namesShown(server: TestServer, scheme: string): Promise<string> {
+  const socket = connectTls({ ...server.address(scheme), rejectUnauthorized: false, servername: 'localhost' })
+  try {
+    await once(socket, 'secureConnect')
+    return socket.getPeerX509Certificate()?.subjectAltName ?? ''
+  } finally {
+    socket.destroy()
+  }
+}
+
 t.test('I-12: certificates are swapped without a drop, and a pair that does not fit is not', async (t) => {
   const { createCa } = await import('../support/certificates.ts')
   const ca = await createCa()
@@ -157,17 +170,9 @@ t.test('I-12: certificates are swapped without a drop, and a pair that does not 
     extra,
     files: { 'cert.pem': first.cert, 'key.pem': first.key },
   })
-  const { host, port } = server.address('imaps')
-  const shown = () =>
-    new Promise<string>((resolve, reject) => {
-      const socket = connectTls({ host, port, ca: ca.cert, servername: 'localhost' }, () => {
-        resolve(socket.getPeerX509Certificate()?.subjectAltName ?? '')
-        socket.destroy()
-      })
-      socket.on('error', reject)
-    })
+  const shown = () => namesShown(server, 'imaps')
   t.notMatch(await shown(), /new\.example\.org/)
-  const raw = createConnection({ host, port: server.address('imap').port })
+  const raw = createConnection(server.address('imap'))
   t.teardown(() => raw.destroy())
 
   write(server.directory, second.cert, first.key)
@@ -203,4 +208,27 @@ t.test('I-12: certificates are swapped without a drop, and a pair that does not 
     (await server.get('/metrics')).text,
     /sallyport_certificate_expiry_timestamp_seconds\{certificate=".*cert\.pem"\} \d+/,
   )
+})
+
+t.test('I-12: workers: 0: a reload reaches the mail ports and the https port', async (t) => {
+  const { createCa } = await import('../support/certificates.ts')
+  const ca = await createCa()
+  const first = await ca.issue()
+  const second = await ca.issue({ names: ['localhost', 'new.example.org'] })
+  const server = await startServer(t, {
+    mailbox: await startMailbox(t),
+    workers: 0,
+    listeners: `  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: implicit }
+  - { protocol: https, bind: 127.0.0.1, port: 0, serves: [portal] }`,
+    extra: `portal: { url: "https://mail.example.org" }
+tls: { certificates: [{ certFile: cert.pem, keyFile: key.pem }] }
+`,
+    files: { 'cert.pem': first.cert, 'key.pem': first.key },
+  })
+  for (const scheme of ['imaps', 'https']) t.notMatch(await namesShown(server, scheme), /new\.example\.org/)
+  writeFileSync(join(server.directory, 'cert.pem'), second.cert)
+  writeFileSync(join(server.directory, 'key.pem'), second.key)
+  server.program.signal('SIGHUP')
+  await server.wait('config_reloaded')
+  for (const scheme of ['imaps', 'https']) t.match(await namesShown(server, scheme), /new\.example\.org/, scheme)
 })
