@@ -18,6 +18,7 @@ import type { Guest, Room } from './room.ts'
 import { addressBlock } from './room.ts'
 import { SocketReader } from './source.ts'
 import type { TlsContexts } from './tls.ts'
+import { createTurnAway } from './turn-away.ts'
 import { GOING_DOWN, Wire, WireError } from './wire.ts'
 
 export interface ListenerLimits {
@@ -78,8 +79,6 @@ const PROXY_HEADER_MS = 5000
 const HANDSHAKE_MS = 15_000
 const KEEP_ALIVE_MS = 60_000
 const BACKLOG = 1024
-/** A full house is a line in the log, not a flood of them. */
-const WARN_EVERY_MS = 60_000
 
 export function createListener(options: ListenerOptions): Listener {
   const { limits, room, log, metrics, protocol } = options
@@ -89,8 +88,7 @@ export function createListener(options: ListenerOptions): Listener {
   const sockets = new Set<Socket>()
   const deadlines = createDeadlines(() => limits.loginMs)
   let port = options.port
-  let warnedAt = Number.NEGATIVE_INFINITY
-  let strangerAt = Number.NEGATIVE_INFINITY
+  const turnAway = createTurnAway({ listener: options.name, room, log })
 
   const server: Server = createServer({
     allowHalfOpen: true,
@@ -101,60 +99,26 @@ export function createListener(options: ListenerOptions): Listener {
   })
   server.on('connection', (socket) => accept(socket))
 
-  function turnAway(socket: Socket, why: string): void {
-    log.event('debug', 'connection_closed', 'connection refused', {
-      listener: options.name,
-      remote_ip: unmapped(socket.remoteAddress ?? ''),
-      reason: why,
-    })
-    socket.on('error', ignore)
-    socket.destroy()
-  }
-
-  /** Told of now and then, because it may be a device that somebody has moved. */
-  function turnAwayStranger(socket: Socket, ip: string): void {
-    turnAway(socket, 'network')
-    if (performance.now() - strangerAt < WARN_EVERY_MS) return
-    strangerAt = performance.now()
-    log.event('warn', 'warning', 'a connection from outside scanner.allowedNetworks was turned away', {
-      listener: options.name,
-      remote_ip: ip,
-    })
-  }
-
-  function warnFull(): void {
-    if (performance.now() - warnedAt < WARN_EVERY_MS) return
-    warnedAt = performance.now()
-    log.event('warn', 'warning', 'connections are turned away: limits.connections or LimitNOFILE is too low', {
-      listener: options.name,
-      detail: `${room.size} connections are open in this process`,
-    })
-  }
-
   function accept(socket: Socket): void {
     const ip = unmapped(socket.remoteAddress ?? '')
     if (ip === '') {
-      turnAway(socket, 'gone')
+      turnAway.gone(socket)
       return
     }
     const isProxied = proxied?.has(ip) ?? false
     if (allowed && !(proxied ? isProxied : allowed.has(ip))) {
-      turnAwayStranger(socket, ip)
+      turnAway.stranger(socket, ip)
       return
     }
     const block = isProxied ? null : addressBlock(ip)
     if (block !== null && !room.claim(block)) {
-      turnAway(socket, 'perAddress')
+      turnAway.crowd(socket, ip, false)
       return
     }
-    const guest = room.enter(() => {
-      warnFull()
-      turnAway(socket, 'connections')
-    })
+    const guest = room.enter(() => turnAway.full(socket))
     if (guest === null) {
       if (block !== null) room.giveBack(block)
-      warnFull()
-      turnAway(socket, 'connections')
+      turnAway.full(socket)
       return
     }
     sockets.add(socket)
@@ -194,7 +158,7 @@ export function createListener(options: ListenerOptions): Listener {
           }
           const block = addressBlock(peer.ip)
           if (!room.claim(block)) {
-            turnAway(socket, 'perAddress')
+            turnAway.crowd(socket, peer.ip, true)
             return
           }
           if (socket.closed) room.giveBack(block)
@@ -203,7 +167,7 @@ export function createListener(options: ListenerOptions): Listener {
       }
       // Without addresses in its header a proxy speaks for itself.
       if (allowed && !allowed.has(peer.ip)) {
-        turnAwayStranger(socket, peer.ip)
+        turnAway.stranger(socket, peer.ip)
         return
       }
       wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader, onRelease: () => loggedIn(guest) })
@@ -289,8 +253,6 @@ export function createListener(options: ListenerOptions): Listener {
     },
   }
 }
-
-const ignore = (): void => {}
 
 /** What did not begin with the PROXY header that it owes. */
 class ProxyHeaderError extends Error {

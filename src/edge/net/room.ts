@@ -34,6 +34,7 @@ export interface Room {
    */
   enter(evict: () => void): Guest | null
   readonly size: number
+  readonly limits: RoomLimits
 }
 
 /** Time to log in undisturbed when the house is full: several times what a login takes. */
@@ -92,6 +93,8 @@ export function createRoom(limits: RoomLimits, now: () => number = () => perform
   }
 
   return {
+    limits,
+
     get size() {
       return inside
     },

@@ -134,7 +134,13 @@ t.test('E2: connections in total; one line in the log however many are turned aw
   const [a, b] = [call(), call()]
   t.ok((await firstWord(a)) && (await firstWord(b)))
   for (let i = 0; i < 5; i++) t.equal(await firstWord(call()), null, 'no place for the third')
-  t.match(capture.of('warning'), [{ listener: 'imap:test', msg: /turned away/ }])
+  t.match(capture.of('warning'), [
+    {
+      listener: 'imap:test',
+      msg: /limits\.connections/,
+      detail: '2 connections are open in this process, which has room for 2',
+    },
+  ])
   t.equal(capture.of('warning').length, 1)
   a.destroy()
   await until(() => listener.connections === 1, 'one left')
@@ -212,6 +218,13 @@ t.test('E2: an address has its connections on all ports together', async (t) => 
   const proxied = smtp.call('127.0.0.9')
   proxied.write('PROXY TCP4 127.0.0.1 198.51.100.1 1 993\r\n')
   t.equal(await firstWord(proxied), null, 'behind a proxy as well')
+  const [direct] = imap.capture.of('warning')
+  t.match(direct, {
+    remote_ip: '127.0.0.1',
+    msg: /raise limits\.perAddress, or, if it is a load balancer, name it in proxyP/,
+  })
+  const [behind] = smtp.capture.of('warning')
+  t.match(behind, { remote_ip: '127.0.0.1', msg: /raise limits\.perAddress$/ }, 'the address is the client’s')
   other.destroy()
   await until(() => smtp.listener.connections === 0, 'it has left')
   t.ok(await firstWord(imap.call()))
@@ -249,9 +262,13 @@ t.test('E2: connections of one address; a v6 address stands for its /64', async 
   const { call, listener, capture } = await opened(t, { limits: { perAddress: 2 } })
   const [a, b] = [call('127.0.0.1'), call('127.0.0.1')]
   t.ok((await firstWord(a)) && (await firstWord(b)))
-  t.equal(await firstWord(call('127.0.0.1')), null)
+  for (let i = 0; i < 5; i++) t.equal(await firstWord(call('127.0.0.1')), null)
   t.ok(await firstWord(call('127.0.0.2')), 'another address')
-  t.match(capture.of('connection_closed'), [{ remote_ip: '127.0.0.1', reason: 'perAddress' }])
+  t.match(capture.of('connection_closed')[0], { remote_ip: '127.0.0.1', reason: 'perAddress' })
+  const told = capture.of('warning')
+  t.match(told[0], { level: 'warn', listener: 'imap:test', remote_ip: '127.0.0.1', msg: /limits\.perAddress/ })
+  t.match(told[0], { detail: '127.0.0.1 has 2 connections in this process, as many as it may have' })
+  t.equal(told.length, 1, 'one line however many there are')
   a.destroy()
   await until(() => listener.connections === 2, 'one less')
   t.ok(await firstWord(call('127.0.0.1')), 'a place that became free')
