@@ -1,44 +1,25 @@
 /**
  * Wire: a socket read by line or by exact byte count, until somebody has logged in.
  *
- * It has one byte budget and one absolute deadline, whatever is read how (threats A6, A11): a peer that sends one byte a second
- * runs out of time like any other. While nobody reads, at most 64 KiB are taken from the socket, and the rest waits in the
- * kernel: that never closes a connection. `release()` hands the socket over with what was received and not read; disposing a
- * wire that was not released destroys its socket.
+ * It has one byte budget, which `received.ts` keeps, and one absolute deadline, whatever is read how (threats A6, A11): a peer
+ * that sends one byte a second runs out of time like any other. While nobody reads, at most 64 KiB are taken from the socket,
+ * and the rest waits in the kernel: that never closes a connection. `release()` hands the socket over with what was received
+ * and not read; disposing a wire that was not released destroys its socket.
  */
 
 import type { Socket } from 'node:net'
 import type { Endpoint, TlsInfo } from '../../contract/admission.ts'
+import { Received } from './received.ts'
 import type { Sink } from './source.ts'
 import { SocketReader } from './source.ts'
 import type { ClientTls, ServerTls } from './tls.ts'
 import { handshake } from './tls.ts'
+import { WireError } from './wire-error.ts'
 
 export type { Sink } from './source.ts'
 export type { ClientTls, ServerTls } from './tls.ts'
-
-export type WireErrorCode =
-  | 'ERR_WIRE_LINE_TOO_LONG'
-  /** More bytes than the budget, in either direction. */
-  | 'ERR_WIRE_BUDGET'
-  | 'ERR_WIRE_DEADLINE'
-  /** The server is going down. */
-  | 'ERR_WIRE_GOING_DOWN'
-  /** The connection broke. */
-  | 'ERR_WIRE_RESET'
-  /** Bytes were waiting where TLS was to begin. */
-  | 'ERR_WIRE_INJECTED'
-  | 'ERR_WIRE_TLS'
-
-/** What a peer, or the way to it, did wrong. The message is for operators. */
-export class WireError extends Error {
-  readonly code: WireErrorCode
-  constructor(code: WireErrorCode, message: string, options?: { readonly cause: unknown }) {
-    super(message, options)
-    this.name = 'WireError'
-    this.code = code
-  }
-}
+export type { WireErrorCode } from './wire-error.ts'
+export { WireError } from './wire-error.ts'
 
 /** A socket that changes hands. Its bytes go to whoever has called `take` last. */
 export interface Leg {
@@ -73,14 +54,11 @@ const MAX_LINE_BYTES = 8 * 1024
 const READ_AHEAD_BYTES = 64 * 1024
 /** Written and not taken by a peer that is still logging in; nothing we say is that long. */
 const MAX_UNSENT_BYTES = 64 * 1024
-const INITIAL_STORE_BYTES = 512
 const LAST_WORD_MS = 1000
-const LF = 0x0a
-const CR = 0x0d
 
 /** What the one who reads waits for. */
 interface Reading {
-  /** Takes what it needs from the store: undefined when there is not enough yet. */
+  /** Takes what it needs of what was received: undefined when there is not enough yet. */
   attempt(): string | Buffer | undefined
   resolve(value: string | Buffer | null): void
   reject(error: WireError): void
@@ -95,13 +73,7 @@ export class Wire implements Disposable {
   #closed: AbortController | null = null
   #isClosed = false
   #onRelease: (() => void) | null
-  #budgetBytes: number
-  /** Received bytes stand in `#store` from `#start` to `#end`. */
-  #store: Buffer = Buffer.alloc(0)
-  #start = 0
-  #end = 0
-  /** Up to here there is no line end. */
-  #scanned = 0
+  readonly #received: Received
   #reading: Reading | null = null
   #isPaused = false
   #isFinished = false
@@ -117,7 +89,7 @@ export class Wire implements Disposable {
     this.#socket = socket
     this.dialled = options.dialled ?? null
     this.#onRelease = options.onRelease ?? null
-    this.#budgetBytes = options.budgetBytes
+    this.#received = new Received(options.budgetBytes)
     this.#deadline = options.deadline
     this.#maxLineBytes = options.maxLineBytes ?? MAX_LINE_BYTES
     this.#reader = options.reader ?? new SocketReader()
@@ -142,7 +114,7 @@ export class Wire implements Disposable {
 
   /** Bytes received and not yet read. */
   get buffered(): number {
-    return this.#end - this.#start
+    return this.#received.length
   }
 
   /**
@@ -152,12 +124,12 @@ export class Wire implements Disposable {
    * @throws WireError
    */
   async readLine(maxBytes: number = this.#maxLineBytes): Promise<string | null> {
-    return (await this.#read(() => this.#takeLine(maxBytes))) as string | null
+    return (await this.#read(() => this.#received.takeLine(maxBytes))) as string | null
   }
 
   /** Exactly so many octets; null when the peer finishes before. The buffer is the caller's. @throws WireError */
   async readBytes(count: number): Promise<Buffer | null> {
-    return (await this.#read(() => this.#takeBytes(count))) as Buffer | null
+    return (await this.#read(() => this.#received.takeBytes(count))) as Buffer | null
   }
 
   /** Writes text as UTF-8, or octets as they are. A peer that does not read what it is told breaks the wire. */
@@ -177,7 +149,7 @@ export class Wire implements Disposable {
     const socket = this.#socket
     if (this.#isReleased || socket.destroyed) return
     this.#isEnding = true
-    this.#forget()
+    this.#received.forget()
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(() => socket.destroy(), LAST_WORD_MS)
     socket.once('close', () => {
@@ -235,8 +207,7 @@ export class Wire implements Disposable {
     this.#closed = null
     this.#onRelease?.()
     this.#onRelease = null
-    const pending = Buffer.from(this.#store.subarray(this.#start, this.#end))
-    this.#forget()
+    const pending = this.#received.rest()
     return new ReleasedLeg(this.#socket, this.#reader, pending)
   }
 
@@ -258,13 +229,13 @@ export class Wire implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isReleased || this.#isEnding) return
     this.#deadline.removeEventListener('abort', this.#expire)
-    this.#forget()
+    this.#received.forget()
     this.#socket.destroy()
   }
 
   #sink: Sink | null = {
     data: (bytes, release) => {
-      if (!this.#isEnding) this.#append(bytes)
+      if (!this.#isEnding) this.#received.append(bytes)
       if (release) release()
       else bytes.fill(0)
       this.#serve()
@@ -354,72 +325,6 @@ export class Wire implements Disposable {
       this.#isPaused = false
       this.#socket.resume()
     }
-  }
-
-  #takeLine(maxBytes: number): string | undefined {
-    const at = this.#store.subarray(0, this.#end).indexOf(LF, this.#scanned)
-    const before = at < 0 ? this.#end : at
-    // The CR does not count, whether or not its LF has come.
-    const end = before > this.#start && this.#store[before - 1] === CR ? before - 1 : before
-    if (end - this.#start > maxBytes) {
-      throw new WireError('ERR_WIRE_LINE_TOO_LONG', `a line is longer than ${maxBytes} bytes`)
-    }
-    if (at < 0) {
-      this.#scanned = this.#end
-      return undefined
-    }
-    const line = this.#store.toString('latin1', this.#start, end)
-    this.#consume(at + 1)
-    return line
-  }
-
-  #takeBytes(count: number): Buffer | undefined {
-    if (count > this.#budgetBytes)
-      throw new WireError('ERR_WIRE_BUDGET', `${count} bytes are more than may be read here`)
-    if (this.buffered < count) return undefined
-    const bytes = Buffer.from(this.#store.subarray(this.#start, this.#start + count))
-    this.#consume(this.#start + count)
-    return bytes
-  }
-
-  /** Everything before `to` has been read. */
-  #consume(to: number): void {
-    this.#budgetBytes -= to - this.#start
-    if (this.#budgetBytes < 0) throw new WireError('ERR_WIRE_BUDGET', 'more bytes were sent than may be read here')
-    // What has been read may have been a password.
-    this.#store.fill(0, this.#start, to)
-    this.#start = to
-    this.#scanned = to
-    if (this.#start === this.#end) {
-      this.#start = 0
-      this.#end = 0
-      this.#scanned = 0
-    }
-  }
-
-  #append(bytes: Buffer): void {
-    const room = this.#store.length - this.#end
-    if (bytes.length > room) {
-      const needed = this.buffered + bytes.length
-      const store = needed <= this.#store.length ? this.#store : Buffer.alloc(Math.max(INITIAL_STORE_BYTES, 2 * needed))
-      this.#store.copy(store, 0, this.#start, this.#end)
-      if (store !== this.#store) this.#store.fill(0)
-      else store.fill(0, this.buffered, this.#end)
-      this.#scanned -= this.#start
-      this.#end -= this.#start
-      this.#start = 0
-      this.#store = store
-    }
-    bytes.copy(this.#store, this.#end)
-    this.#end += bytes.length
-  }
-
-  #forget(): void {
-    this.#store.fill(0)
-    this.#store = Buffer.alloc(0)
-    this.#start = 0
-    this.#end = 0
-    this.#scanned = 0
   }
 }
 
