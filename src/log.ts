@@ -123,14 +123,18 @@ const MAX_LONG_FIELD = 4096
 
 /**
  * Makes text from outside safe to print: controls, DEL, C1, U+2028/9 and the bidirectional overrides become `\u{hex}`,
- * and the result is cut at `max` characters with an ellipsis.
+ * and the result is cut at `max` characters, with an ellipsis for what is missing.
  */
 export function printable(text: string, max: number = MAX_FIELD): string {
-  const cut = text.length > max ? `${text.slice(0, max)}…` : text
-  return cut.replace(
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => `\\u{${character.charCodeAt(0).toString(16)}}`,
-  )
+  const shown = text
+    .slice(0, max)
+    .replace(
+      /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g,
+      (character) => `\\u{${character.charCodeAt(0).toString(16)}}`,
+    )
+  if (text.length <= max && shown.length <= max) return shown
+  // Cutting may leave half of a pair of surrogates.
+  return `${shown.slice(0, max).toWellFormed()}…`
 }
 
 export function createLog(options: LogOptions): Log {

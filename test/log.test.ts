@@ -75,4 +75,6 @@ t.test('printable', async (t) => {
   t.equal(printable('a\u0000b'), 'a\\u{0}b')
   t.equal(printable('plain ü €'), 'plain ü €', 'letters of any language stay')
   t.equal(printable('abcdef', 3), 'abc…')
+  t.equal(printable('\u0080\u0080', 8), '\\u{80}\\u…', 'what is written longer counts as it is written')
+  t.equal(printable('ab📱', 3), 'ab\ufffd…', 'no half of a character is left')
 })

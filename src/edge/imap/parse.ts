@@ -138,8 +138,7 @@ export function agentOf(fields: ReadonlyMap<string, Buffer>): string | null {
   const words = AGENT_FIELDS.map((field) => fields.get(field)?.toString('utf8').trim() ?? '').filter(
     (word) => word !== '',
   )
-  // Cutting may leave half of a pair of surrogates.
-  const text = printable(words.join(' ')).slice(0, MAX_AGENT_CHARS).toWellFormed()
+  const text = printable(words.join(' '), MAX_AGENT_CHARS - 1)
   return text === '' ? null : text
 }
 

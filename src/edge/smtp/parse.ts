@@ -42,7 +42,7 @@ export function parseAuth(
 
 /** The name that a client gives itself, for the log only (threats F4); null when it gave none. */
 export function agentOf(rest: string): string | null {
-  const text = printable(Buffer.from(rest, 'latin1').toString('utf8')).slice(0, MAX_AGENT_CHARS).toWellFormed()
+  const text = printable(Buffer.from(rest, 'latin1').toString('utf8'), MAX_AGENT_CHARS - 1)
   return text === '' ? null : text
 }
 
