@@ -46,7 +46,7 @@ const MAX_BODY_BYTES = 1024 * 1024
 const ANSWER_MS = 60_000
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 /** Made anew, or of no use behind us: what a client waits for has been answered by `wantBody`. */
-const NOT_SENT: ReadonlySet<string> = new Set(['expect'])
+const NOT_SENT: ReadonlySet<string> = new Set(['expect', 'content-length'])
 const LATE = 'no answer in time'
 const NONE: ReadonlySet<string> = new Set()
 
@@ -98,7 +98,7 @@ export function createForward(options: ForwardOptions): Forward {
           // what we still write then (the end of a body that web has already answered) is an error, and the answer is lost.
           'Connection',
           'keep-alive',
-          ...(request.headers['transfer-encoding'] === undefined ? [] : ['Transfer-Encoding', 'chunked']),
+          ...framing(request),
         ],
         timeout: answerMs,
       })
@@ -133,6 +133,12 @@ export function createForward(options: ForwardOptions): Forward {
       })
       request.pipe(asked)
     })
+}
+
+/** Where the body ends, said anew: left to what Connection names, a body without a length would be the next request. */
+function framing({ headers }: IncomingMessage): readonly string[] {
+  if (headers['transfer-encoding'] !== undefined) return ['Transfer-Encoding', 'chunked']
+  return headers['content-length'] === undefined ? [] : ['Content-Length', headers['content-length']]
 }
 
 function answerHeaders(answer: IncomingMessage): string[] {

@@ -159,6 +159,24 @@ t.test('a body is streamed up to its limit, and not read beyond it', async (t) =
   t.equal((await h.send({}, 'TRACE')).status, 405)
 })
 
+t.test('G-1: where a body ends is said anew, so no request hides in another', async (t) => {
+  const seen: string[] = []
+  const h = await house(t, {
+    listener: async (incoming, response) => {
+      let body = ''
+      for await (const part of incoming) body += part
+      seen.push(`${incoming.method} ${incoming.url} ${body.length}`)
+      response.end()
+    },
+  })
+  const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
+  for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS']) {
+    const headers = { Connection: 'Content-Length', 'Content-Length': String(smuggled.length) }
+    t.equal((await h.send(headers, method, smuggled)).status, 200)
+  }
+  t.strictSame(seen, ['GET / 35', 'POST / 35', 'DELETE / 35', 'OPTIONS / 35'])
+})
+
 t.test('half an answer does not look like a whole one', async (t) => {
   const h = await house(t, {
     listener: (_, response) => {
