@@ -48,11 +48,14 @@ export function endToEnd(raw: readonly string[], dropped: ReadonlySet<string>): 
   return kept
 }
 
-/** A client's request headers that may go on: end to end, and without its own word for where it comes from. */
+/**
+ * A client's request headers that may go on: end to end, and without its own word for where it comes from. Programs that were
+ * CGI once take '_' for '-', so such a name may be any of these in disguise; no client of ours has one.
+ */
 export function requestHeaders(raw: readonly string[], dropped: ReadonlySet<string>): string[] {
   const kept: string[] = []
   for (const [lower, name, value] of headerPairs(endToEnd(raw, dropped))) {
-    if (!FORWARDING.test(lower)) kept.push(name, value)
+    if (!lower.includes('_') && !FORWARDING.test(lower)) kept.push(name, value)
   }
   return kept
 }

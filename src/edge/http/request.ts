@@ -46,7 +46,8 @@ export function targetOf({ rawHeaders, url = '' }: Head): Target | Refusal {
   if (!url.startsWith('/')) return bad('a target that is no path')
   const at = url.indexOf('?')
   const path = at < 0 ? url : url.slice(0, at)
-  if (!isPlainPath(path) || !/^[\x21-\x7e]*$/.test(url)) return bad('a path with tricks')
+  // RFC 9112 §3.2.1: a fragment is not sent, and whoever is sent one may stop reading at it.
+  if (!isPlainPath(path) || !/^[\x21\x22\x24-\x7e]*$/.test(url)) return bad('a target with tricks')
   return { host, path, query: at < 0 ? null : url.slice(at + 1) }
 }
 
@@ -56,7 +57,7 @@ export function isRefusal(target: Target | Refusal): target is Refusal {
 
 /** No empty, dot or parameter segments, no separators in disguise: every reader sees the same path. */
 function isPlainPath(path: string): boolean {
-  if (/[\\#]|\/\/|%(?:2f|5c|2e|00|25|3b)/i.test(path)) return false
+  if (/\\|\/\/|%(?:2f|5c|2e|00|25|3b)/i.test(path)) return false
   return !path.split('/').some((segment) => /^\.{1,2}(?:$|;)/.test(segment))
 }
 

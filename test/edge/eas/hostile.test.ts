@@ -69,6 +69,27 @@ t.test('G-1: chunk extensions and trailers end at us; framing upstream is our ow
     t.notOk(seen?.headers[name], name)
   }
   t.equal(seen?.headers.connection, 'close')
+
+  const options = head(
+    `OPTIONS ${PATH} HTTP/1.1`,
+    `Connection: close, Content-Length\r\nContent-Length: ${SMUGGLED.length}\r\n`,
+  )
+  await house.raw(`${options}\r\n${SMUGGLED}`)
+  t.equal(house.seen.length, 2, 'a length that Connection takes away leaves no second request behind')
+  t.equal(house.seen[1]?.body.length, SMUGGLED.length)
+})
+
+t.test('A13: a client’s word for where it comes from, or who it is, ends here, also with underscores', async (t) => {
+  const house = await openHouse(t)
+  const names = [
+    'X-Forwarded-For',
+    'X_Forwarded_For',
+    'x-webobjects-remote-user',
+    'X_WebObjects_Remote_User',
+    'Content_Length',
+  ]
+  await house.send({ headers: Object.fromEntries(names.map((name) => [name, '7'])) })
+  for (const name of names) t.notOk(house.seen[0]?.headers[name.toLowerCase()], name)
 })
 
 t.test('G-2: what an upstream says behind its answer reaches nobody', async (t) => {
@@ -133,6 +154,7 @@ t.test('G-3: path and host tricks', async (t) => {
     `${PATH}%2f..?${QUERY}`,
     `\\Microsoft-Server-ActiveSync?${QUERY}`,
     `${PATH}%00?${QUERY}`,
+    `${PATH}?${QUERY}#DeviceId=other`,
     '*',
   ]) {
     t.match(await house.raw(head(`POST ${target} HTTP/1.1`, 'Content-Length: 0\r\n\r\n')), /^HTTP\/1\.1 400/, target)
