@@ -69,6 +69,9 @@ const CODE_EXITS: Readonly<Record<string, ExitName>> = {
   ERR_CERTIFICATE: 'configuration',
   ERR_CONFIG: 'configuration',
   EADDRNOTAVAIL: 'configuration',
+  // A file where a directory is configured.
+  EEXIST: 'configuration',
+  ENOTDIR: 'configuration',
   EACCES: 'not-permitted',
   EPERM: 'not-permitted',
   EADDRINUSE: 'unavailable',

@@ -115,7 +115,11 @@ t.test('exit codes of what is in the way', async (t) => {
   t.match(await run(['user', 'list']), { status: 78, stderr: /chmod/ }, 'the key file is open to others')
   writeFileSync(join(directory, 'sallyport.yaml'), CONFIG.replace('dataDirectory: data', 'dataDirectory: file'))
   writeFileSync(join(directory, 'file'), 'no directory')
-  t.not((await run(['user', 'list'])).status, 0)
+  t.match(
+    await run(['user', 'list']),
+    { status: 78, stderr: /^sallyport: E[A-Z]+: .*\/file'\n$/ },
+    'a file, not a directory',
+  )
 })
 
 t.test('not permitted: exit 77', async (t) => {
