@@ -48,11 +48,11 @@ t.test('config schema, reference, sample: what stands in config/', async (t) => 
 })
 
 t.test('serve refuses what this version cannot do, by name, exit 78', async (t) => {
-  const { run } = house(t, `${CONFIG}store: { postgres: { url: "postgres://sallyport@127.0.0.1/x" } }\n`)
+  const { run, launch } = house(t, `${CONFIG}store: { postgres: { url: "postgres://sallyport@127.0.0.1/x" } }\n`)
   const check = await run(['config', 'check'])
   t.equal(check.status, 0, 'the configuration itself is right')
   t.match(check.stdout, /store\.postgres: PostgreSQL: not available/)
-  const { status, stderr } = await run(['serve'])
+  const { status, stderr } = await launch(['serve'])
   t.equal(status, 78)
   t.match(stderr, /store\.postgres: PostgreSQL: not available in this version/)
 })

@@ -127,19 +127,19 @@ t.test('not permitted: exit 77', async (t) => {
     t.pass('needs root to become somebody else', { skip: 'not root' })
     return
   }
-  const { run, directory } = house(t)
+  const { run, launch, directory } = house(t)
   await run(['user', 'add', 'ann'])
   const stranger = { uid: 65_534 }
   chmodSync(directory, 0o755)
   t.match(
-    await run(['user', 'list'], stranger),
+    await launch(['user', 'list'], stranger),
     { status: 77, stderr: /master, which may not be read by this user/ },
     'a secret',
   )
-  t.match((await run(['user', 'list', '--json'], stranger)).error(), { code: 'not-permitted' })
+  t.match((await launch(['user', 'list', '--json'], stranger)).error(), { code: 'not-permitted' })
   chmodSync(join(directory, 'sallyport.yaml'), 0o600)
   t.match(
-    await run(['user', 'list'], stranger),
+    await launch(['user', 'list'], stranger),
     { status: 77, stderr: /sallyport\.yaml: may not be read/ },
     'the configuration',
   )
@@ -147,7 +147,7 @@ t.test('not permitted: exit 77', async (t) => {
     join(directory, 'open.yaml'),
     CONFIG.replaceAll('method: master-user, user: sallyport, passwordFile: master', 'method: stored-secret'),
   )
-  const store = await run(['user', 'list', '--config', 'open.yaml'], stranger)
+  const store = await launch(['user', 'list', '--config', 'open.yaml'], stranger)
   t.equal(store.status, 77, `the store: ${store.stderr}`)
-  t.equal((await run(['health', '--config', 'open.yaml'], stranger)).status, 77, 'the control socket')
+  t.equal((await launch(['health', '--config', 'open.yaml'], stranger)).status, 77, 'the control socket')
 })

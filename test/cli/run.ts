@@ -1,9 +1,11 @@
-/** Runs the real command, as a shell would, in a directory with a configuration of its own. */
+/** Runs commands in a directory with a configuration of its own: in this process, or as a shell would. */
 
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { CliResult } from '../support/command.ts'
+import { runCommand } from '../support/command.ts'
 import { unhooked } from '../support/program.ts'
 
 const LAUNCHER = resolve(import.meta.dirname, '../../scripts/sallyport')
@@ -12,10 +14,7 @@ const LAUNCHER = resolve(import.meta.dirname, '../../scripts/sallyport')
 const COMPILE_CACHE = mkdtempSync(join(tmpdir(), 'sp-cli-cache-'))
 process.on('exit', () => rmSync(COMPILE_CACHE, { recursive: true, force: true }))
 
-export interface Ran {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
+export interface Ran extends CliResult {
   /** Standard output as JSON. */
   json<T = unknown>(): T
   /** The error that --json put on standard error. */
@@ -25,18 +24,31 @@ export interface Ran {
 export interface RunOptions {
   readonly cwd?: string
   readonly input?: string
+  /** Over PATH and HOME. */
   readonly env?: NodeJS.ProcessEnv
-  readonly uid?: number
 }
 
-export async function sallyport(
+const environment = (more: NodeJS.ProcessEnv) => ({ PATH: process.env.PATH, HOME: process.env.HOME, ...more })
+
+function ran(result: CliResult): Ran {
+  return { ...result, json: () => JSON.parse(result.stdout), error: () => JSON.parse(result.stderr).error }
+}
+
+/** The command line, in this process. */
+export async function sallyport(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const { cwd = process.cwd(), input = '', env = {} } = options
+  return ran(await runCommand(args, { cwd, input, env: environment(env) }))
+}
+
+/** The real command, as a shell would run it. */
+export async function launched(
   args: readonly string[],
-  { cwd, input = '', env = {}, uid }: RunOptions = {},
+  { cwd, input = '', env = {}, uid }: RunOptions & { readonly uid?: number } = {},
 ): Promise<Ran> {
   const child = spawn(...unhooked(LAUNCHER, args, env), {
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid, gid: uid }),
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
+    env: environment({ NODE_COMPILE_CACHE: COMPILE_CACHE, ...env }),
   })
   let stdout = ''
   let stderr = ''
@@ -52,13 +64,7 @@ export async function sallyport(
     child.on('error', fail)
     child.on('close', (code, signal) => done(code ?? (signal ? 128 : 127)))
   })
-  return {
-    status,
-    stdout,
-    stderr,
-    json: () => JSON.parse(stdout),
-    error: () => JSON.parse(stderr).error,
-  }
+  return ran({ status, stdout, stderr })
 }
 
 export const CONFIG = `dataDirectory: data
@@ -77,7 +83,7 @@ routes:
   - { domain: example.net, upstream: own }
 `
 
-/** A house of one's own: `run` is the command in a directory with a configuration. */
+/** A house of one's own: `run` and `launch` are the command in a directory with a configuration. */
 export function house(t: { teardown(undo: () => void): void }, config = CONFIG) {
   const directory = mkdtempSync(join(tmpdir(), 'sp-cli-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
@@ -86,5 +92,7 @@ export function house(t: { teardown(undo: () => void): void }, config = CONFIG) 
   return {
     directory,
     run: (args: readonly string[], options: RunOptions = {}) => sallyport(args, { cwd: directory, ...options }),
+    launch: (args: readonly string[], options: Parameters<typeof launched>[1] = {}) =>
+      launched(args, { cwd: directory, ...options }),
   }
 }

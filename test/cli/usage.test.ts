@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import t from 'tap'
-import { house, sallyport } from './run.ts'
+import { house, launched, sallyport } from './run.ts'
 
 // Each case starts processes, and the machine may be busy.
 t.setTimeout(120_000)
@@ -22,7 +22,7 @@ const COMMANDS = [
 ]
 
 t.test('help: every command explains itself and names its options', async (t) => {
-  const top = await sallyport(['--help'])
+  const top = await launched(['--help'])
   t.equal(top.status, 0)
   t.equal(top.stderr, '')
   for (const command of COMMANDS) t.match(top.stdout, new RegExp(`^  ${command} `, 'm'), command)
@@ -37,7 +37,7 @@ t.test('help: every command explains itself and names its options', async (t) =>
   }
   t.match((await sallyport(['help', 'user'])).stdout, 'Usage: sallyport user')
   t.match((await sallyport(['user', 'add', '--help'])).stdout, '--password-stdin')
-  t.match((await sallyport(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/)
+  t.match((await launched(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/)
 })
 
 t.test('what does not work yet is not listed', async (t) => {
@@ -84,15 +84,15 @@ t.test('a secret that somebody tries to pass as an argument is refused and not r
 })
 
 t.test('with --json errors are JSON, too', async (t) => {
-  const { run } = house(t)
-  const usage = await run(['user', 'frob', '--json'])
+  const { launch } = house(t)
+  const usage = await launch(['user', 'frob', '--json'])
   t.match(usage.error(), { code: 'usage', message: /unknown command/ })
-  const missing = await run(['--json', 'user', 'show', 'nobody'])
+  const missing = await launch(['--json', 'user', 'show', 'nobody'])
   t.equal(missing.status, 1)
   t.equal(missing.stdout, '')
   t.strictSame(Object.keys(missing.error()), ['code', 'message'])
   t.match(missing.error(), { code: 'not-found', message: /nobody@example\.org/ })
-  const config = await run(['user', 'list', '--json', '--config', 'none.yaml'])
+  const config = await launch(['user', 'list', '--json', '--config', 'none.yaml'])
   t.equal(config.status, 78)
   t.match(config.error(), { code: 'configuration', message: /none\.yaml: does not exist/ })
 })
