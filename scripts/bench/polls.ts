@@ -1,16 +1,17 @@
 /**
- * `node scripts/bench/polls.ts [POLLS]`: what waiting ActiveSync polls cost, and what a request costs that was seen before.
+ * `node scripts/bench/polls.ts [POLLS] [tls]`: what waiting ActiveSync polls cost, and what a request costs that was seen before.
  *
- * The upstream answers OPTIONS and Sync at once and a Ping never; clients speak TLS, each on a connection of its own. What is
- * measured is the https edge and the keeper, by the kernel's figures: memory shared with others is divided among them.
+ * The upstream answers OPTIONS and Sync at once and a Ping never; clients speak TLS, each on a connection of its own, and so does
+ * the upstream with `tls`. What is measured is the https edge and the keeper, by the kernel's figures: memory shared with others is
+ * divided among them.
  */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import { createServer } from 'node:http'
-import { Agent, request } from 'node:https'
+import { Agent, createServer as createTlsServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -20,6 +21,7 @@ import { freePort, waitForPort } from '../../test/support/ports.ts'
 import { commandLine, cpuBetween, processTree, readCpu, readPssKb } from './process-tree.ts'
 
 const POLLS = Number(process.argv[2] ?? 2000)
+const WITH_TLS = process.argv[3] === 'tls'
 const REQUESTS = 2000
 const REST_MS = 20_000
 const AT_ONCE = 50
@@ -28,10 +30,15 @@ const PATH = '/Microsoft-Server-ActiveSync'
 
 /** The upstream is a process of its own, so that its sockets and its work are not ours: this file again. */
 if (process.argv[2] === 'upstream') {
-  const server = createServer({ requestTimeout: 0 }, (incoming, response) => {
+  const answer: RequestListener = (incoming, response) => {
     incoming.resume()
     if (!(incoming.url ?? '').includes('Cmd=Ping')) response.end('x'.repeat(100))
-  })
+  }
+  const [cert, key] = process.argv.slice(3).map((name) => readFileSync(name))
+  const server =
+    cert && key
+      ? createTlsServer({ requestTimeout: 0, cert, key }, answer)
+      : createServer({ requestTimeout: 0 }, answer)
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
 } else await main()
 
@@ -40,29 +47,36 @@ async function main(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'sp-polls-'))
   chmodSync(directory, 0o700)
   stack.defer(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }))
-  const upstream = spawn(process.execPath, [import.meta.filename, 'upstream'], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  })
-  stack.defer(() => void upstream.kill())
-  const [upstreamPort] = await once(upstream, 'message')
-
   const ca = await createCa()
   const pair = await ca.issue()
   const file = (name: string, text: string) => {
     writeFileSync(join(directory, name), text, { mode: 0o600 })
     return join(directory, name)
   }
+  const [certFile, keyFile] = [file('cert.pem', pair.cert), file('key.pem', pair.key)]
+  const upstream = spawn(
+    process.execPath,
+    [import.meta.filename, 'upstream', ...(WITH_TLS ? [certFile, keyFile] : [])],
+    {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    },
+  )
+  stack.defer(() => void upstream.kill())
+  const [upstreamPort] = await once(upstream, 'message')
+
   const port = await freePort()
   const config = file(
     'sallyport.yaml',
     JSON.stringify({
       dataDirectory: join(directory, 'data'),
       domains: ['example.org'],
-      tls: { certificates: [{ certFile: file('cert.pem', pair.cert), keyFile: file('key.pem', pair.key) }] },
+      tls: { certificates: [{ certFile, keyFile }] },
       listeners: [{ protocol: 'https', bind: '127.0.0.1', port, serves: ['eas'] }],
       upstreams: {
         main: {
-          eas: { url: `http://127.0.0.1:${upstreamPort}` },
+          eas: WITH_TLS
+            ? { url: `https://127.0.0.1:${upstreamPort}`, caFile: file('ca.pem', ca.cert) }
+            : { url: `http://127.0.0.1:${upstreamPort}` },
           identity: { method: 'master-user', user: 'sp', passwordFile: file('master', 'the bench itself\n') },
         },
       },

@@ -5,6 +5,7 @@
  */
 
 import { serveEas } from '../edge/eas/handler.ts'
+import { createUpstreamConnections } from '../edge/eas/upstream-connection.ts'
 import { sendPage } from '../edge/forward/page.ts'
 import { createForward } from '../edge/forward.ts'
 import type { Exchange, HttpServer } from '../edge/http/server.ts'
@@ -50,7 +51,7 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
   let { slice } = options
   const sessions = createSessions()
   const logins = watchLogins(demandLog(options.gate(sessions, sessions), () => slice.auditRequired, log))
-  const dialer = createDialer({ log, metrics })
+  const connections = createUpstreamConnections(createDialer({ log, metrics }))
   const contexts = openContexts(slice.tls, [ANY_TLS])
   const forward = createForward({ path: web.path, key: new Secret(web.key), log })
   const room = edgeRoom(() => slice, connectionsThatFit())
@@ -96,7 +97,7 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
         return serveEas(exchange, {
           gate: logins.gate,
           sessions,
-          dialer,
+          connections,
           nameRules: () => slice.names,
           listener,
           log,

@@ -17,7 +17,6 @@ import { headerPairs, headerValues } from '../http/headers.ts'
 import type { Exchange } from '../http/server.ts'
 import { asLoginFailure } from '../login/serve.ts'
 import type { SessionRegistry } from '../login/sessions.ts'
-import type { Dialer } from '../net/dial.ts'
 import { presented } from './credentials.ts'
 import type { EasQuery, ParsedQuery } from './query.ts'
 import { parseEasQuery } from './query.ts'
@@ -25,11 +24,12 @@ import type { EasRecord } from './record.ts'
 import { recordRequest } from './record.ts'
 import { ANSWER_HEADERS, RETRY_AFTER_SECONDS, STATUS_OF } from './replies.ts'
 import { challenge, serveGranted, unavailable } from './request.ts'
+import type { UpstreamConnections } from './upstream-connection.ts'
 
 export interface EasDeps {
   readonly gate: Gate
   readonly sessions: SessionRegistry
-  readonly dialer: Dialer
+  readonly connections: UpstreamConnections
   /** Asked for at each request, so that a reload takes effect. */
   readonly nameRules: () => NameRules
   /** The listener's name, for the log. */

@@ -1,18 +1,12 @@
 /**
- * One request to the upstream and its answer, streamed both ways over a connection of its own.
- *
- * A connection serves one request: none is shared between users, so no answer can reach somebody else, and nothing that an
- * upstream says unasked is ever read (threats G-2). It is dialled like any other upstream connection, with its breaker, its
- * deadline and its PROXY header. Nothing here cuts a long poll: the upstream may keep silent for as long as a phone may wait.
+ * One request to the upstream and its answer, streamed both ways over a connection that is its client's alone
+ * (`upstream-connection.ts`). Nothing here cuts a long poll: the upstream may keep silent for as long as a phone may wait.
  */
 
 import type { IncomingMessage } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
 import { PassThrough } from 'node:stream'
-import { Client } from 'undici'
-import type { Peer, UpstreamTarget } from '../../contract/admission.ts'
-import { LoginFailure } from '../../contract/failure.ts'
-import type { Dialer } from '../net/dial.ts'
+import type { ConnectionWish, UpstreamConnection, UpstreamConnections } from './upstream-connection.ts'
 
 export interface ProxyRequest {
   readonly method: string
@@ -25,9 +19,8 @@ export interface ProxyRequest {
 }
 
 export interface ProxyOptions {
-  readonly dialer: Dialer
-  readonly target: UpstreamTarget
-  readonly client: Peer
+  readonly connections: UpstreamConnections
+  readonly wish: ConnectionWish
   /** Ends it at once, whatever it is doing. */
   readonly giveUp: AbortSignal
   /** Takes the answer's head, and says where its body goes; null: nobody wants it. */
@@ -49,16 +42,18 @@ export class ProxyError extends Error {
   readonly code = 'ERR_PROXY_CUT'
   /** Whether its answer had begun. */
   readonly afterHead: boolean
-  constructor(message: string, afterHead: boolean, options: { readonly cause: unknown }) {
+  /** On a connection that had served before: its end may have crossed the request, and a new one may well do. */
+  readonly onReused: boolean
+  constructor(message: string, afterHead: boolean, onReused: boolean, options: { readonly cause: unknown }) {
     super(message, options)
     this.name = 'ProxyError'
     this.afterHead = afterHead
+    this.onReused = onReused
   }
 }
 
 const HEAD_MS = 65 * 60_000
 const BODY_MS = 5 * 60_000
-const MAX_HEAD_BYTES = 32 * 1024
 
 /**
  * Sends a request and takes its answer. Resolves when the answer is complete, or was not wanted.
@@ -67,35 +62,17 @@ const MAX_HEAD_BYTES = 32 * 1024
  *   `giveUp` when that aborted
  */
 export async function proxy(request: ProxyRequest, options: ProxyOptions): Promise<Proxied> {
-  const { dialer, target, client: peer, giveUp, headMs = HEAD_MS, bodyMs = BODY_MS } = options
-  using wire = await dialer.dial(target, peer, giveUp, 'stream')
-  giveUp.throwIfAborted()
-  if (wire.buffered > 0) throw new LoginFailure('upstream-protocol', `${target.name} spoke before it was asked`)
-  const { socket } = wire.surrender()
-  // TLS is there already where it has to be, and Host says where: the address here is never looked at.
-  const client = new Client('http://upstream', {
-    // In a later turn: called back at once it would not notice that it has a connection.
-    connect: (_, done) => setImmediate(done, null, socket),
-    allowH2: false,
-    pipelining: 1,
-    headersTimeout: headMs,
-    bodyTimeout: bodyMs,
-    maxHeaderSize: MAX_HEAD_BYTES,
-    maxRequestsPerClient: 1,
-  })
-  try {
-    return await exchange(client, request, options, bodyMs)
-  } finally {
-    socket.destroy()
-    client.destroy().catch(() => {}) // its own error, told already
-  }
+  const { connections, wish, giveUp } = options
+  using connection = await connections.open(wish, giveUp)
+  const proxied = await exchange(connection, request, options)
+  connection.keep()
+  return proxied
 }
 
 function exchange(
-  client: Client,
+  connection: UpstreamConnection,
   request: ProxyRequest,
-  { giveUp, onHead, target }: ProxyOptions,
-  bodyMs: number,
+  { giveUp, onHead, wish, headMs = HEAD_MS, bodyMs = BODY_MS }: ProxyOptions,
 ): Promise<Proxied> {
   const { method, path, headers } = request
   const body = request.body && lent(request.body)
@@ -115,8 +92,8 @@ function exchange(
       abort = null
       standsNoMore()
     }
-    client.dispatch(
-      { method, path, headers: [...headers], body, reset: true },
+    connection.http.dispatch(
+      { method, path, headers: [...headers], body, headersTimeout: headMs, bodyTimeout: bodyMs },
       {
         onRequestStart(controller) {
           abort = () => controller.abort(new Error('given up'))
@@ -158,7 +135,7 @@ function exchange(
           reject(
             giveUp.aborted
               ? giveUp.reason
-              : new ProxyError(`${target.name}: ${cause.message}`, status !== 0, { cause }),
+              : new ProxyError(`${wish.target.name}: ${cause.message}`, status !== 0, connection.isReused, { cause }),
           )
         },
       },

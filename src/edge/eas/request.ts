@@ -8,6 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EndReason, Grant, Outcome } from '../../contract/admission.ts'
 import { LoginFailure } from '../../contract/failure.ts'
+import type { Secret } from '../../secret.ts'
 import { answerPlainly, discardBody } from '../http/answers.ts'
 import { headerValues, requestHeaders } from '../http/headers.ts'
 import type { Exchange } from '../http/server.ts'
@@ -29,6 +30,7 @@ import {
   STATUS_OF,
   WBXML_TYPE,
 } from './replies.ts'
+import type { ConnectionWish } from './upstream-connection.ts'
 
 export const ACTIVE_SYNC_PATH = '/Microsoft-Server-ActiveSync'
 
@@ -110,8 +112,16 @@ async function carry(carried: Carried): Promise<EndReason> {
   const taken =
     grant.verifiedBy === 'us' ? setTimeout(() => settle('accepted'), deps.takenAfterMs ?? TAKEN_AFTER_MS) : null
   try {
-    const headers = upstreamHeaders(exchange, grant)
-    if (grant.verifiedBy === 'upstream') await judgePrimary(carried, headers, giveUp)
+    const credentials = authorization(grant.upstream.identity)
+    const headers = upstreamHeaders(exchange, grant, credentials)
+    const wish = {
+      clientSocket: request.socket,
+      client: peer,
+      userId: grant.userId,
+      target: grant.upstream,
+      authorization: credentials,
+    }
+    if (grant.verifiedBy === 'upstream') await judgePrimary(carried, wish, giveUp)
     if (grant.deviceRefused !== undefined) return refuseDevice(carried, grant.deviceRefused)
     exchange.wantBody()
     let refused: 'refused' | 'fault' | null = null
@@ -124,9 +134,8 @@ async function carry(carried: Carried): Promise<EndReason> {
         body: hasBody(request.rawHeaders) ? request : null,
       },
       {
-        dialer: deps.dialer,
-        target: grant.upstream,
-        client: peer,
+        connections: deps.connections,
+        wish,
         giveUp,
         ...(deps.headMs !== undefined && { headMs: deps.headMs }),
         ...(deps.bodyMs !== undefined && { bodyMs: deps.bodyMs }),
@@ -203,7 +212,7 @@ async function failed(carried: Carried, error: unknown, giveUp: AbortSignal): Pr
     const leftMs = isEnded ? 0 : (deps.pollAtLeastMs ?? POLL_AT_LEAST_MS) - session.ageMs
     if (leftMs > 0) await sleep(leftMs, undefined, { signal: gone }).catch(() => {})
     if (!gone.aborted) pingOver(exchange)
-  } else unavailable(exchange, giveUp.aborted ? RETRY_SOON_SECONDS : RETRY_AFTER_SECONDS)
+  } else unavailable(exchange, giveUp.aborted || (isCut && error.onReused) ? RETRY_SOON_SECONDS : RETRY_AFTER_SECONDS)
   return end
 }
 
@@ -213,28 +222,18 @@ async function failed(carried: Carried, error: unknown, giveUp: AbortSignal): Pr
  *
  * @throws LoginFailure 'upstream-refused', which means a wrong password here
  */
-async function judgePrimary(
-  { grant, deps, exchange, settle }: Carried,
-  headers: readonly string[],
-  giveUp: AbortSignal,
-) {
+async function judgePrimary({ grant, deps, settle }: Carried, wish: ConnectionWish, giveUp: AbortSignal) {
   let verdict: number | null = null
   await proxy(
     {
       method: 'OPTIONS',
       path: `${grant.upstream.http?.path ?? ''}${ACTIVE_SYNC_PATH}`,
-      headers: [
-        'Host',
-        headerValues(headers, 'host')[0] ?? '',
-        'Authorization',
-        headerValues(headers, 'authorization')[0] ?? '',
-      ],
+      headers: ['Host', grant.upstream.http?.host ?? '', 'Authorization', wish.authorization.reveal()],
       body: null,
     },
     {
-      dialer: deps.dialer,
-      target: grant.upstream,
-      client: exchange.peer,
+      connections: deps.connections,
+      wish,
       giveUp,
       headMs: JUDGE_MS,
       onHead(status) {
@@ -261,12 +260,12 @@ function refuseDevice({ exchange: { request, response }, record, grant }: Carrie
 }
 
 /** The request's own headers, end to end, under our credentials. */
-function upstreamHeaders({ request, peer }: Exchange, { upstream }: Grant): string[] {
+function upstreamHeaders({ request, peer }: Exchange, { upstream }: Grant, credentials: Secret): string[] {
   return [
     'Host',
     upstream.http?.host ?? '',
     'Authorization',
-    authorization(upstream.identity).reveal(),
+    credentials.reveal(),
     ...requestHeaders(request.rawHeaders, NOT_SENT),
     ...(upstream.trusted ? ['X-Forwarded-For', peer.ip, 'X-Forwarded-Proto', 'https'] : []),
   ]

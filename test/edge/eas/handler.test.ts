@@ -475,18 +475,6 @@ t.test('whoever does not read holds the other side up: nothing is collected in b
   await up.quiet()
 })
 
-t.test('no upstream connection serves two requests', async (t) => {
-  const ports = new Set<number | undefined>()
-  const house = await openHouse(t, {
-    upstream: (_, response, incoming) => {
-      ports.add(incoming.socket.remotePort)
-      response.end('x')
-    },
-  })
-  for (let i = 0; i < 3; i++) await house.send()
-  t.equal(ports.size, 3, 'G-2')
-})
-
 t.test('no secret and no query in a log line', async (t) => {
   const house = await openHouse(t)
   await house.send()

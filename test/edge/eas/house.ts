@@ -4,17 +4,19 @@
  */
 
 import { once } from 'node:events'
-import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http'
+import type { Agent, IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http'
 import { createServer, request } from 'node:http'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { connect, createServer as createTcpServer } from 'node:net'
 import type { Test } from 'tap'
 import type { EasDeps } from '../../../src/edge/eas/handler.ts'
 import { serveEas } from '../../../src/edge/eas/handler.ts'
+import { createUpstreamConnections } from '../../../src/edge/eas/upstream-connection.ts'
 import type { HttpTuning } from '../../../src/edge/http/server.ts'
 import { createHttpServer } from '../../../src/edge/http/server.ts'
 import type { SessionRegistry } from '../../../src/edge/login/sessions.ts'
 import { createSessions } from '../../../src/edge/login/sessions.ts'
+import type { Dialer } from '../../../src/edge/net/dial.ts'
 import { createDialer } from '../../../src/edge/net/dial.ts'
 import { createListener } from '../../../src/edge/net/listener.ts'
 import { createRoom } from '../../../src/edge/net/room.ts'
@@ -68,6 +70,8 @@ export interface Sent {
   readonly path?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Buffer | string
+  /** Default: a connection of its own. */
+  readonly agent?: Agent
 }
 
 export interface EasHouseOptions {
@@ -76,6 +80,8 @@ export interface EasHouseOptions {
   /** Or a socket to do with as one likes. */
   readonly socket?: (socket: Socket) => void
   readonly deps?: Partial<EasDeps>
+  readonly dialer?: Dialer
+  readonly keepMs?: number
   readonly tuning?: Partial<HttpTuning>
   readonly path?: string
 }
@@ -105,7 +111,10 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
   const logs = captureLog()
   const metrics = createMetrics()
   const sessions = createSessions()
-  const dialer = createDialer({ log: logs.log, metrics })
+  const connections = createUpstreamConnections(
+    options.dialer ?? createDialer({ log: logs.log, metrics }),
+    options.keepMs,
+  )
   let inWork = 0
   const server = createHttpServer({
     listener: 'https-test',
@@ -116,7 +125,7 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
       await serveEas(exchange, {
         gate,
         sessions,
-        dialer,
+        connections,
         nameRules: () => RULES,
         listener: 'https-test',
         log: logs.log,
@@ -152,13 +161,13 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
     for (const socket of held) socket.destroy()
   })
 
-  function begin({ method = 'POST', path = `${PATH}?${QUERY}`, headers = {}, body }: Sent = {}, isWhole = true) {
+  function begin({ method = 'POST', path = `${PATH}?${QUERY}`, headers = {}, body, agent }: Sent = {}, isWhole = true) {
     const asked = request({
       host: '127.0.0.1',
       port,
       method,
       path,
-      agent: false,
+      agent: agent ?? false,
       headers: { Host: 'eas.example.org', Authorization: ANN, ...headers },
     })
     if (isWhole) asked.end(body)

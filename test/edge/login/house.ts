@@ -54,6 +54,7 @@ export class ListedGate implements Gate {
   /** Passwords typed, in order: what the gate saw. */
   readonly secrets: string[] = []
   target: UpstreamTarget
+  userId = 'u1'
   verifiedBy: Grant['verifiedBy'] = 'us'
   refusedAfterMs = 0
   deviceRefused: string | null = null
@@ -78,7 +79,7 @@ export class ListedGate implements Gate {
     await this.decide(attempt, secret)
     const grant: Grant = {
       id: randomUUID(),
-      userId: 'u1',
+      userId: this.userId,
       logName: credential.authcid,
       appPassword: { id: 'p1', name: 'phone' },
       verifiedBy: this.verifiedBy,
