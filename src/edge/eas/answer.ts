@@ -26,6 +26,8 @@ const DROPPED: ReadonlySet<string> = new Set([
   ...ELSEWHERE,
   ...Object.keys(ANSWER_HEADERS),
 ])
+/** MS-ASHTTP §2.2.2.1.1: the password is wrong; it has run out. */
+const REFUSALS: ReadonlySet<number> = new Set([401, 457])
 /** A gateway's own words for trouble behind it, and a server's for trouble in it. */
 const FAULTS: ReadonlySet<number> = new Set([407, 500, 502, 504])
 /** MS-ASHTTP §2.2.2.1.1.3.1: the mailbox is elsewhere. 'Elsewhere' is behind us as well. */
@@ -33,7 +35,10 @@ const REDIRECT = 451
 
 /** @param url where the phone found us, for redirects: 'https://eas.example.org/Microsoft-Server-ActiveSync' */
 export function judge(status: number, rawHeaders: readonly string[], url: string): Judged {
-  if (status === 401) return { pass: false, why: 'refused', detail: 'the upstream refused our credentials (401)' }
+  if (REFUSALS.has(status)) {
+    const hint = status === 457 ? ': their password has run out' : ''
+    return { pass: false, why: 'refused', detail: `the upstream refused our credentials (${status})${hint}` }
+  }
   if (FAULTS.has(status)) return { pass: false, why: 'fault', detail: `the upstream answered ${status}` }
   if (status >= 300 && status < 400 && status !== 304) {
     const [location = 'nowhere'] = headerValues(rawHeaders, 'location')
