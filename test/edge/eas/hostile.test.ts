@@ -68,7 +68,7 @@ t.test('G-1: chunk extensions and trailers end at us; framing upstream is our ow
   for (const name of ['x-secret-hop', 'x-late', 'trailer', 'te', 'keep-alive', 'proxy-authorization', 'upgrade']) {
     t.notOk(seen?.headers[name], name)
   }
-  t.equal(seen?.headers.connection, 'close')
+  t.equal(seen?.headers.connection, 'keep-alive')
 
   const options = head(
     `OPTIONS ${PATH} HTTP/1.1`,
