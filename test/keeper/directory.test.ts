@@ -170,19 +170,32 @@ t.test('M13: directory password and local second step; known users only; local u
   t.match(await signIn('ann@a.test', 'ann in the directory'), bad)
 })
 
-t.test('guessing here locks nobody out there: five refusals a quarter of an hour reach the directory', async (t) => {
+t.test('guessing here locks nobody out there, nor says who is here (invariant 6)', async (t) => {
   if (!requireService(t, 'slapd')) return
   await using slapd = await startSlapd(PEOPLE)
   const h = await directoryHouse(t, slapd)
   await h.call('user.add', { address: 'ann@a.test' })
-  const guess = (password: string) => h.ask('sign-in.password', { client: CLIENT, user: 'ann@a.test', password })
-  for (let i = 0; i < 5; i++) t.match(await guess(`guess ${i}`), { why: 'bad-credentials' })
-  t.match(await guess('guess 3'), { why: 'bad-credentials' }, 'one that was refused before is not sent again')
-  await t.rejects(guess('guess 6'), { code: 'throttled' })
-  const binds = slapd.log().match(/BIND dn="uid=ann,dc=a,dc=test" method=128/g) ?? []
-  t.equal(binds.length, 5)
+  await h.call('user.add', { address: 'local@a.test', password: PASSWORD })
+  const guess = (user: string, password: string) => h.ask('sign-in.password', { client: CLIENT, user, password })
+  const names = { 'ann@a.test': 'hers', 'bob@a.test': 'no user here', 'x@a.test': 'nobody', 'local@a.test': 'ours' }
+  for (const [name, whose] of Object.entries(names)) {
+    for (let i = 0; i < 5; i++) t.match(await guess(name, `guess ${i}`), { why: 'bad-credentials' }, whose)
+    t.match(await guess(name, 'guess 3'), { why: 'bad-credentials' }, `${whose}: refused before, and not sent again`)
+    await t.rejects(guess(name, 'guess 6'), { code: 'throttled' }, `${whose}: five a quarter of an hour`)
+  }
+  const binds = (who: string) => slapd.log().match(new RegExp(`BIND dn="${who},dc=a,dc=test" method=128`, 'g')) ?? []
+  t.equal(binds('uid=ann').length, 5)
+  t.equal(binds('uid=bob').length, 0, 'the directory hears of nobody who is no user here')
+  t.equal(binds('cn=nobody-[0-9a-f]+').length, 1 + 3 * 6, 'and takes as long')
+  t.match(
+    await guess('local@a.test', PASSWORD),
+    { why: 'needs-invitation' },
+    'a right password of ours is not rationed',
+  )
   h.pass(16 * 60_000)
-  t.match(await guess('ann in the directory'), { why: 'needs-invitation' })
+  t.match(await guess('ann@a.test', 'ann in the directory'), { why: 'needs-invitation' })
   await slapd.stop()
-  await t.rejects(guess('ann in the directory'), { code: 'unavailable' }, 'never a wrong password')
+  for (const [name, whose] of Object.entries(names)) {
+    await t.rejects(guess(name, 'not a guess'), { code: 'unavailable' }, `${whose}: never a wrong password`)
+  }
 })

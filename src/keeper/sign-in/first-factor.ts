@@ -3,7 +3,8 @@
  *
  * Everybody takes the same path: one argon2 run, and with a directory one search and one bind there, whether there is such a
  * user or not and wherever the password belongs. What the directory refused is rationed as with upstreams, so that guessing
- * here locks nobody out there.
+ * here locks nobody out there; names that it is not asked about have a ration of the same size, or its end would tell them
+ * from the others (invariant 6).
  */
 
 import { randomBytes } from 'node:crypto'
@@ -20,7 +21,7 @@ export interface FirstFactor {
   /**
    * Which kind of password this is of the user; null: none. `user` null: nobody has that name, and it takes as long.
    *
-   * @throws ServiceError 'unavailable' when the directory does not judge, 'throttled' when it has refused enough of this user's
+   * @throws ServiceError 'unavailable' when the directory does not judge, 'throttled' when enough of this name's were refused
    * @throws HasherError when too many passwords are being checked
    */
   verify(user: UserRow | null, name: string, typed: Secret): Promise<'password' | 'directory' | null>
@@ -47,27 +48,27 @@ export function createFirstFactor({ config, local, primary, log }: FirstFactorOp
 
   const nobody = () => `nobody-${randomBytes(8).toString('hex')}`
 
+  /** @param user whose password it may be; null: nobody's in the directory, and the directory hears of neither name nor password */
   async function verifyInDirectory(
     ldap: LdapConfig,
     user: UserRow | null,
     name: string,
     typed: Secret,
   ): Promise<boolean> {
-    const ration = user && primary.take(user.id, 'directory', typed)
-    if (ration?.verdict === 'spent') {
+    const ration = user === null ? primary.pretend(name, 'directory', typed) : primary.take(user.id, 'directory', typed)
+    if (ration.verdict === 'spent') {
       const minutes = Math.ceil(ration.waitMs / 60_000)
       throw new ServiceError('throttled', `too many wrong passwords: try again in ${minutes} minutes`)
     }
-    const mayAsk = user === null || ration?.verdict === 'send'
+    const attempt = ration.verdict === 'send' ? ration.attempt : null
+    const mayAsk = user !== null && attempt !== null
     try {
-      const fits = await ask(ldap, mayAsk && name !== '' ? name : nobody(), typed)
-      if (ration?.verdict === 'send') {
-        if (fits) ration.attempt.accepted()
-        else ration.attempt.refused()
-      }
+      const fits = await (mayAsk ? ask(ldap, name, typed) : ask(ldap, nobody(), new Secret(nobody())))
+      if (fits) attempt?.accepted()
+      else attempt?.refused()
       return fits && mayAsk
     } catch (error) {
-      if (ration?.verdict === 'send') ration.attempt.unjudged()
+      attempt?.unjudged()
       const why = error instanceof Error ? error.message : String(error)
       log.event('warn', 'warning', 'the directory could not be asked', { detail: why })
       throw new ServiceError('unavailable', 'the directory does not answer: try again later', { cause: error })
@@ -81,13 +82,8 @@ export function createFirstFactor({ config, local, primary, log }: FirstFactorOp
       if (await local.verify(isLocal ? user : null, typed)) return 'password'
       const ldap = signIn?.ldap ?? null
       if (ldap === null) return null
-      if (isLocal) {
-        // Their password is none of the directory's business; only the time it takes is.
-        await ask(ldap, nobody(), new Secret(nobody())).catch(() => false)
-        return null
-      }
-      const fits = await verifyInDirectory(ldap, user, name, typed)
-      return user !== null && fits ? 'directory' : null
+      const fits = await verifyInDirectory(ldap, isLocal ? null : user, name, typed)
+      return fits ? 'directory' : null
     },
   }
 }
