@@ -26,6 +26,7 @@ export interface PortalSessionsOptions {
 }
 
 export interface NewSession {
+  /** As it was when the person proved to be this user. */
   readonly user: UserRow
   readonly factors: readonly FactorRow[]
   readonly stage: PortalSessionRow['stage']
@@ -41,7 +42,8 @@ export interface IssuedSession {
 
 /** All reject with StoreError. */
 export interface PortalSessions {
-  begin(session: NewSession): Promise<IssuedSession>
+  /** null: the user was disabled, reset or given another password since, and what was proved may be worth nothing. */
+  begin(session: NewSession): Promise<IssuedSession | null>
   /** The session and its user as they are now; null: unknown, idle, over, or of somebody who is gone or disabled. Notes that it was seen. */
   find(token: string): Promise<{ readonly session: PortalSessionRow; readonly user: UserRow } | null>
   /** A new token for what the session has become; null: it was renewed or ended by somebody else meanwhile. */
@@ -61,7 +63,10 @@ export function createPortalSessions(options: PortalSessionsOptions): PortalSess
       const { token, digest, keyId } = newToken(keys, 'session')
       const at = now()
       const expiresAt = new Date(at.getTime() + SESSION_MS)
-      await store.transaction(async (tx) => {
+      const begun = await store.transaction(async (tx) => {
+        // Here, or what ends all sessions between the proof and this would miss the one that it is about.
+        const current = await tx.userById(user.id)
+        if (!current?.enabled || current.epoch !== user.epoch) return false
         const open = await tx.people.portalSessionsOf(user.id)
         for (const { id } of open.slice(MAX_SESSIONS - 1)) await tx.people.deletePortalSession(id)
         await tx.people.insertPortalSession({
@@ -80,8 +85,9 @@ export function createPortalSessions(options: PortalSessionsOptions): PortalSess
           seenAt: at,
           expiresAt,
         })
+        return true
       })
-      return { token, expiresAt }
+      return begun ? { token, expiresAt } : null
     },
 
     async find(token) {

@@ -363,13 +363,58 @@ t.test('two who enrol one account at once: the second step of one is nothing to 
   t.ok(await h.ask('session.show', { client: CLIENT, session: owner.session }))
 })
 
-t.test('a new password ends what began with the old one, also between the two steps', async (t) => {
-  const h = await peopleHouse(t)
+t.test('a new password ends what began with the old one, at whatever moment it comes', async (t) => {
+  /** What happens when this was read the next time. */
+  const next: Record<string, (() => Promise<unknown>) | undefined> = {}
+  const then =
+    <A extends unknown[], R>(name: string, read: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      const result = await read(...args)
+      const happens = next[name]
+      delete next[name]
+      await happens?.()
+      return result
+    }
+  const h = await peopleHouse(t, {
+    yaml: 'enrolment: password',
+    wrapStore: (store) =>
+      new Proxy(store, {
+        get(target, name) {
+          if (name === 'people') return { ...target.people, useStep: then('a code', target.people.useStep) }
+          const value: unknown = Reflect.get(target, name, target)
+          if (name === 'userByAddress') return then('a name', target.userByAddress.bind(target))
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      }),
+  })
+  let [passwords, password] = [1, PASSWORD]
+  const signIn = (user: string) => h.ask('sign-in.password', { client: CLIENT, user, password })
+  const renew = async (address: string) => {
+    passwords += 1
+    await h.call('user.set-password', { address, password: `correct horse ${passwords}` })
+  }
+  const flowOf = async (address: string) => {
+    password = `correct horse ${passwords}`
+    h.pass(30_000)
+    const first = await signIn(address)
+    if (first.next !== 'second-step') throw new Error(JSON.stringify(first))
+    return first.flow
+  }
   const ann = await enrol(h, 'ann@a.test')
-  const first = await h.ask('sign-in.password', { client: CLIENT, user: 'ann@a.test', password: PASSWORD })
-  if (first.next !== 'second-step') throw new Error(JSON.stringify(first))
-  await h.call('user.set-password', { address: 'ann@a.test', password: 'another horse 2' })
-  h.pass(30_000)
-  const code = codeOf(ann.seed, h.time.at)
-  t.match(await h.ask('sign-in.totp', { client: CLIENT, flow: first.flow, code }), { why: 'flow-over' })
+  const over = { next: 'refused', why: 'flow-over' }
+  const code = () => codeOf(ann.seed, h.time.at)
+
+  const between = await flowOf('ann@a.test')
+  await renew('ann@a.test')
+  t.match(await h.ask('sign-in.totp', { client: CLIENT, flow: between, code: code() }), over, 'between the two steps')
+
+  const during = await flowOf('ann@a.test')
+  next['a code'] = () => renew('ann@a.test')
+  t.match(await h.ask('sign-in.totp', { client: CLIENT, flow: during, code: code() }), over, 'while a code is checked')
+  t.strictSame(await h.store.people.portalSessionsOf((await h.call('user.show', { address: 'ann@a.test' })).id), [])
+
+  await h.call('user.add', { address: 'bob@a.test', password: PASSWORD })
+  password = PASSWORD
+  next['a name'] = () => renew('bob@a.test')
+  t.match(await signIn('bob@a.test'), over, 'while the password is checked with which somebody begins to enrol')
 })

@@ -77,7 +77,10 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
   }
 
   /** Links somebody who has nothing yet; null: somebody has, or the subject is taken. Enrols (R2, R5). */
-  async function link(user: UserRow, { issuer, subject }: ProviderIdentity): Promise<string | null> {
+  async function link(
+    user: UserRow,
+    { issuer, subject }: ProviderIdentity,
+  ): Promise<{ readonly id: string; readonly user: UserRow } | null> {
     const id = randomUUID()
     const at = clock()
     const actor = `user:${user.id}`
@@ -102,7 +105,7 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
       user: user.address,
       mechanism: 'provider',
     })
-    return id
+    return { id, user: result }
   }
 
   async function signIn(identity: ProviderIdentity, client: PortalClient): Promise<SignInAnswer> {
@@ -116,12 +119,11 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
     const name = linkAddress === null ? null : canonicalName(linkAddress, names())
     const mayLink = name?.ok === true && provider.allowedDomains.includes(name.domain)
     const user = mayLink ? await store.userByAddress(name.name) : null
-    const id = user?.enabled ? await link(user, identity) : null
-    if (user === null || id === null) {
-      return signingIn.refuse(refusal('not-linked'), user?.address ?? null, client, 'provider')
-    }
-    await store.people.deletePortalSessionsOf(user.id, null)
-    return await signingIn.accept(user, [factorOf(identity)], 'enrolling', client, { id, providerSession })
+    const linked = user?.enabled ? await link(user, identity) : null
+    if (linked === null) return signingIn.refuse(refusal('not-linked'), user?.address ?? null, client, 'provider')
+    const { id } = linked
+    await store.people.deletePortalSessionsOf(linked.user.id, null)
+    return await signingIn.accept(linked.user, [factorOf(identity)], 'enrolling', client, { id, providerSession })
   }
 
   /** At the provider it is linked with, just now: the session goes on, fresh, under a new token. */
@@ -151,10 +153,10 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
     const present = await presence.look(token)
     if (present === null) return refusal('flow-over')
     const { session, user } = present
-    const id = session.stage === 'enrolling' ? await link(user, identity) : null
-    if (id === null) return signingIn.refuse(refusal('not-linked'), user.address, client, 'provider')
+    const linked = session.stage === 'enrolling' ? await link(user, identity) : null
+    if (linked === null) return signingIn.refuse(refusal('not-linked'), user.address, client, 'provider')
     await store.people.deletePortalSessionsOf(user.id, session.id)
-    await store.people.linkPortalSession(session.id, id, identity.session)
+    await store.people.linkPortalSession(session.id, linked.id, identity.session)
     const renewed = await sessions.renew(session, { factor: factorOf(identity) })
     return renewed === null
       ? refusal('flow-over')

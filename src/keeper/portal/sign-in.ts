@@ -70,9 +70,10 @@ export function signInHandlers(deps: PortalDeps, parts: SignInParts): SignInHand
       flows.drop(name)
       return FLOW_OVER
     }
-    const { user, factor: first } = flow.first
+    const { factor: first } = flow.first
+    const user = await store.userById(flow.first.user.id)
     // What began with a password that has been changed since is over.
-    if ((await store.userById(user.id))?.passwordHash !== user.passwordHash) {
+    if (user === null || user.passwordHash !== flow.first.user.passwordHash) {
       flows.drop(name)
       return FLOW_OVER
     }

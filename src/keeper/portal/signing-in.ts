@@ -9,7 +9,10 @@ import type { PortalDeps } from './deps.ts'
 import { freshSession } from './presence.ts'
 
 export interface SigningIn {
-  /** Begins a session. Somebody who has been disabled meanwhile is refused like everybody else. */
+  /**
+   * Begins a session. `user` as it was when it proved itself: somebody who has been disabled since is refused like everybody
+   * else, and whatever else raised the epoch (another password, a reset) is a flow that is over.
+   */
   accept(
     user: UserRow,
     factors: readonly FactorRow[],
@@ -42,7 +45,8 @@ export function createSigningIn({ sessions, store, log }: PortalDeps): SigningIn
       const last = factors.at(-1)?.factor as Factor
       if (!current?.enabled) return refuse({ next: 'refused', why: 'bad-credentials' }, user.address, client, last)
       const { ip, agent } = client
-      const session = await sessions.begin({ user: current, factors, stage, ip, agent, link })
+      const session = await sessions.begin({ user, factors, stage, ip, agent, link })
+      if (session === null) return refuse({ next: 'refused', why: 'flow-over' }, user.address, client, last)
       log.event('info', 'sign_in_accepted', 'signed in to the portal', {
         remote_ip: ip,
         user: current.address,
