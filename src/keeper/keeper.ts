@@ -47,6 +47,7 @@ import { createGrants } from './grants.ts'
 import type { LivePolicy } from './live-policy.ts'
 import { createLivePolicy } from './live-policy.ts'
 import { createMailer } from './mail/mailer.ts'
+import { prepareNetworks } from './networks.ts'
 import { createNotifier } from './notifier.ts'
 import { isUsable } from './policy.ts'
 import { createPortal } from './portal.ts'
@@ -124,6 +125,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const now = options.now ?? (() => performance.now())
   const clock = options.clock ?? (() => new Date())
   let names = nameRulesOf(options.config)
+  await prepareNetworks(options.config.throttle.trustedNetworks)
 
   const store = await (options.openStore ?? openConfiguredStore)(options.config.store)
   const bus = options.bus ?? createLocalBus((error) => log.bug(error, 'a listener of the bus failed'))
@@ -369,6 +371,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
         if (fingerprint(next[key]) === fingerprint(before[key])) continue
         log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
       }
+      await prepareNetworks(next.throttle.trustedNetworks)
       livePolicy.reload(next)
       names = nameRulesOf(next)
       throttle.configure(throttleSettings(next))

@@ -4,9 +4,10 @@
  * One household or one attacker owns an IPv4 address or an IPv6 /64, often a /48: those are what limits count by.
  */
 
-import { BlockList, isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { LRUCache } from 'lru-cache'
+import type { NetworkList } from './network-list.ts'
+import { networkList, networkListInPieces } from './network-list.ts'
 
 /** The blocks that an address is counted under: `host` is the v4 /32 or v6 /64, `site` the v6 /48 (null for v4). */
 export interface AddressBlocks {
@@ -25,50 +26,36 @@ export function addressBlocks(ip: string): AddressBlocks {
 /** Whether `ip` lies in one of `networks` (CIDR blocks or single addresses). An address or network that can't be read never matches. */
 export function inNetworks(ip: string, networks: readonly string[]): boolean {
   if (networks.length === 0) return false
-  const blocks = blocksOf(networks)
-  if (blocks.last?.ip !== ip) blocks.last = { ip, isIn: isIn(ip, blocks) }
-  return blocks.last.isIn
+  const known = listOf(networks)
+  if (known.last?.ip !== ip) known.last = { ip, isIn: known.list.has(ip) }
+  return known.last.isIn
 }
 
-function isIn(ip: string, blocks: Blocks): boolean {
-  const family = isIP(ip)
-  if (family === 0) return false
-  const type = family === 6 ? 'ipv6' : 'ipv4'
-  return blocks[type].check(ip, type)
+/** Has a list ready before the first question: compiling a long one in pieces keeps nobody waiting. */
+export async function prepareNetworks(networks: readonly string[]): Promise<void> {
+  if (!read.has(networks)) read.set(networks, { list: await networkListInPieces(networks), last: null })
 }
 
-/** A memory of what was read, and of nothing else: the lists of records and of the configuration never change. */
-const read = new WeakMap<readonly string[], Blocks>()
-/**
- * The same by what stands in them, for rows that were just read: making lists of blocks takes long enough for a clock to tell
- * (invariant 6).
- */
-const readBefore = new LRUCache<string, Blocks>({ max: 1000 })
-
-/** Apart, because a BlockList takes an IPv4 address for its mapped IPv6 one: ::/0 would hold it. */
-interface Blocks {
-  readonly ipv4: BlockList
-  readonly ipv6: BlockList
+interface KnownList {
+  readonly list: NetworkList
   /** The last answer: one login asks the same several times, and a wrong network must not be told by it (invariant 6). */
   last: { readonly ip: string; readonly isIn: boolean } | null
 }
 
-function blocksOf(networks: readonly string[]): Blocks {
-  const known = read.get(networks) ?? readBefore.get(networks.join(' '))
-  if (known) {
-    read.set(networks, known)
-    return known
-  }
-  const blocks: Blocks = { ipv4: new BlockList(), ipv6: new BlockList(), last: null }
-  for (const network of networks) {
-    const [address = '', prefix] = network.split('/')
-    const family = isIP(address)
-    const bits = prefix === undefined ? (family === 4 ? 32 : 128) : Number(prefix)
-    if (family === 0 || !Number.isInteger(bits) || bits < 0 || bits > (family === 4 ? 32 : 128)) continue
-    const type = family === 6 ? 'ipv6' : 'ipv4'
-    blocks[type].addSubnet(address, bits, type)
-  }
-  read.set(networks, blocks)
-  readBefore.set(networks.join(' '), blocks)
-  return blocks
+/** A memory of what was read, and of nothing else: the lists of records and of the configuration never change. */
+const read = new WeakMap<readonly string[], KnownList>()
+/**
+ * The same by what stands in them, for rows that were just read: compiling a list takes long enough for a clock to tell
+ * (invariant 6).
+ */
+const readBefore = new LRUCache<string, KnownList>({ max: 1000 })
+
+function listOf(networks: readonly string[]): KnownList {
+  const itself = read.get(networks)
+  if (itself) return itself
+  const text = networks.join(' ')
+  const known = readBefore.get(text) ?? { list: networkList(networks), last: null }
+  read.set(networks, known)
+  readBefore.set(text, known)
+  return known
 }
