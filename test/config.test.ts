@@ -1,8 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import t from 'tap'
 import { ConfigError, loadConfig, unavailableFeatures } from '../src/config.ts'
+import { Secret } from '../src/secret.ts'
 import { directoryFor, GOOD, load, MASTER_PASSWORD, problemsOf, writeConfig } from './config/fixture.ts'
 import { createCa } from './support/certificates.ts'
 
@@ -408,6 +409,33 @@ t.test('where the file is looked for', async (t) => {
   t.equal(
     (await loadConfig({ env: { RUNTIME_DIRECTORY: '/run/sallyport' }, cwd: directory })).config.runtimeDirectory,
     '/run/sallyport',
+  )
+})
+
+t.test('what was accepted is accepted again, whatever file and environment say by now', async (t) => {
+  const directory = directoryFor(t)
+  const path = writeConfig(directory)
+  const env = { SALLYPORT_LIMITS__LOGIN: '90s', RUNTIME_DIRECTORY: '/run/sallyport' }
+  const { config, settings, written } = await loadConfig({ path, env })
+  t.equal(inspect(settings), inspect(new Secret('')))
+  rmSync(path)
+  const environment = { SALLYPORT_LIMITS__LOGIN: '5s', SALLYPORT_NONSENSE: '1', RUNTIME_DIRECTORY: '/run/sallyport' }
+  const again = await loadConfig({ path, settings, env: environment })
+  t.strictSame(again.config, config)
+  t.equal(again.config.limits.login, 90_000)
+  t.strictSame([again.file, again.settings.reveal(), again.written], [path, settings.reveal(), written])
+
+  const secret = 'upstreams.main.identity.passwordFile'
+  rmSync(join(directory, 'master'))
+  const refused = await loadConfig({ path, settings, env: {} }).then(
+    () => null,
+    (error: unknown) => error,
+  )
+  t.match(
+    refused,
+    new ConfigError([
+      { file: path, line: null, key: secret, message: `names ${join(directory, 'master')}, which does not exist` },
+    ]),
   )
 })
 

@@ -48,7 +48,7 @@ export async function keeperRole(init: KeeperInit, log: Log, metrics: Metrics): 
   }
 }
 
-async function accept({ file, text }: AcceptedConfig): Promise<Config> {
-  const { config } = await loadConfig({ path: file, text: new Secret(text) })
+async function accept({ file, settings }: AcceptedConfig): Promise<Config> {
+  const { config } = await loadConfig({ path: file, settings: new Secret(settings) })
   return config
 }

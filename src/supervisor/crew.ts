@@ -202,7 +202,7 @@ export class Crew {
     if (this.#workers === 0) return roles.keeper({ config: this.#config, log, metrics, version })
     const child = this.#child('keeper', 'keeper', () => ({
       version,
-      config: { file: this.#inUse.loaded.file, text: this.#inUse.loaded.text.reveal() },
+      config: { file: this.#inUse.loaded.file, settings: this.#inUse.loaded.settings.reveal() },
       logLevel: this.#config.log.level,
       compileCache: join(this.#config.runtimeDirectory, 'compile-cache'),
       edgeSecret: this.#edgeSecret.reveal(),

@@ -120,7 +120,8 @@ export interface WebInit {
  */
 export interface AcceptedConfig {
   readonly file: string
-  readonly text: string
+  /** JSON. */
+  readonly settings: string
 }
 
 export interface KeeperInit {

@@ -81,9 +81,9 @@ export function keeperChild(child: Child): KeeperRole {
     get isReady() {
       return child.isReady
     },
-    async reload({ file, text }) {
+    async reload({ file, settings }) {
       // One that is down is given the new configuration with its first message, if this goes well.
-      if (child.pid !== null) await child.ask('reload', { file, text: text.reveal() }, RELOAD_MS)
+      if (child.pid !== null) await child.ask('reload', { file, settings: settings.reveal() }, RELOAD_MS)
     },
     health: () => child.ask('health', null, HEALTH_MS),
     expectEdges(edgeIds) {

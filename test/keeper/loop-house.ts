@@ -6,12 +6,13 @@
 import { fork } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Test } from 'tap'
 import type { Config } from '../../src/config.ts'
+import { loadConfig } from '../../src/config.ts'
 import type { Grant } from '../../src/contract/admission.ts'
 import { LoginFailure } from '../../src/contract/failure.ts'
 import { connectGate } from '../../src/contract/gate-channel.ts'
@@ -23,6 +24,7 @@ import { openStore } from '../../src/records/store/open.ts'
 import { wordsOf } from '../../src/records/store/user-words.ts'
 import { Secret } from '../../src/secret.ts'
 import { launchOf } from '../../src/supervisor/launch.ts'
+import type { AcceptedConfig } from '../../src/supervisor/messages.ts'
 import { captureLog } from '../support/logs.ts'
 import { cleanEnvironment } from '../support/sallyport.ts'
 import type { LongestTurns } from '../support/turns.ts'
@@ -58,6 +60,9 @@ function directoryInMemory(t: Test): string {
 export interface FullStore {
   readonly directory: string
   readonly config: Config
+  /** As a supervisor has read it; and with more lines. */
+  readonly accepted: AcceptedConfig
+  acceptedWith(yaml: string): Promise<AcceptedConfig>
   readonly file: string
   /** Ids of users and of their app passwords, in the order of their addresses. */
   readonly userIds: readonly string[]
@@ -68,6 +73,13 @@ export interface FullStore {
 export async function fullStore(t: Test): Promise<FullStore> {
   const directory = directoryInMemory(t)
   const config = await writeConfig(directory, { yaml: 'limits: { perUser: 10000 }' })
+  const configFile = join(directory, 'sallyport.yaml')
+  async function acceptedWith(more: string): Promise<AcceptedConfig> {
+    const file = join(directory, 'longer.yaml')
+    writeFileSync(file, `${readFileSync(configFile, 'utf8')}\n${more}\n`)
+    const { settings } = await loadConfig({ path: file, env: {} })
+    return { file: configFile, settings: settings.reveal() }
+  }
   const file = 'sqlite' in config.store ? config.store.sqlite : ''
   const store = await openStore({ sqlite: file })
   const keys = await openKeys({ file: config.keys.file, store })
@@ -129,7 +141,7 @@ export async function fullStore(t: Test): Promise<FullStore> {
   into('audit_head', 'id, seq, code').run(1, AUDIT_ENTRIES, code)
   db.exec('commit')
   db.close()
-  return { directory, config, file, userIds, appPasswordIds }
+  return { directory, config, accepted: await acceptedWith(''), acceptedWith, file, userIds, appPasswordIds }
 }
 
 /** Of the deleted app password that the n-th user once had. */

@@ -12,6 +12,7 @@ import { openKeeper } from '../../src/keeper/keeper.ts'
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { Secret } from '../../src/secret.ts'
+import type { AcceptedConfig } from '../../src/supervisor/messages.ts'
 import type { LongestTurns } from '../support/turns.ts'
 import { watchTurns } from '../support/turns.ts'
 
@@ -26,8 +27,8 @@ export type Wish =
   | { readonly turns: null }
   /** Time passes for deadlines and for dates. */
   | { readonly passMs: number }
-  /** The configuration, read anew. */
-  | { readonly reload: string }
+  /** The configuration, read anew: by another process, which then tells what it says. */
+  | { readonly reload: AcceptedConfig }
   | { readonly scrape: null }
   /** Until the hourly work has begun so many times more; here it is done twice a second. */
   | { readonly rounds: number }
@@ -74,8 +75,10 @@ async function main(start: Start): Promise<void> {
   async function fulfil(wish: Wish): Promise<LongestTurns | null> {
     if ('turns' in wish) return turns.take()
     if ('passMs' in wish) passedMs += wish.passMs
-    else if ('reload' in wish) await keeper.reload((await loadConfig({ path: wish.reload, env: {} })).config)
-    else if ('scrape' in wish) await metrics.snapshot()
+    else if ('reload' in wish) {
+      const { file, settings } = wish.reload
+      await keeper.reload((await loadConfig({ path: file, settings: new Secret(settings), env: {} })).config)
+    } else if ('scrape' in wish) await metrics.snapshot()
     else if ('rounds' in wish) {
       const wanted = rounds + wish.rounds
       while (rounds < wanted) await delay(20)

@@ -22,6 +22,7 @@ t.setTimeout(180_000)
 
 const WRONG = 'abcd efgh jkmn pqrs'
 const STAFF = { scope: 'group', group: 'staff' } as const
+const NETWORKS = 10_000
 const DAY = 24 * 60 * 60_000
 const [ANN, BOB] = [addressOf(1), addressOf(2)]
 
@@ -95,6 +96,9 @@ t.test('E7: logins, and what administrators ask meanwhile', async (t) => {
     const phone = (async () => {
       for (; goesOn; logins++) await login(ANN, password)
     })()
+    const long = await full.acceptedWith(
+      `throttle: { trustedNetworks: [${Array.from({ length: NETWORKS }, (_, n) => `10.${n >> 8}.${n % 256}.0/24`)}] }`,
+    )
     const all = Array.from({ length: 200 }, (_, line) => line)
     const jobs: Record<string, Job> = {
       [`the audit trail verified, ${AUDIT_ENTRIES} entries`]: {
@@ -119,6 +123,9 @@ t.test('E7: logins, and what administrators ask meanwhile', async (t) => {
           }),
       },
       'keys counted': { work: () => call('keys.status', {}) },
+      [`a page of the policy, of which ${USERS / 2} have one of their own`]: {
+        work: () => call('policy.list', { limit: 200 }),
+      },
       'the policy of a group that all are in': {
         prepare: () => call('policy.set', { ...STAFF, appPasswords: 'allowed' }),
         work: () => call('policy.set', { ...STAFF, appPasswords: 'default' }),
@@ -129,7 +136,8 @@ t.test('E7: logins, and what administrators ask meanwhile', async (t) => {
       },
       backup: { work: (n) => call('backup', { file: join(full.directory, `backup-${n}`) }), cpuOnly: true },
       metrics: { work: () => wish({ scrape: null }) },
-      'the configuration read again': { work: () => wish({ reload: join(full.directory, 'sallyport.yaml') }) },
+      'the configuration read again': { work: () => wish({ reload: full.accepted }) },
+      [`the configuration read again, with ${NETWORKS} networks`]: { work: () => wish({ reload: long }) },
       [`${CROWDED.appPasswords} app passwords of one user deleted`]: {
         work: (n) => call('app-password.delete-all', { user: addressOf(CROWDED.from + n) }),
       },
