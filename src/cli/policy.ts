@@ -7,7 +7,7 @@ import type { Context } from './context.ts'
 import { oneWay } from './context.ts'
 import { CliError } from './failure.ts'
 import type { Define } from './index.ts'
-import { counted, plain, printJson, table, write } from './output.ts'
+import { allPages, counted, plain, printJsonArray, table, write } from './output.ts'
 import { unansweredNote } from './session.ts'
 
 interface SetOptions {
@@ -37,9 +37,16 @@ Examples:
     .description('List what is set and what the configuration says.')
     .action(
       run(async (context) => {
-        const views = await context.withServices((services) => services.call('policy.list', {}))
-        if (context.json) await printJson(context.io, views)
-        else await write(context.io, table(views, COLUMNS))
+        await context.withServices(async (services) => {
+          const policies = allPages(async (after) => {
+            const page = await services.call('policy.list', { after, limit: 200 })
+            return { items: page.policies, next: page.next }
+          })
+          if (context.json) return printJsonArray(context.io, policies)
+          const rows: PolicyView[] = []
+          for await (const each of policies) rows.push(each)
+          return write(context.io, table(rows, COLUMNS))
+        })
         return undefined
       }),
     )

@@ -8,7 +8,7 @@
 import type { Actor } from '../contract/services.ts'
 import { appendAudit } from './audit.ts'
 import type { Bus } from './bus.ts'
-import type { Store, StoreTransaction, UserRow } from './store/store.ts'
+import type { Page, Store, StoreTransaction, UserRow } from './store/store.ts'
 
 /** What is set for everybody and for groups. */
 export interface PolicySettings {
@@ -22,8 +22,8 @@ export type PolicyScope = { readonly scope: 'all' } | { readonly scope: 'group';
 /** All reject with StoreError. */
 export interface Policies {
   read(): Promise<PolicySettings>
-  /** Users who have a setting of their own, by address. */
-  users(limit: number): Promise<readonly UserRow[]>
+  /** Users who have a setting of their own, by address; `after` is the last address of the page before. */
+  users(page: Page): Promise<readonly UserRow[]>
   /** `allowed` null takes the setting away. false: it was like that already, and nothing was written. */
   set(scope: PolicyScope, allowed: boolean | null, actor: Actor): Promise<boolean>
 }
@@ -43,7 +43,7 @@ export function createPolicies(options: {
 
   return {
     read: () => readSettings(store),
-    users: (limit) => store.policies.users(limit),
+    users: (page) => store.policies.users(page),
 
     async set(scope, allowed, actor) {
       const subject = scope.scope === 'group' ? scope.group : ''

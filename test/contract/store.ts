@@ -237,7 +237,7 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     for (const appPasswords of [true, false, null]) {
       t.match(await store.updateUser('ann', { appPasswords }), { appPasswords })
       t.match(await store.userById('ann'), { appPasswords })
-      t.equal((await store.policies.users(10)).length, appPasswords === null ? 0 : 1)
+      t.equal((await store.policies.users({ after: null, limit: 10 })).length, appPasswords === null ? 0 : 1)
     }
   })
 

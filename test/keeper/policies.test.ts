@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { ServiceRequest } from '../../src/contract/services.ts'
+import type { ServiceAnswer, ServiceRequest } from '../../src/contract/services.ts'
 import type { House } from './house.ts'
 import { edge, house } from './house.ts'
 
@@ -81,13 +81,29 @@ t.test('the narrower setting counts, and what is set goes before the configurati
   await set({ scope: 'all', appPasswords: 'forbidden' })
   t.equal(await decided(), 'allowed by user ann@a.test set')
   await set({ scope: 'group', group: '__proto__', appPasswords: 'forbidden' })
-  t.strictSame(await h.call('policy.list', {}), [
+  await h.addUser('bob@a.test')
+  await set({ scope: 'user', user: 'bob@a.test', appPasswords: 'forbidden' })
+  const settings = [
     { scope: 'all', subject: null, appPasswords: 'forbidden', source: 'set', configured: 'allowed' },
     { scope: 'group', subject: '__proto__', appPasswords: 'forbidden', source: 'set', configured: null },
     { scope: 'group', subject: 'contractors', appPasswords: 'allowed', source: 'set', configured: 'forbidden' },
     { scope: 'group', subject: 'staff', appPasswords: 'forbidden', source: 'set', configured: 'allowed' },
     { scope: 'user', subject: 'ann@a.test', appPasswords: 'allowed', source: 'set', configured: null },
-  ])
+    { scope: 'user', subject: 'bob@a.test', appPasswords: 'forbidden', source: 'set', configured: null },
+  ]
+  t.strictSame(await h.call('policy.list', {}), { policies: settings, next: null })
+  for (const limit of [1, 2, 3, 4, 5, 6]) {
+    const listed: unknown[] = []
+    for (let after: string | null = null, more = true; more; more = after !== null) {
+      const page: ServiceAnswer<'policy.list'> = await h.call('policy.list', { after, limit })
+      t.ok(page.policies.length <= limit)
+      listed.push(...page.policies)
+      after = page.next
+    }
+    t.strictSame(listed, settings, `in pages of ${limit}`)
+  }
+  t.strictSame(await h.call('policy.list', { after: 'group:d' }), { policies: settings.slice(3), next: null })
+  await t.rejects(h.call('policy.list', { after: 'nonsense' }), { code: 'invalid' })
   await t.rejects(set({ scope: 'user', user: 'nobody@a.test', appPasswords: 'forbidden' }), { code: 'not-found' })
 })
 
@@ -109,7 +125,7 @@ t.test(
     t.equal(await e.result('ann@a.test', password), 'bad-credentials', 'a reload takes nothing back')
     t.match(await h.call('policy.show', { user: 'ann@a.test' }), { appPasswords: 'forbidden', perUser: 3 })
     await h.call('user.delete', { address: 'bob@a.test' })
-    t.equal((await h.call('policy.list', {})).filter(({ scope }) => scope === 'user').length, 0)
+    t.equal((await h.call('policy.list', {})).policies.filter(({ scope }) => scope === 'user').length, 0)
   },
 )
 

@@ -35,8 +35,13 @@ export interface UserPolicyView {
 const appPasswords = z.enum(['allowed', 'forbidden', 'default'])
 
 export const POLICY_METHODS = {
-  /** Everybody, each group with a setting, each user with one. */
-  'policy.list': method<readonly PolicyView[]>()(z.strictObject({})),
+  /** Everybody, each group with a setting, each user with one. `after` is `next` of the page before. */
+  'policy.list': method<{ policies: readonly PolicyView[]; next: string | null }>()(
+    z.strictObject({
+      after: z.string().max(320).nullable().default(null),
+      limit: z.number().int().min(1).max(200).default(100),
+    }),
+  ),
   'policy.show': method<UserPolicyView>()(z.strictObject({ user: address })),
   /** 'default' takes the setting back. Forbidding ends open sessions. */
   'policy.set': method<PolicyView & SessionsEnded & { readonly changed: boolean }>()(

@@ -3,15 +3,16 @@
  */
 
 import type { PolicySetting, PolicyView, ServiceHandlers } from '../../contract/services.ts'
+import { ServiceError } from '../../contract/services.ts'
 import type { UserRow } from '../../records/store/store.ts'
 import { decidingRule, policyFor } from '../policy.ts'
 import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
-import { fitting, MAX_WHOLE_LIST_BYTES } from './shared.ts'
+import { fitting } from './shared.ts'
 
 type PolicyServices = Pick<ServiceHandlers, 'policy.list' | 'policy.show' | 'policy.set'>
 
-const MAX_USERS = 10_000
+const SCOPES = ['all', 'group', 'user'] as const
 const SETTINGS = { allowed: true, forbidden: false, default: null } as const
 
 export function policyServices(deps: ServiceDeps): PolicyServices {
@@ -35,14 +36,21 @@ export function policyServices(deps: ServiceDeps): PolicyServices {
   }
 
   return {
-    async 'policy.list'() {
-      const groups = new Set([...Object.keys(livePolicy.written.groups), ...livePolicy.settings.groups.keys()])
-      const views = [
-        viewOfAll(),
-        ...[...groups].sort().map(viewOfGroup),
-        ...(await policies.users(MAX_USERS)).map(viewOfUser),
-      ]
-      return fitting(views, MAX_WHOLE_LIST_BYTES)
+    async 'policy.list'({ after, limit }) {
+      const from = after === null ? null : placeAt(after)
+      const views = from === null ? [viewOfAll()] : []
+      if (from?.scope !== 'user') {
+        const names = new Set([...Object.keys(livePolicy.written.groups), ...livePolicy.settings.groups.keys()])
+        const groups = [...names].filter((name) => from?.scope !== 'group' || name > from.subject).sort()
+        views.push(...groups.slice(0, limit - views.length).map(viewOfGroup))
+      }
+      if (views.length < limit) {
+        const page = { after: from?.scope === 'user' ? from.subject : null, limit: limit - views.length }
+        views.push(...(await policies.users(page)).map(viewOfUser))
+      }
+      const page = fitting(views)
+      const more = page.length < views.length || views.length === limit
+      return { policies: page, next: more ? placeOf(page.at(-1)) : null }
     },
 
     async 'policy.show'({ user: address }) {
@@ -85,6 +93,18 @@ export function policyServices(deps: ServiceDeps): PolicyServices {
       return { ...value.view, changed: value.changed, ...ended }
     },
   }
+}
+
+/** Where a page of the list ends. */
+function placeOf(view: PolicyView | undefined): string | null {
+  return view === undefined ? null : `${view.scope}:${view.subject ?? ''}`
+}
+
+/** @throws ServiceError 'invalid' */
+function placeAt(place: string): { readonly scope: PolicyView['scope']; readonly subject: string } {
+  const scope = SCOPES.find((one) => place.startsWith(`${one}:`))
+  if (scope === undefined) throw new ServiceError('invalid', 'after: no page of this list ended there')
+  return { scope, subject: place.slice(scope.length + 1) }
 }
 
 function worded(allowed: boolean): PolicySetting {

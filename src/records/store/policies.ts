@@ -7,7 +7,7 @@
 import { sql } from 'kysely'
 import { userRow } from './schema.ts'
 import type { Db } from './sql-transaction.ts'
-import type { UserRow } from './store.ts'
+import type { Page, UserRow } from './store.ts'
 
 export interface PolicyRow {
   readonly scope: 'all' | 'group'
@@ -19,8 +19,8 @@ export interface PolicyRow {
 export interface PolicyRows {
   /** All of them, by scope and subject. */
   list(): Promise<readonly PolicyRow[]>
-  /** Users for whom something of their own is set, by address, at most `limit`. */
-  users(limit: number): Promise<readonly UserRow[]>
+  /** Users for whom something of their own is set, by address. */
+  users(page: Page): Promise<readonly UserRow[]>
   put(row: PolicyRow): Promise<void>
   /** false: nothing was set. */
   delete(scope: PolicyRow['scope'], subject: string): Promise<boolean>
@@ -39,11 +39,12 @@ export function sqlPolicies(db: () => Db): PolicyRows {
       }))
     },
 
-    async users(limit) {
+    async users({ after, limit }) {
       const rows = await db()
         .selectFrom('users')
         .selectAll()
         .where('app_passwords', 'is not', null)
+        .where('address', '>', after ?? '')
         .orderBy('address')
         .limit(limit)
         .execute()

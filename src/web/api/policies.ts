@@ -4,7 +4,7 @@
 
 import { z } from 'zod'
 import type { ServiceAnswer } from '../../contract/services.ts'
-import { page, pageOf } from './paging.ts'
+import { PAGE, page, pageOf } from './paging.ts'
 import { route, USER } from './route.ts'
 import { Policy, PolicyAndEnded, UserPolicy } from './views.ts'
 
@@ -27,9 +27,10 @@ export const POLICY_ROUTES = [
     tag,
     summary: 'List the settings: for everybody, for groups, for users',
     service: 'policy.list',
+    query: PAGE,
     answer: pageOf(Policy),
-    ask: () => ({}),
-    tell: (policies) => page(policies, null),
+    ask: ({ query: { cursor, limit } }) => ({ after: cursor ?? null, limit }),
+    tell: ({ policies, next }) => page(policies, next),
   }),
   route({
     verb: 'PUT',

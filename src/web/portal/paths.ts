@@ -37,6 +37,7 @@ export const paths = {
   adminUser: (address: string, what: string | null = null) =>
     `/admin/users/${part(address)}${what === null ? '' : `/${what}`}`,
   adminAppPassword: (address: string, id: string) => `/admin/users/${part(address)}/app-passwords/${part(id)}/delete`,
+  adminPolicy: (after: string) => query('/admin/policy', { after }),
   adminDevice: (address: string, id: string, what: string) =>
     `/admin/users/${part(address)}/devices/${part(id)}/${part(what)}`,
   adminAudit: (user: string | null = null) => query('/admin/audit', { user }),

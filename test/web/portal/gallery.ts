@@ -182,11 +182,22 @@ function administration(services: Readonly<Record<string, unknown>> = {}, sessio
     },
     'app-password.list': methodList().appPasswords,
     'device.list': { devices },
-    'policy.list': [
-      { scope: 'all', subject: null, appPasswords: 'allowed', source: 'configured', configured: 'allowed' },
-      { scope: 'group', subject: 'contractors', appPasswords: 'forbidden', source: 'set', configured: null },
-      { scope: 'user', subject: 'cas@example.org', appPasswords: 'allowed', source: 'set', configured: null },
-    ],
+    'policy.list': {
+      policies: [
+        { scope: 'all', subject: null, appPasswords: 'allowed', source: 'configured', configured: 'allowed' },
+        { scope: 'group', subject: 'contractors', appPasswords: 'forbidden', source: 'set', configured: null },
+        { scope: 'user', subject: 'cas@example.org', appPasswords: 'allowed', source: 'set', configured: null },
+      ],
+      next: 'user:cas@example.org',
+    },
+    'policy.show': {
+      user: 'bob@example.org',
+      appPasswords: 'forbidden',
+      decidedBy: { scope: 'group', subject: 'contractors', source: 'set' },
+      perUser: 40,
+      expiryMs: null,
+      protocols: ['imap'],
+    },
     'user.add': users[1],
     'user.invite': {
       user: 'bob@example.org',

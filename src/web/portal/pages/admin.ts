@@ -6,7 +6,7 @@ import type {
   AuditView,
   DeviceView,
   IssuedInvitation,
-  PolicyView,
+  ServiceAnswer,
   UserDetail,
   UserView,
 } from '../../../contract/services.ts'
@@ -234,9 +234,9 @@ function policyForm(
   )}</div>`
 }
 
-export function policies(visit: Visit, list: readonly PolicyView[]): Html {
+export function policies(visit: Visit, { policies: list, next }: ServiceAnswer<'policy.list'>): Html {
   const { admin: t } = visit.words
-  const everybody = list.find(({ scope }) => scope === 'all')
+  const everybody = list.find(({ scope }) => scope === 'all') // on the first page
   const groups = list.filter(({ scope }) => scope === 'group')
   const usersWith = list.filter(({ scope }) => scope === 'user')
   return adminPage(
@@ -245,7 +245,7 @@ export function policies(visit: Visit, list: readonly PolicyView[]): Html {
     html`<h1>${t.policies}</h1>
 <p>${t.policyIntro}</p>
 <ul class="list">
-<li><div><strong>${t.policyAll}</strong></div>${policyForm(visit, { action: '/admin/policy', id: 'all', label: t.policyAll, value: everybody?.appPasswords ?? null, inherit: false })}</li>
+${everybody !== undefined && html`<li><div><strong>${t.policyAll}</strong></div>${policyForm(visit, { action: '/admin/policy', id: 'all', label: t.policyAll, value: everybody.appPasswords, inherit: false })}</li>`}
 ${groups.map(({ subject, appPasswords }, index) => {
   const group = subject ?? ''
   const label = t.policyGroup(group)
@@ -256,6 +256,7 @@ ${usersWith.map(
     html`<li><div><a href="${paths.adminUser(subject ?? '')}"><strong class="name">${subject}</strong></a></div><p>${appPasswords === 'allowed' ? t.policyAllowed : t.policyForbidden}</p></li>`,
 )}
 </ul>
+${next !== null && html`<p><a class="button quiet" href="${paths.adminPolicy(next)}">${t.more}</a></p>`}
 <h2>${t.policyOther}</h2>
 ${form(
   visit,

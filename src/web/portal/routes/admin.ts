@@ -20,6 +20,7 @@ import type { Portal, SignedIn, Visit } from '../visit.ts'
 import { needsStepUp } from './methods.ts'
 
 const PAGE = 25
+const POLICY_PAGE = 100
 const AUDIT_PAGE = 100
 const HOUR_MS = 3600_000
 export const AUDIT_HOURS = [1, 24, 24 * 7, 24 * 90] as const
@@ -88,10 +89,10 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
       const [list, { devices }, policy] = await Promise.all([
         ask(visit, 'app-password.list', { user: user.address }),
         ask(visit, 'device.list', { user: user.address }),
-        ask(visit, 'policy.list', {}),
+        ask(visit, 'policy.show', { user: user.address }),
       ])
-      const own = policy.find(({ scope, subject }) => scope === 'user' && subject === user.address)
-      return page(pages.user(visit, { user, appPasswords: list, devices, policy: own?.appPasswords ?? null }))
+      const own = policy.decidedBy.scope === 'user' ? policy.appPasswords : null
+      return page(pages.user(visit, { user, appPasswords: list, devices, policy: own }))
     }),
   )
 
@@ -247,7 +248,10 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
 
   app.get(
     '/admin/policy',
-    administrator(portal, async (visit) => page(pages.policies(visit, await ask(visit, 'policy.list', {})))),
+    administrator(portal, async (visit) => {
+      const { after = null } = visit.query(z.object({ after: text(320).optional() }))
+      return page(pages.policies(visit, await ask(visit, 'policy.list', { after, limit: POLICY_PAGE })))
+    }),
   )
 
   app.post(
