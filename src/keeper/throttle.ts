@@ -399,15 +399,16 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
     async clear(user, ip) {
       const at = now()
       const isMeant = filter(user, ip)
-      const cleared: Entry[] = []
-      let looked = 0
+      const elsewhere: Entry[] = []
+      let [looked, cleared] = [0, 0]
       for (const table of Object.values(tables)) {
         for (const entry of table.live(at)) {
           // Logins go on meanwhile.
           if (++looked % A_TURN === 0) await setImmediate()
           if (!isMeant(entry)) continue
           table.clear(entry, at)
-          cleared.push(entry)
+          cleared += 1
+          if (shared !== null) elsewhere.push(entry)
         }
       }
       // What this node never heard of may be counted there, too.
@@ -416,8 +417,8 @@ export function createThrottle(options: ThrottleOptions): Throttle & { readonly 
         ...(ip === null ? [] : lanesOfAddress(ip)),
         ...(user === null || ip === null ? [] : lanesOf(user, ip, 'password', [])),
       ]
-      await shared?.clear([...cleared, ...named])
-      return cleared.length
+      await shared?.clear([...elsewhere, ...named])
+      return cleared
     },
   }
 }
