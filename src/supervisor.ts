@@ -53,7 +53,7 @@ const TICKET_KEY_MS = 24 * 60 * 60_000
  * Runs a server until it is told to stop.
  *
  * @returns the exit code: 0 after a drain, 128 + n when a second signal ended it at once
- * @throws when it can't start: CertificateError, ChildError with the code of the keeper's or edge's own error, errors of bind
+ * @throws when it can't start: CertificateError, ChildError with the code of the keeper's or edge's own error, PortError
  */
 export async function runServer(options: ServerOptions): Promise<number> {
   const log = createLog({ level: options.loaded.config.log.level, version: options.version, process: 'supervisor' })

@@ -63,10 +63,13 @@ export async function loadCertificates(options: CertificateOptions): Promise<rea
     return [checkPair(file, cert, key)]
   }
   const pairs: CertificatePair[] = []
-  for (const { certFile, keyFile } of options.files) {
-    pairs.push(checkPair(certFile, await read(certFile), await read(keyFile), keyFile))
-  }
+  for (const files of options.files) pairs.push(await readPair(files))
   return pairs
+}
+
+/** @throws CertificateError */
+export async function readPair({ certFile, keyFile }: CertificateFiles): Promise<CertificatePair> {
+  return checkPair(certFile, await read(certFile), await read(keyFile), keyFile)
 }
 
 async function read(file: string): Promise<string> {

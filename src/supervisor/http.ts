@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import { isRefusal, targetOf } from '../edge/http/request.ts'
+import { portError } from './ports.ts'
 
 export interface OperatorListener {
   readonly name: string
@@ -37,7 +38,7 @@ const HEAD_MS = 5000
 const REQUEST_MS = 30_000
 const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** @throws the system's error when the address can't be bound */
+/** @throws PortError when the address can't be bound */
 export async function serveOperators(listener: OperatorListener, answers: OperatorAnswers): Promise<OperatorServer> {
   const { serves } = listener
 
@@ -75,7 +76,11 @@ export async function serveOperators(listener: OperatorListener, answers: Operat
   server.maxConnections = MAX_CONNECTIONS
   server.maxHeadersCount = 0 // counted by `targetOf`; Node drops what exceeds its limit without a word
   server.listen({ host: listener.bind, port: listener.port })
-  await once(server, 'listening')
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    throw portError(error, listener)
+  }
   const address = server.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : listener.port,
