@@ -2,10 +2,14 @@
  * `sallyport config …`: the configuration, looked at without starting anything.
  */
 
+import { parseConfigDocument } from '../config/document.ts'
 import { effectiveConfig, effectiveText, schemaText } from '../config/print.ts'
 import { referenceText } from '../config/reference.ts'
 import { sampleText } from '../config/sample.ts'
+import { memberAt } from '../config/shape.ts'
+import type { ConfigProblem, LoadedConfig } from '../config.ts'
 import { ConfigError, problemText, unavailableFeatures } from '../config.ts'
+import { CertificateError, readPair } from '../supervisor/certificates.ts'
 import type { Context } from './context.ts'
 import { EXIT } from './failure.ts'
 import type { Define } from './index.ts'
@@ -64,9 +68,10 @@ Examples:
 
 async function check(context: Context): Promise<number> {
   try {
-    const { file, config, warnings } = await context.loadConfig()
+    const loaded = await context.loadConfig()
+    const { file, config, warnings } = loaded
     const missing = unavailableFeatures(config).map((problem) => ({ ...problem, file }))
-    const all = [...warnings, ...missing]
+    const all = [...warnings, ...missing, ...(await judgeCertificates(loaded))]
     if (context.json) await printJson(context.io, { ok: true, file, problems: [], warnings: all })
     else {
       for (const warning of all) await write(context.io, `${plain(`warning: ${problemText(warning)}`)}\n`)
@@ -85,4 +90,31 @@ async function check(context: Context): Promise<number> {
     else for (const problem of error.problems) context.warn(problemText(problem))
     return error.denied ? EXIT['not-permitted'] : EXIT.configuration
   }
+}
+
+/**
+ * What a start would say of the certificates: warnings of those that have run out.
+ *
+ * @throws ConfigError for pairs that it would refuse
+ */
+async function judgeCertificates({ config, file, text }: LoadedConfig): Promise<readonly ConfigProblem[]> {
+  const document = parseConfigDocument(text.reveal(), file)
+  const refused: ConfigProblem[] = []
+  const warnings: ConfigProblem[] = []
+  for (const [index, files] of config.tls.certificates.entries()) {
+    const path = ['tls', 'certificates', index]
+    const line = memberAt(document.value, path) === undefined ? null : document.lineOf(path)
+    const place = { file, line, key: `tls.certificates[${index}]` }
+    try {
+      const { name, expiresAt } = await readPair(files)
+      if (expiresAt < new Date()) {
+        warnings.push({ ...place, message: `${name} ran out on ${expiresAt.toISOString().slice(0, 10)}: renew it` })
+      }
+    } catch (error) {
+      if (!(error instanceof CertificateError)) throw error
+      refused.push({ ...place, message: error.message })
+    }
+  }
+  if (refused.length > 0) throw new ConfigError(refused)
+  return warnings
 }

@@ -419,7 +419,12 @@ t.test('local steps: configuration, certificates, store, keys; words for people'
   t.match(good.stdout, /FAIL {2}connect: 127\.0\.0\.1:1 refuses.*\n {8}→ Nothing listens/)
   t.match(good.stdout, /\nFAILED: upstream main, imap 127\.0\.0\.1:1: connect\n$/)
   writeFileSync(join(directory, 'key.pem'), other.key)
-  t.match(await launch(['check']), { status: 1, stdout: /FAIL {2}read: .*is not the key of this certificate/ })
+  t.match(await launch(['check']), { status: 1, stdout: /FAIL {2}read: the key in .*key\.pem is not that of/ })
+  const line = config('').split('\n').length
+  t.match(await launch(['config', 'check']), {
+    status: 78,
+    stderr: new RegExp(`sallyport\\.yaml:${line}: tls\\.certificates\\[0\\]: the key in .*key\\.pem is not that of`),
+  })
   writeFileSync(join(directory, 'sallyport.yaml'), 'nonsense: 1')
   t.equal((await launch(['check'])).status, 78)
 })

@@ -2,14 +2,14 @@
  * What is on this machine: certificates, own listeners, the keeper with its store, keys and Redis.
  */
 
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { BlockList } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import type { Config, MailListenerConfig } from '../../config.ts'
 import type { ServiceAnswer } from '../../contract/services.ts'
+import { CertificateError, readPair } from '../../supervisor/certificates.ts'
 import { readGreeting } from './imap.ts'
 import { readGreeting as readPop3Greeting } from './pop3.ts'
 import type { Finding, Report } from './report.ts'
@@ -32,14 +32,8 @@ export async function checkCertificates(report: Report, config: Config): Promise
 
 async function judgeCertificate(certFile: string, keyFile: string): Promise<Finding> {
   try {
-    const certificate = new X509Certificate(await readFile(certFile))
-    if (!certificate.checkPrivateKey(createPrivateKey(await readFile(keyFile)))) {
-      return bad(
-        `${keyFile} is not the key of this certificate`,
-        'Give the pair that belongs together; both are renewed at once.',
-      )
-    }
-    const until = new Date(certificate.validTo)
+    const { cert, expiresAt: until } = await readPair({ certFile, keyFile })
+    const certificate = new X509Certificate(cert)
     const days = Math.floor((until.getTime() - Date.now()) / DAY_MS)
     const names = certificate.subjectAltName?.replaceAll('DNS:', '') ?? 'no name'
     if (days < 0) return bad(`ran out on ${day(until)}`, 'Renew it: clients refuse it.')
@@ -48,9 +42,10 @@ async function judgeCertificate(certFile: string, keyFile: string): Promise<Find
       days < WARN_DAYS ? `It runs out in ${days} days: renew it.` : null,
     )
   } catch (error) {
+    if (!(error instanceof CertificateError)) throw error
     return bad(
-      `can't be read as PEM (${codeOf(error)})`,
-      'certFile must hold the certificate with its chain, keyFile its private key without a pass phrase.',
+      error.message,
+      'certFile must hold the certificate with its chain, keyFile its private key without a pass phrase; both are renewed at once.',
     )
   }
 }
