@@ -140,7 +140,7 @@ export const listeners = z
           })
           .meta({ description: 'Plain HTTP for operators' }),
       ],
-      { error: 'must have a protocol: imap, pop3, smtp, https or http' },
+      { error: 'must have a protocol: imap, pop3, smtp, https or http; imaps is imap with tls: implicit' },
     ),
     'must be a list of listeners',
   )

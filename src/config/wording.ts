@@ -35,30 +35,45 @@ export function wordIssue(issue: Issue, root: () => Shape, value: unknown): read
       const key = String(path.at(-1) ?? '')
       return [{ path: path.slice(0, -1), atKey: key, message: issue.issues[0]?.message ?? 'is no valid name' }]
     }
-    default:
-      if (memberAt(value, path) === undefined && issue.code !== 'custom') return plain(missing(root(), path, value))
-      return plain(issue.message)
+    default: {
+      if (memberAt(value, path) !== undefined || issue.code === 'custom') return plain(issue.message)
+      const key = misspelt(root(), path, value)
+      if (key === null) return plain(missing(root(), path, value))
+      return [{ path: path.slice(0, -1), atKey: key, message: unknownKey(key, [String(path.at(-1))]) }]
+    }
   }
 }
 
 function missing(root: Shape, path: readonly PropertyKey[], value: unknown): string {
-  const [shape] = shapesAt(root, path, value)
-  const parent = shapesAt(root, path.slice(0, -1), value)
-    .map((each) => each.properties?.[String(path.at(-1))])
-    .find((each) => each !== undefined)
-  const described = parent ?? shape
+  const key = String(path.at(-1))
+  const sections = shapesAt(root, path.slice(0, -1), value)
+  const declared = sections.map((each) => each.properties?.[key]).filter((each) => each !== undefined)
+  const meant = declared.length > 0 ? declared : shapesAt(root, path, value).slice(0, 1)
+  const [described] = meant
   if (described === undefined) return 'is missing'
-  const choices = alternatives(described).flatMap((each) => each.enum ?? (each.const === undefined ? [] : [each.const]))
+  const choices = meant
+    .flatMap(alternatives)
+    .flatMap((each) => each.enum ?? (each.const === undefined ? [] : [each.const]))
   const example = described.examples?.[0]
   const hint =
     choices.length > 0
-      ? `: ${list(choices.map(String))}`
+      ? `: ${list([...new Set(choices.map(String))])}`
       : `${described.description ? `: ${described.description}` : ''}${example === undefined ? '' : `; for example ${JSON.stringify(example)}`}`
   return `is missing${hint}`
 }
 
+/** The key that is written where `path` is missing and means it; null: none is. */
+function misspelt(root: Shape, path: readonly PropertyKey[], value: unknown): string | null {
+  const sections = shapesAt(root, path.slice(0, -1), value)
+  const section = memberAt(value, path.slice(0, -1))
+  // In a section of one kind its other keys are looked at anyway; where the key says which kind, nobody does without it.
+  if (sections.length < 2 || typeof section !== 'object' || section === null) return null
+  const unknown = Object.keys(section).filter((key) => !keysOf(sections).includes(key) && shownKey(key) === key)
+  return unknown.find((key) => nearest(key, [String(path.at(-1))]) !== null) ?? null
+}
+
 function unknownKey(key: string, known: readonly string[]): string {
-  if (shownKey(key) !== key) return 'is not a key'
+  if (shownKey(key) !== key) return key.includes(':') ? 'is not a key: write a blank after its colon' : 'is not a key'
   const secretFile = `${key}File`
   if (known.includes(secretFile)) {
     return `is not a key: write the value to a file of its own (chmod 0600) and name it with ${secretFile}`
