@@ -160,7 +160,9 @@ async function connectPatiently(paths: ReturnType<typeof controlPaths>, actor: s
 async function connect(paths: ReturnType<typeof controlPaths>, actor: string): Promise<IpcPeer> {
   const key = await readFile(paths.key, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'EACCES' || cause.code === 'EPERM') {
-      throw new IpcError('ERR_IPC_PERMISSION', `${paths.key} may not be read by this user (${cause.code})`, { cause })
+      const advice = 'run the command as root, or as the user that the server runs as (sudo -u sallyport …)'
+      const message = `${paths.key} may not be read by this user (${cause.code}): ${advice}`
+      throw new IpcError('ERR_IPC_PERMISSION', message, { cause })
     }
     return '' // without a key there may still be somebody who refuses us, which is more than nobody
   })

@@ -57,7 +57,11 @@ export async function ensurePrivateDirectory(path: string): Promise<void> {
     if (cause instanceof IpcError) throw cause
     const errno = errnoOf(cause)
     if (errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS') {
-      throw new IpcError('ERR_IPC_PERMISSION', `${path} can't be made or opened (${errno})`, { cause })
+      const who = `user ${process.geteuid?.() ?? '?'}`
+      const advice = `it and the directory it is in must belong to the user that sallyport runs as (dataDirectory, runtimeDirectory)`
+      throw new IpcError('ERR_IPC_PERMISSION', `${path} can't be made or opened by ${who} (${errno}): ${advice}`, {
+        cause,
+      })
     }
     throw new IpcError('ERR_IPC_PATH', `${path} is not a directory that can hold sockets (${errno})`, { cause })
   }

@@ -31,7 +31,8 @@ const CODES: Readonly<Record<number, StoreErrorCode>> = {
 }
 
 const ADVICE: Readonly<Record<StoreErrorCode, string>> = {
-  ERR_STORE_LOCKED: 'another process has it open; a server may be running',
+  ERR_STORE_LOCKED:
+    'another process has it open: a server that runs or is just starting? Two can not share a dataDirectory',
   ERR_STORE_CORRUPT: 'it is not a database or is damaged; restore a backup',
   ERR_STORE_UNAVAILABLE: 'check the disk, its free space and the permissions of the file and its directory',
   ERR_STORE_SCHEMA: 'it belongs to another version',
