@@ -3,7 +3,7 @@
  *
  * One request at a time on a connection. The parser is Node's strict one; what it lets pass and no two programs would read
  * alike is refused in request.ts. A head has 15 s from its first byte (or from the connection), and nothing cuts an answer,
- * however long a client waits for it.
+ * however long a client waits for it, unless the client does not take it.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -18,6 +18,7 @@ import { WireError } from '../net/wire.ts'
 import { answerPlainly } from './answers.ts'
 import type { Target } from './request.ts'
 import { isRefusal, targetOf } from './request.ts'
+import { createStallWatch } from './stalls.ts'
 
 /** One request, to be answered by whoever it is handed to. */
 export interface Exchange {
@@ -53,6 +54,8 @@ export interface HttpTuning {
   readonly keepAliveMs: number
   /** For a request that was sent ahead, until its turn comes. */
   readonly turnMs: number
+  /** For a client that takes nothing of its answer. */
+  readonly stalledMs: number
 }
 
 export interface HttpServer {
@@ -62,7 +65,13 @@ export interface HttpServer {
   stop(): void
 }
 
-const TUNING: HttpTuning = { headMs: 15_000, requestMs: 30 * 60_000, keepAliveMs: 30_000, turnMs: 60_000 }
+const TUNING: HttpTuning = {
+  headMs: 15_000,
+  requestMs: 30 * 60_000,
+  keepAliveMs: 30_000,
+  turnMs: 60_000,
+  stalledMs: 10 * 60_000,
+}
 const MAX_HEAD_BYTES = 16 * 1024
 /** How soon after its time an overdue head is noticed. */
 const LOOK_EVERY_MS = 1000
@@ -79,8 +88,9 @@ interface Connection {
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { log, metrics, listener } = options
-  const { headMs, requestMs, keepAliveMs, turnMs } = { ...TUNING, ...options.tuning }
+  const { headMs, requestMs, keepAliveMs, turnMs, stalledMs } = { ...TUNING, ...options.tuning }
   const connections = new WeakMap<Socket, Connection>()
+  const stalls = createStallWatch(stalledMs)
   let stopping = false
 
   const server: Server = createServer({
@@ -191,6 +201,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       const { socket, established } = given
       connections.set(socket, { peer, established, last: Promise.resolve(), waiting: 0 })
       const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()))
+      stalls.follow(socket)
       server.emit('connection', socket)
       socket.resume()
       await closed

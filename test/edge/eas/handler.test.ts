@@ -451,14 +451,16 @@ t.test('whoever does not read holds the other side up: nothing is collected in b
       response.writeHead(200)
       sent = pushed(response)
     },
+    tuning: { stalledMs: 1000 },
   })
   const asked = down.begin({ body: 'x' })
   const [answer] = (await once(asked, 'response')) as [IncomingMessage]
   answer.pause()
   const downMb = (await ((sent as Promise<number> | null) ?? 0)) / MB
   t.ok(downMb > 0 && downMb < 20, `an upstream got rid of ${downMb} MB that nobody reads`)
-  asked.destroy()
   await down.quiet()
+  t.match(down.gate.ends, [{ end: { reason: 'client-closed' } }], 'E1: and who stays away for too long is cut off')
+  asked.destroy()
 
   let stalled: Socket | null = null
   const up = await openHouse(t, {
