@@ -2,6 +2,7 @@
  * `sallyport config …`: the configuration, looked at without starting anything.
  */
 
+import { readFile } from 'node:fs/promises'
 import { parseConfigDocument } from '../config/document.ts'
 import { effectiveConfig, effectiveText, schemaText } from '../config/print.ts'
 import { referenceText } from '../config/reference.ts'
@@ -97,8 +98,8 @@ async function check(context: Context): Promise<number> {
  *
  * @throws ConfigError for pairs that it would refuse
  */
-async function judgeCertificates({ config, file, text }: LoadedConfig): Promise<readonly ConfigProblem[]> {
-  const document = parseConfigDocument(text.reveal(), file)
+async function judgeCertificates({ config, file }: LoadedConfig): Promise<readonly ConfigProblem[]> {
+  const document = parseConfigDocument(await readFile(file, 'utf8'), file)
   const refused: ConfigProblem[] = []
   const warnings: ConfigProblem[] = []
   for (const [index, files] of config.tls.certificates.entries()) {
