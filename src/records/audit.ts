@@ -41,6 +41,7 @@ export const AUDIT_EVENTS = {
   invitation_used: ['link', 'ip'],
   set_up_made: ['link', 'name', 'kind'],
   set_up_used: ['link', 'name', 'appPassword', 'ip'],
+  set_up_cancelled: ['link'],
   portal_sessions_ended: ['count'],
   device_blocked: ['device'],
   device_allowed: ['device'],

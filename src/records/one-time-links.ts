@@ -52,7 +52,8 @@ export interface OneTimeLinks {
   /** What a set-up link has made. */
   noteResult(link: OneTimeLinkRow, user: UserRow, appPasswordId: string, ip: string): Promise<void>
   setUpsOf(userId: string, since: Date): Promise<readonly OneTimeLinkRow[]>
-  cancelSetUp(userId: string, id: string): Promise<boolean>
+  /** false: there is none, or it was used. */
+  cancelSetUp(user: UserRow, id: string): Promise<boolean>
 }
 
 export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
@@ -136,8 +137,13 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
 
     setUpsOf: (userId, since) => store.people.oneTimeLinksOf(userId, 'set-up', since),
 
-    async cancelSetUp(userId, id) {
-      return (await store.people.cancelOneTimeLinks(userId, 'set-up', id)) > 0
+    async cancelSetUp(user, id) {
+      return await store.transaction(async (tx) => {
+        if ((await tx.people.cancelOneTimeLinks(user.id, 'set-up', id)) === 0) return false
+        const actor = `user:${user.id}`
+        await appendAudit(tx, { event: 'set_up_cancelled', actor, user, at: now(), detail: { link: id } })
+        return true
+      })
     },
   }
 }

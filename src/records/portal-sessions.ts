@@ -7,9 +7,10 @@
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Secret } from '../secret.ts'
+import { appendAudit } from './audit.ts'
 import type { Keys } from './keys.ts'
 import type { FactorRow, PortalSessionRow } from './store/people/portal-sessions.ts'
-import type { Store, UserRow } from './store/store.ts'
+import type { Store, StoreTransaction, UserRow } from './store/store.ts'
 import { newToken, tokenDigests } from './tokens.ts'
 
 export const SESSION_IDLE_MS = 30 * 60_000
@@ -52,11 +53,28 @@ export interface PortalSessions {
     change: { readonly factor?: FactorRow; readonly stage?: PortalSessionRow['stage'] },
   ): Promise<IssuedSession | null>
   end(id: string): Promise<void>
+  /** All of the user's but this one. Answers how many, which the audit trail tells as well. */
+  endOthers(user: UserRow, id: string): Promise<number>
+  /** Those that a provider has ended: by subject, by its own session, or both. The same. */
+  endAtProvider(issuer: string, subject: string | null, providerSession: string | null): Promise<number>
 }
 
 export function createPortalSessions(options: PortalSessionsOptions): PortalSessions {
   const { store, keys } = options
   const now = options.now ?? (() => new Date())
+
+  async function ending(
+    actor: string,
+    user: UserRow | null,
+    end: (tx: StoreTransaction) => Promise<number>,
+  ): Promise<number> {
+    return await store.transaction(async (tx) => {
+      const count = await end(tx)
+      const entry = { event: 'portal_sessions_ended', actor, user, at: now(), detail: { count } } as const
+      if (count > 0) await appendAudit(tx, entry)
+      return count
+    })
+  }
 
   return {
     async begin({ user, factors, stage, ip, agent, link }) {
@@ -119,6 +137,11 @@ export function createPortalSessions(options: PortalSessionsOptions): PortalSess
     async end(id) {
       await store.people.deletePortalSession(id)
     },
+
+    endOthers: (user, id) => ending(`user:${user.id}`, user, (tx) => tx.people.deletePortalSessionsOf(user.id, id)),
+
+    endAtProvider: (issuer, subject, providerSession) =>
+      ending('system', null, (tx) => tx.people.deleteProviderSessions(issuer, subject, providerSession)),
   }
 }
 

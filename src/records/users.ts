@@ -98,7 +98,7 @@ export interface Users {
     actor: Actor,
   ): Promise<{ readonly user: UserRow; readonly changed: boolean }>
   /**
-   * Ends the user's portal sessions. `appPasswords` 'revoke' deletes them in the same transaction; 'ask' leaves a notice, when
+   * Ends the user's portal sessions, and takes back the set-up links that they made. `appPasswords` 'revoke' deletes them in the same transaction; 'ask' leaves a notice, when
    * there was a password before.
    */
   setPassword(
@@ -278,6 +278,7 @@ export function createUsers(options: UsersOptions): Users {
         const user = await tx.updateUser(before.id, { password: hashed })
         if (!user) throw noSuchUser(before.address)
         await tx.people.deletePortalSessionsOf(user.id, keptSession ?? null)
+        await tx.people.cancelOneTimeLinks(user.id, 'set-up', null)
         const rows = await tx.appPasswordsOf(user.id)
         if (appPasswords === 'ask' && before.passwordHash !== null && rows.length > 0) {
           const detail = { appPasswords: rows.length }

@@ -170,6 +170,13 @@ t.test('H2: a session ends after 30 minutes without a look, and after 12 hours w
   await signIn(h, ann)
   t.match(await h.ask('session.sign-out-others', { session: ann.session }), { ended: 1 })
   t.equal(await h.ask('session.show', { client: CLIENT, session: other }), null)
+  await h.ask('session.language', { session: ann.session, language: 'nl' })
+  const { entries } = await h.call('audit.list', { user: 'ann@a.test', order: 'newest', limit: 2 })
+  const by = `user:${(await h.call('user.show', { address: 'ann@a.test' })).id}`
+  t.match(entries, [
+    { event: 'user_language_set', actor: by, detail: { language: 'nl' } },
+    { event: 'portal_sessions_ended', actor: by, detail: { count: 1 } },
+  ])
   await h.call('user.disable', { address: 'ann@a.test' })
   t.notOk(await alive(), 'a disabled user has no session')
 })

@@ -274,6 +274,9 @@ t.test('back-channel logout ends the portal sessions of that person, once for ea
   const token = await h.op.sign(good())
   t.ok((await send(token)) >= 1)
   t.notOk(await alive(session))
+  t.match((await h.call('audit.list', { order: 'newest', limit: 1 })).entries, [
+    { event: 'portal_sessions_ended', actor: 'system', user: null },
+  ])
   const next = await signIn()
   await t.rejects(send(token), { code: 'invalid' }, 'the same token again')
   t.ok(await alive(next))

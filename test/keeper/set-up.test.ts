@@ -104,6 +104,9 @@ t.test('ten minutes, and not when it was cancelled, or its user disabled', async
   const links = await h.ask('set-up.list', { session: h.ann.session })
   await h.ask('set-up.cancel', { session: h.ann.session, id: links.find(({ name }) => name === 'cancelled')?.id ?? '' })
   t.equal(await h.consume(cancelled), null)
+  t.match((await h.call('audit.list', { user: 'ann@a.test', order: 'newest', limit: 1 })).entries, [
+    { event: 'set_up_cancelled', actor: `user:${(await h.call('user.show', { address: 'ann@a.test' })).id}` },
+  ])
   h.pass(10 * 60_000 + 1)
   t.equal(await h.ask('set-up.show', { client: PHONE, setUp: late }), null)
   t.equal(await h.consume(late), null)
@@ -113,6 +116,9 @@ t.test('ten minutes, and not when it was cancelled, or its user disabled', async
   const disabled = await other.link()
   await other.call('user.disable', { address: 'ann@a.test' })
   t.equal(await other.consume(disabled), null)
+  await other.call('user.enable', { address: 'ann@a.test' })
+  await other.call('user.set-password', { address: 'ann@a.test', password: 'another horse 2' })
+  t.equal(await other.consume(disabled), null, 'nor does it outlive the sessions that a new password ends')
 })
 
 t.test('a link is no way around the cap or the policy, also when they change while it waits', async (t) => {

@@ -226,7 +226,7 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
       try {
         const { logoutTokens } = await openId()
         const { issuer, subject, session } = await logoutTokens.verify(provider, logoutToken)
-        return { ended: await store.people.deleteProviderSessions(issuer, subject, session) }
+        return { ended: await sessions.endAtProvider(issuer, subject, session) }
       } catch (error) {
         if (!(error instanceof ProviderError)) throw error
         log.event('warn', 'warning', 'a logout token was refused', { error_code: error.code, detail: error.message })

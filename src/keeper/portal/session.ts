@@ -42,7 +42,7 @@ export interface SessionParts {
 }
 
 export function sessionHandlers(deps: PortalDeps, parts: SessionParts): SessionHandlers {
-  const { config, store, bus, sessions, twoStep, clock, now } = deps
+  const { config, store, users, sessions, twoStep, clock, now } = deps
   const { presence, guesses, signingIn, passkeys } = parts
   /** Session → the challenge that its step-up must answer. */
   const challenges = createPending<string>({ now })
@@ -117,14 +117,12 @@ export function sessionHandlers(deps: PortalDeps, parts: SessionParts): SessionH
 
     async 'session.sign-out-others'({ session: token }) {
       const { session, user } = await presence.demand(token)
-      return { ended: await store.people.deletePortalSessionsOf(user.id, session.id) }
+      return { ended: await sessions.endOthers(user, session.id) }
     },
 
     async 'session.language'({ session: token, language }) {
       const { user } = await presence.demandAny(token)
-      await store.setUserLanguage(user.id, language)
-      // Logins remembered from before would be refused in the old language.
-      bus.publish({ kind: 'user-changed', userId: user.id, epoch: user.epoch })
+      await users.update(user.id, { language }, `user:${user.id}`)
       return null
     },
 

@@ -73,8 +73,7 @@ export function setUpHandlers(deps: PortalDeps, presence: Presence): SetUpHandle
 
     async 'set-up.cancel'({ session, id }) {
       const { user } = await presence.demand(session)
-      if (!(await links.cancelSetUp(user.id, id)))
-        throw new ServiceError('not-found', 'there is no such link to cancel')
+      if (!(await links.cancelSetUp(user, id))) throw new ServiceError('not-found', 'there is no such link to cancel')
       return null
     },
 
