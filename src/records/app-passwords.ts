@@ -107,6 +107,7 @@ export function createAppPasswords(options: AppPasswordsOptions): AppPasswords {
         // First, because it locks the user's row on PostgreSQL: the next issue counts after this one is in (invariant 12).
         if ((await tx.raiseUserEpoch(found.id)) === null) throw noSuchUser(found.address)
         await refuseAtCap(tx, found, policy.cap, checked.createdAt)
+        await refuseAfterReset(tx, found)
         await deleteLongExpired(tx, found, actor, checked.createdAt)
         await tx.insertAppPassword(row)
         const detail = {
@@ -249,6 +250,12 @@ async function refuseAtCap(tx: StoreTransaction, user: UserRow, cap: number, at:
     'cap-reached',
     `${user.address} has ${count} app passwords and may have ${cap}: delete one first${named}`,
   )
+}
+
+/** What a new password has ended, and the app passwords that it may have deleted, must not be outlived by one that was being made. */
+async function refuseAfterReset(tx: StoreTransaction, user: UserRow): Promise<void> {
+  if ((await tx.userById(user.id))?.passwordHash === user.passwordHash) return
+  throw new ServiceError('unavailable', `${user.address} was given another password meanwhile: try again`)
 }
 
 /** R9: the order in which people are asked which one to delete. */

@@ -40,7 +40,7 @@ t.test('M2, threat B8: every other way to lose access ends sessions, too', async
     ['session.end by user', (h: House) => h.call('session.end', { user: 'ann@a.test' }), 2],
   ] as const) {
     const h = await house(t, { yaml })
-    await h.addUser('ann@a.test')
+    const ann = await h.addUser('ann@a.test')
     await h.addUser('bob@a.test')
     const [one, two] = [await h.issue('ann@a.test'), await h.issue('ann@a.test')]
     const bob = await h.issue('bob@a.test', { expiresInMs: 1_000_000 })
@@ -50,6 +50,9 @@ t.test('M2, threat B8: every other way to lose access ends sessions, too', async
     if (what !== 'delete-unused') await e.login('bob@a.test', bob.password)
     t.match(await revoke(h), { sessionsEnded: want, unanswered: [] }, what)
     t.equal(e.sessions.size, what === 'delete-unused' ? 0 : 1, 'and nobody else')
+    const isTold = ['delete-all', 'delete-unused', 'password reset, configured to revoke'].includes(what)
+    const told = (await h.store.people.noticesOf(ann.id)).filter(({ detail }) => detail.what === 'app-password-deleted')
+    t.equal(told.length, isTold ? 1 : 0, `${what}: the owner is told, once, that app passwords were deleted`)
     if (what === 'session.end by user') t.equal(await e.result('ann@a.test', one.password), 'in', 'may come back')
     await h.close()
   }

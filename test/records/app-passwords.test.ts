@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import t from 'tap'
 import { normaliseAppPassword, selectorOf, tombstoneDigestOf } from '../../src/records/app-password.ts'
-import { appPasswordView } from '../../src/records/app-passwords.ts'
+import { appPasswordView, createAppPasswords } from '../../src/records/app-passwords.ts'
 import { Secret } from '../../src/secret.ts'
 import { DAY, openHouse, POLICY, ROOT } from './house.ts'
 
@@ -193,6 +193,21 @@ t.test('a busy hasher is temporary', async (t) => {
   )
   t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 2)
   for (const outcome of outcomes) if (outcome.status === 'rejected') t.match(outcome.reason, { code: 'unavailable' })
+})
+
+t.test('one that is being made does not outlive the new password that deletes all', async (t) => {
+  const house = await openHouse(t)
+  const ann = await house.addUser('ann@example.org')
+  const hasher: typeof house.hasher = {
+    ...house.hasher,
+    async hash(...given) {
+      await house.users.setPassword('ann@example.org', new Secret('another horse 2'), 'revoke', ROOT)
+      return await house.hasher.hash(...given)
+    },
+  }
+  const { issue } = createAppPasswords({ ...house, hasher, now: () => house.clock.now })
+  await t.rejects(issue({ address: 'ann', name: 'x' }, POLICY, `user:${ann.id}`), { code: 'unavailable' })
+  t.strictSame(await house.store.appPasswordsOf(ann.id), [])
 })
 
 t.test('R27, M5: revoking deletes the row for good and leaves a tombstone that knows the value', async (t) => {

@@ -26,7 +26,7 @@ type UserServices = Pick<
 >
 
 export function userServices(deps: ServiceDeps): UserServices {
-  const { config, users, revocation, twoStep, log } = deps
+  const { config, users, revocation, twoStep, notifier, log } = deps
 
   /** Somebody who is disabled loses every session; otherwise those end that the policy of new groups does not allow. */
   async function update(address: string, wanted: UserUpdate, actor: Actor): Promise<UserView & SessionsEnded> {
@@ -98,7 +98,7 @@ export function userServices(deps: ServiceDeps): UserServices {
     async 'user.set-password'({ address, password }, actor) {
       // 'ask' is a question of the portal to the user; an administrator who wants them gone says `delete --all`.
       const keep = config().onPasswordReset
-      const { value: user, ended } = await ending(deps, { actor, cause: 'password-reset' }, async () => {
+      const { value, ended } = await ending(deps, { actor, cause: 'password-reset' }, async () => {
         const { user, revoked } = await users.setPassword(address, new Secret(password), keep, actor)
         for (const { id, name } of revoked) {
           log.event('info', 'app_password_deleted', 'app password deleted with a password reset', {
@@ -109,8 +109,15 @@ export function userServices(deps: ServiceDeps): UserServices {
           })
         }
         const ids = new Set(revoked.map(({ id }) => id))
-        return { value: user, user, isMeant: ({ appPassword }) => appPassword !== null && ids.has(appPassword.id) }
+        return {
+          value: { user, revoked },
+          user,
+          isMeant: ({ appPassword }) => appPassword !== null && ids.has(appPassword.id),
+        }
       })
+      const { user, revoked } = value
+      const name = revoked.length === 1 ? (revoked[0]?.name ?? null) : null
+      if (revoked.length > 0) await notifier.doneForYou(user, 'app-password-deleted', name, actor)
       return { ...(await users.view(user)), ...ended }
     },
   }
