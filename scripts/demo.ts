@@ -106,6 +106,7 @@ async function main(): Promise<number> {
   await using gate = await startSallyport({
     domains: [USER.slice(USER.indexOf('@') + 1)],
     selfMadeCertificate: true,
+    launchesCommands: true,
     portal: {},
     upstreams: {
       main: {

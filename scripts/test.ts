@@ -18,6 +18,7 @@ import { spawn } from 'node:child_process'
 import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
+import { COMPILE_CACHE } from '../test/support/compile-cache.ts'
 import type { ServiceProgram } from '../test/support/services.ts'
 import { SERVICES } from '../test/support/services.ts'
 import { createSecretScan } from './secret-scan.ts'
@@ -49,6 +50,7 @@ for (const file of [transcript, secretsFile]) writeFileSync(file, '', { mode: 0o
 
 const environment: NodeJS.ProcessEnv = {
   ...process.env,
+  ...COMPILE_CACHE,
   PATH: `${BIN}:${process.env.PATH ?? ''}`,
   TAP_TIMEOUT: String(FILE_LIMIT_S),
   SALLYPORT_TEST_SECRETS: secretsFile,

@@ -35,8 +35,11 @@ const ALWAYS_KEPT = [
   'SSL_CERT_FILE',
   'SSL_CERT_DIR',
 ]
-/** The keeper reads the configuration, so it needs what the configuration is made from. */
-const KEPT_FOR_KEEPER = /^(?:SALLYPORT_.*|RUNTIME_DIRECTORY|HOME)$/
+/**
+ * The keeper reads the configuration, so it needs what the configuration is made from. And as the only child that reads files
+ * freely it can use code that was compiled before.
+ */
+const KEPT_FOR_KEEPER = /^(?:SALLYPORT_.*|RUNTIME_DIRECTORY|HOME|NODE_COMPILE_CACHE)$/
 /** libuv's threads beyond those that argon2 keeps busy: for files and host names. */
 const SPARE_THREADS = 4
 /**

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import t from 'tap'
 import type { Step } from '../../src/cli/check/report.ts'
+import { COMPILE_CACHE } from '../support/compile-cache.ts'
 import { SAMPLE_USER, startDovecot } from '../support/dovecot.ts'
 import type { ScriptedPeer } from '../support/peer.ts'
 import { scriptedServer } from '../support/peer.ts'
@@ -128,7 +129,10 @@ upstreams: { main: { smtp: { host: localhost, port: ${submissions}, ${ca} }, ide
 workers: 1
 `,
     )
-    await using server = new Program(LAUNCHER, ['serve'], { cwd: own.directory, env: { PATH: process.env.PATH } })
+    await using server = new Program(LAUNCHER, ['serve'], {
+      cwd: own.directory,
+      env: { PATH: process.env.PATH, ...COMPILE_CACHE },
+    })
     let steps: Step[] = []
     // The upstream is asked in the background.
     const start = performance.now()

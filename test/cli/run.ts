@@ -6,13 +6,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { CliResult } from '../support/command.ts'
 import { runCommand } from '../support/command.ts'
+import { COMPILE_CACHE } from '../support/compile-cache.ts'
 import { unhooked } from '../support/program.ts'
 
 const LAUNCHER = resolve(import.meta.dirname, '../../scripts/sallyport')
-
-/** Compiled code is kept between the commands of one test file: it halves what each costs. */
-const COMPILE_CACHE = mkdtempSync(join(tmpdir(), 'sp-cli-cache-'))
-process.on('exit', () => rmSync(COMPILE_CACHE, { recursive: true, force: true }))
 
 export interface Ran extends CliResult {
   /** Standard output as JSON. */
@@ -48,7 +45,7 @@ export async function launched(
   const child = spawn(...unhooked(LAUNCHER, args, env), {
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid, gid: uid }),
-    env: environment({ NODE_COMPILE_CACHE: COMPILE_CACHE, ...env }),
+    env: environment({ ...COMPILE_CACHE, ...env }),
   })
   let stdout = ''
   let stderr = ''

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { Step } from '../../src/cli/check/report.ts'
+import { COMPILE_CACHE } from '../support/compile-cache.ts'
 import { freePort } from '../support/ports.ts'
 import { Program } from '../support/program.ts'
 import { CONFIG, house } from './run.ts'
@@ -27,7 +28,7 @@ t.test(
   async (t) => {
     const { run, directory } = house(t)
     const elsewhere = { RUNTIME_DIRECTORY: join(directory, 'elsewhere') }
-    const env = { PATH: process.env.PATH, ...elsewhere }
+    const env = { PATH: process.env.PATH, ...COMPILE_CACHE, ...elsewhere }
     await using server = new Program(LAUNCHER, ['serve'], { cwd: directory, env })
     await logged(server, 'started')
     const lost = await run(['user', 'list', '--json'])
@@ -45,7 +46,10 @@ for (const workers of ['0', '1']) {
     const port = await freePort()
     const { launch: run, directory } = house(t, `${CONFIG.replace('port: 0', `port: ${port}`)}workers: ${workers}\n`)
     t.equal((await run(['health'])).status, 69)
-    await using server = new Program(LAUNCHER, ['serve'], { cwd: directory, env: { PATH: process.env.PATH } })
+    await using server = new Program(LAUNCHER, ['serve'], {
+      cwd: directory,
+      env: { PATH: process.env.PATH, ...COMPILE_CACHE },
+    })
     await logged(server, 'started')
 
     const health = await run(['health', '--json'])
@@ -86,7 +90,7 @@ for (const workers of ['0', '1']) {
 
     const follow = new Program(LAUNCHER, ['audit', '--follow', '--json'], {
       cwd: directory,
-      env: { PATH: process.env.PATH },
+      env: { PATH: process.env.PATH, ...COMPILE_CACHE },
     })
     await run(['user', 'disable', 'ann'])
     for (let tries = 0; tries < 2400 && !follow.output.includes('user_disabled'); tries++) await delay(25)
@@ -115,7 +119,10 @@ t.test('A3: what is dangerous is said at the start, and by check', async (t) => 
     CONFIG.replace(/^( +)(imap: \{ host: )[^,]+, (.*?)\}/m, '$1$2mail.invalid, tls: none }'),
   )
   const said = /upstreams\.main\.imap\.tls: is none for a host on the network/
-  await using server = new Program(LAUNCHER, ['serve'], { cwd: directory, env: { PATH: process.env.PATH } })
+  await using server = new Program(LAUNCHER, ['serve'], {
+    cwd: directory,
+    env: { PATH: process.env.PATH, ...COMPILE_CACHE },
+  })
   await logged(server, 'started')
   t.match(server.output, said)
   const steps = (await run(['check', '--json'])).json<Step[]>()

@@ -3,6 +3,7 @@
  * Twice: two workers with Redis, and everything in one process without.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import t from 'tap'
 import type { Dovecot } from '../support/dovecot.ts'
@@ -130,7 +131,7 @@ async function deletedDuringLogins(t: Test, { gate }: House): Promise<void> {
     /** One login after the other, each left open; afterwards every one of them must have been refused or cut. */
     const client = async (): Promise<void> => {
       const peers: { peer: ScriptedPeer; answer: Promise<string> }[] = []
-      while (going && logins < 60) {
+      while (going && logins < 100) {
         logins += 1
         const peer = await connectTls(gate)
         peer.send(`1 LOGIN ${ANN} ${quoted(device.password)}\r\n`)
@@ -146,6 +147,7 @@ async function deletedDuringLogins(t: Test, { gate }: House): Promise<void> {
       }
     }
     const clients = [client(), client(), client()]
+    while (logins < 10) await delay(5) // so that some have a session, and others are on their way to one
     await gate.json(['app-password', 'delete', device.id, '--yes'])
     going = false
     const sessions = await gate.json<{ appPassword: { id: string } | null }[]>(['session', 'list'])
@@ -227,13 +229,14 @@ async function processesDie(t: Test, { gate }: House): Promise<void> {
   for (const peer of peers) await succeed(peer, '1', 'NOOP')
   t.pass('the keeper is dead: open sessions go on')
   await gate.waitForLog('worker_started', (line) => line.process === 'keeper', since, 15_000)
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 30_000
   using after = await loggedIn(gate, ANN, device.password)
   t.pass('a new one takes logins')
   // An edge that has not found the new keeper yet has not told it of its sessions.
   const known = async (): Promise<number> => (await gate.json<unknown[]>(['session', 'list', '--user', ANN])).length
   while ((await known()) < peers.length + 1) {
     if (Date.now() > deadline) throw new Error('the new keeper does not learn of the sessions of the old one')
+    await delay(50)
   }
 
   const edgeOf = (peer: ScriptedPeer): unknown =>

@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path'
 import type { Test } from 'tap'
 import type { ServicesConnection } from '../../src/contract/services-channel.ts'
 import { connectServices } from '../../src/contract/services-channel.ts'
+import { COMPILE_CACHE } from '../support/compile-cache.ts'
 import type { LogLine } from '../support/logs.ts'
 import { parseLogLines, waitForLine } from '../support/logs.ts'
 import { ScriptedPeer } from '../support/peer.ts'
@@ -144,7 +145,8 @@ export function prepare(
 
 export function launch(t: Test, configFile: string, args: readonly string[] = []): Program {
   // Settings of the test run are no settings of a server.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SALLYPORT_')))
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('SALLYPORT_'))
+  const env = { ...Object.fromEntries(own), ...COMPILE_CACHE }
   const program = new Program(process.execPath, [MAIN, 'serve', '--config', configFile, ...args], { env })
   t.teardown(() => program.stop('SIGKILL'))
   return program

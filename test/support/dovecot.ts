@@ -155,7 +155,7 @@ export async function startDovecot(options: DovecotOptions = {}): Promise<Doveco
     log,
     mark: () => readLog(logFile).length,
     logSince: (mark) => withSaslDecoded(readLog(logFile).slice(mark)),
-    async waitForLog(pattern, mark = 0, timeoutMs = 5_000) {
+    async waitForLog(pattern, mark = 0, timeoutMs = 30_000) {
       const deadline = Date.now() + timeoutMs
       for (;;) {
         const match = pattern.exec(withSaslDecoded(readLog(logFile).slice(mark)))
@@ -193,7 +193,7 @@ export async function startDovecot(options: DovecotOptions = {}): Promise<Doveco
     async setMasterPassword(password) {
       put('master.passwd', passwdFile({ [master.user]: noteSecret(password) }))
       // Dovecot looks at the file at most once a second.
-      for (let tries = 0; tries < 100; tries++) {
+      for (let tries = 0; tries < 600; tries++) {
         using peer = await scriptedClient(ports.imap)
         await peer.expect(/^\* OK /)
         peer.send(`1 LOGIN ${WARM_UP_USER}${separator}${master.user} ${password}\r\n`)

@@ -69,11 +69,14 @@ export async function waitForLine(
   text: () => string,
   event: string,
   wanted: (line: LogLine) => boolean = () => true,
-  timeoutMs = 5_000,
+  timeoutMs = 30_000,
 ): Promise<LogLine> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
-    const found = parseLogLines(text()).find((line) => line.event === event && wanted(line))
+    const candidates = text()
+      .split('\n')
+      .filter((line) => line.includes(`"${event}"`))
+    const found = parseLogLines(candidates.join('\n')).find((line) => line.event === event && wanted(line))
     if (found) return found
     if (Date.now() > deadline) throw new Error(`no log line ${event} within ${timeoutMs} ms`)
     await delay(10)

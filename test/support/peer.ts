@@ -17,7 +17,8 @@ import { createConnection, createServer } from 'node:net'
 import type { ConnectionOptions, TlsOptions } from 'node:tls'
 import { createSecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 
-const DEFAULT_TIMEOUT_MS = 10_000
+/** Long enough for a machine that is slow and busy: who waits in vain has found something. */
+const DEFAULT_TIMEOUT_MS = 30_000
 
 /** One end of a connection, read by line, by pattern or by count. Everything is latin1, so bytes survive. */
 export class ScriptedPeer implements Disposable {

@@ -1,6 +1,6 @@
 /**
  * The whole product as a user runs it: `scripts/sallyport serve` with a configuration of its own in a directory of its own,
- * on loopback, and the command line beside it.
+ * on loopback, and the command line beside it, which asks over the control socket.
  */
 
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,6 +8,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { CertificateAuthority } from './certificates.ts'
 import { createCa } from './certificates.ts'
+import type { CliResult } from './command.ts'
+import { runCommand } from './command.ts'
+import { COMPILE_CACHE } from './compile-cache.ts'
 import type { Dovecot } from './dovecot.ts'
 import type { LogLine } from './logs.ts'
 import { parseLogLines, waitForLine } from './logs.ts'
@@ -32,6 +35,8 @@ export interface SallyportOptions {
   readonly selfMadeCertificate?: boolean
   /** Given, though it may be {}: the portal on an https port of its own, with these settings over `url`. */
   readonly portal?: Readonly<Record<string, unknown>>
+  /** Each command is a process, as a shell starts it, instead of running in this one. */
+  readonly launchesCommands?: boolean
 }
 
 export interface SallyportPorts {
@@ -55,13 +60,6 @@ export interface SallyportPorts {
   readonly http: number
   /** There is such a listener when there is a portal. */
   readonly https: number
-}
-
-/** What the CLI printed and how it ended. */
-export interface CliResult {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
 }
 
 export interface IssuedPassword {
@@ -187,7 +185,8 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
   const log = (): string => earlier + (server?.output ?? '')
 
   async function start(): Promise<void> {
-    const launched = new Program(LAUNCHER, ['serve', '--config', configFile], { env: cleanEnvironment() })
+    const env = { ...cleanEnvironment(), ...COMPILE_CACHE }
+    const launched = new Program(LAUNCHER, ['serve', '--config', configFile], { env })
     server = launched
     try {
       await ready(ports.http, launched.ended)
@@ -207,8 +206,10 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
   }
 
   async function cli(args: readonly string[], input = ''): Promise<CliResult> {
-    // Compiled code is kept between commands: it halves what each costs.
-    const env = { ...cleanEnvironment(), NODE_COMPILE_CACHE: join(directory, 'compile-cache') }
+    const env = { ...cleanEnvironment(), ...COMPILE_CACHE }
+    if (options.launchesCommands !== true) {
+      return await runCommand([...args, '--config', configFile], { cwd: directory, input, env })
+    }
     const command = new Program(LAUNCHER, [...args, '--config', configFile], { env, input })
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
@@ -237,7 +238,7 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
     log,
     lines: (event) => parseLogLines(log()).filter((line) => event === undefined || line.event === event),
     mark: () => log().length,
-    waitForLog: (event, wanted, since = 0, timeoutMs = 5_000) =>
+    waitForLog: (event, wanted, since = 0, timeoutMs) =>
       waitForLine(() => log().slice(since), event, wanted, timeoutMs),
     cli,
     json,
