@@ -16,6 +16,8 @@ import type { Gate, Grant, LiveSession, LoginAttempt, SessionEnder } from './adm
 import { LoginFailure } from './failure.ts'
 import type { CaNotice, GrantWire } from './gate-wire.ts'
 import { attemptToWire, failureFromWire, GATE_ROLE, grantFromWire } from './gate-wire.ts'
+import type { Link } from './keeper-link.ts'
+import { KEEPER_WAIT_MS, linkToKeeper } from './keeper-link.ts'
 
 export interface GateConnectionOptions {
   /** The keeper's edge.sock. */
@@ -39,10 +41,6 @@ export interface GateConnection extends Gate {
   close(): void
 }
 
-const WAIT_MS = 2000
-/** Between two tries to reach a keeper that is away: at first, and at most. It is back within a second. */
-const RETRY_MS = 20
-const MAX_RETRY_MS = 250
 /** A keeper with a full load of sessions to take over may need a while to read its store. */
 const RESUME_MS = 30_000
 /** Of sessions in one frame, with room for what stands around them. */
@@ -54,31 +52,40 @@ const OVERSIZED_DELAY_MS = 2000
 
 type Notice = readonly [method: 'settle' | 'ended', params: unknown]
 /** One channel, with the PEM texts that it has given numbers to. */
-interface Link {
-  peer: IpcPeer | null
+interface GateLink extends Link {
   readonly certificates: Map<number, string>
 }
-type OpenLink = Link & { readonly peer: IpcPeer }
-type State = { readonly at: 'down' } | { readonly at: 'up'; readonly link: OpenLink } | { readonly at: 'closed' }
+/** The sessions of an edge at the break of its channel, and what it has told since. */
+interface History {
+  readonly sessions: readonly LiveSession[]
+  readonly notices: Notice[]
+}
 
 /** Connects in the background and stays connected until `close`. */
 export function connectGate(options: GateConnectionOptions): GateConnection {
-  const { path, key, edgeId, ender, liveSessions, log, waitMs = WAIT_MS } = options
-  let state: State = { at: 'down' }
-  const waiting = new Set<() => void>()
-  /** The sessions at the break, and what was told since. null: taken afresh at the next resume. */
-  let history: { readonly sessions: readonly LiveSession[]; readonly notices: Notice[] } | null = null
-  let retry: NodeJS.Timeout | null = null
-  let retryMs = RETRY_MS
-  let lostAt: number | null = null
+  const { path, key, edgeId, ender, liveSessions, log, waitMs = KEEPER_WAIT_MS } = options
+  /** null: taken afresh at the next resume. */
+  let history: History | null = null
   const ready = Promise.withResolvers<void>()
   ready.promise.catch(() => {}) // nobody has to wait for it
 
-  async function connect(): Promise<void> {
-    retry = null
+  const keeper = linkToKeeper<GateLink>({
+    open,
+    up({ peer }) {
+      for (const [method, params] of history?.notices ?? []) peer.notify(method, params)
+      history = null
+      ready.resolve()
+    },
+    down() {
+      history = { sessions: liveSessions(), notices: [] }
+    },
+    meanwhile: 'sessions go on, logins wait',
+    log,
+  })
+
+  async function open(closed: (why: IpcError) => void): Promise<GateLink> {
     const certificates = new Map<number, string>()
     const parts = new Map<number, string>()
-    const link: Link = { peer: null, certificates }
     const peer = await connectIpc({
       path,
       role: GATE_ROLE,
@@ -93,16 +100,17 @@ export function connectGate(options: GateConnectionOptions): GateConnection {
           else if (method === 'ca') takeCertificates(params as CaNotice, certificates, parts)
           else throw new IpcError('ERR_IPC_PROTOCOL', `the keeper sent a notice ${method}`)
         },
-        closed: (why) => lost(link, why),
+        closed,
         bug: (error) => log.bug(error, 'a message of the keeper could not be handled'),
       },
     })
     try {
-      await resume(Object.assign(link, { peer }))
+      await resume(peer)
     } catch (error) {
       peer.close()
       throw error
     }
+    return { peer, certificates }
   }
 
   /** The grant that this end is for may have come in the same read: its promise is resolved before the next turn. */
@@ -110,81 +118,23 @@ export function connectGate(options: GateConnectionOptions): GateConnection {
     setImmediate(() => ender.end(grantId))
   }
 
-  async function resume(link: OpenLink): Promise<void> {
-    const { peer } = link
+  /** Describes the sessions; what became of them meanwhile is told when the channel is up. */
+  async function resume(peer: IpcPeer): Promise<void> {
     const sessions = history?.sessions ?? liveSessions()
     history ??= { sessions, notices: [] }
     const parts = resumeParts(sessions)
     for (const [at, part] of parts.entries()) {
       await peer.request('resume', { sessions: part, last: at === parts.length - 1 }, RESUME_MS)
     }
-    if (state.at === 'closed' || !peer.isOpen) throw new IpcError('ERR_IPC_CLOSED', 'the channel closed while resuming')
-    for (const [method, params] of history?.notices ?? []) peer.notify(method, params)
-    history = null
-    state = { at: 'up', link }
-    retryMs = RETRY_MS
-    if (lostAt !== null) {
-      log.event('info', 'warning', 'the keeper is back', { duration_ms: Math.round(performance.now() - lostAt) })
-      lostAt = null
-    }
-    ready.resolve()
-    for (const wake of waiting) wake()
-    waiting.clear()
-  }
-
-  function lost(link: Link, why: IpcError): void {
-    if (state.at !== 'up' || state.link !== link) return // not up yet: `connect` says so itself
-    state = { at: 'down' }
-    history = { sessions: liveSessions(), notices: [] }
-    lostAt = performance.now()
-    log.event('warn', 'warning', 'the keeper is away: sessions go on, logins wait', {
-      error_code: why.code,
-      detail: why.message,
-    })
-    tryAgain()
-  }
-
-  function tryAgain(): void {
-    if (state.at !== 'down' || retry !== null) return
-    retry = setTimeout(start, retryMs)
-    retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)
-  }
-
-  function start(): void {
-    connect().catch((error: unknown) => {
-      if (!(error instanceof IpcError || error instanceof IpcFailure)) log.bug(error, 'connecting to the keeper failed')
-      else if (error.code !== 'ERR_IPC_UNREACHABLE' && state.at !== 'closed') {
-        log.event('warn', 'warning', 'the keeper can not be reached', {
-          error_code: error.code,
-          detail: error.message,
-        })
-      }
-      tryAgain()
-    })
-  }
-
-  const current = (): OpenLink | null => (state.at === 'up' ? state.link : null)
-
-  /** Waits for the keeper for at most `ms`; null when it stays away. */
-  async function whenUp(ms: number): Promise<OpenLink | null> {
-    if (state.at === 'closed') return null
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
-      waiting.add(resolve)
-      timer = setTimeout(() => {
-        waiting.delete(resolve)
-        resolve()
-      }, ms)
-    })
-    clearTimeout(timer)
-    return current()
+    if (history === null)
+      throw new IpcError('ERR_IPC_BUSY', 'too much was told meanwhile: the sessions are listed afresh')
   }
 
   async function admit(attempt: LoginAttempt): Promise<Grant> {
     let leftMs = waitMs
     for (;;) {
       const since = performance.now()
-      const link = current() ?? (await whenUp(leftMs))
+      const link = keeper.current ?? (await keeper.whenUp(leftMs))
       leftMs = Math.max(0, leftMs - (performance.now() - since))
       if (link === null) throw new LoginFailure('keeper-unavailable', `the keeper at ${path} is away`)
       try {
@@ -202,7 +152,7 @@ export function connectGate(options: GateConnectionOptions): GateConnection {
   }
 
   /** @throws LoginFailure rather than trust every certificate authority where one was named */
-  function certificatesOf(wire: GrantWire, link: OpenLink): string | null {
+  function certificatesOf(wire: GrantWire, link: GateLink): string | null {
     const slot = wire.upstream.ca
     const pem = slot === null ? null : link.certificates.get(slot)
     if (pem !== undefined) return pem
@@ -211,30 +161,24 @@ export function connectGate(options: GateConnectionOptions): GateConnection {
   }
 
   function tell(...notice: Notice): void {
-    if (state.at === 'up') state.link.peer.notifySoon(notice[0], notice[1])
-    else if (history !== null && state.at === 'down') {
+    if (keeper.current) keeper.current.peer.notifySoon(notice[0], notice[1])
+    else if (history !== null && !keeper.isClosed) {
       history.notices.push(notice)
       if (history.notices.length > MAX_HELD_NOTICES) history = null
     }
   }
 
-  start()
   return {
     admit,
     settle: (grantId, outcome) => tell('settle', [grantId, outcome]),
     ended: (grantId, end) => tell('ended', [grantId, end]),
     ready: ready.promise,
     get isUp() {
-      return state.at === 'up'
+      return keeper.current !== null
     },
     close() {
-      const before = state
-      state = { at: 'closed' }
-      if (retry !== null) clearTimeout(retry)
-      if (before.at === 'up') before.link.peer.close()
+      keeper.close()
       ready.reject(new IpcError('ERR_IPC_CLOSED', 'the channel to the keeper was closed'))
-      for (const wake of waiting) wake()
-      waiting.clear()
     },
   }
 }

@@ -6,10 +6,11 @@
  * have been done.
  */
 
-import type { IpcPeer } from '../ipc.ts'
 import { connectIpc, IpcError, IpcFailure, serveIpc } from '../ipc.ts'
 import type { Log } from '../log.ts'
 import type { Secret } from '../secret.ts'
+import type { Link } from './keeper-link.ts'
+import { KEEPER_WAIT_MS, linkToKeeper } from './keeper-link.ts'
 import type { PortalHandlers, PortalMethodName, PortalParams, PortalServices } from './portal.ts'
 import { PORTAL_METHODS } from './portal.ts'
 import { ServiceError } from './services.ts'
@@ -22,10 +23,6 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 const CALL_MS = 60_000
 /** People's pages: a few hundred questions a second are a very busy day. */
 const LIMITS = { inWork: 64, framesPerSecond: 2000 }
-/** How long a question waits for a keeper that is away. It is back within a second. */
-const WAIT_MS = 2000
-const RETRY_MS = 20
-const MAX_RETRY_MS = 250
 
 export interface PortalServerOptions {
   readonly path: string
@@ -86,7 +83,6 @@ function isPortalMethod(method: string): method is PortalMethodName {
 }
 
 export interface PortalConnection extends PortalServices {
-  readonly isUp: boolean
   close(): void
 }
 
@@ -98,102 +94,41 @@ export interface PortalConnectionOptions {
   readonly waitMs?: number
 }
 
-type State = { readonly at: 'down' } | { readonly at: 'up'; readonly peer: IpcPeer } | { readonly at: 'closed' }
-
 /** Connects in the background and stays connected until `close`. */
-export function connectPortal({ path, key, log, waitMs = WAIT_MS }: PortalConnectionOptions): PortalConnection {
-  let state: State = { at: 'down' }
-  let retry: NodeJS.Timeout | null = null
-  let retryMs = RETRY_MS
-  const waiting = new Set<() => void>()
-
-  async function connect(): Promise<void> {
-    const peer = await connectIpc({
-      path,
-      role: ROLE,
-      name: 'web',
-      key,
-      handlers: {
-        request: async () => {
-          throw new IpcFailure('invalid', 'the keeper asks nothing here')
+export function connectPortal({ path, key, log, waitMs = KEEPER_WAIT_MS }: PortalConnectionOptions): PortalConnection {
+  const keeper = linkToKeeper<Link>({
+    async open(closed) {
+      const peer = await connectIpc({
+        path,
+        role: ROLE,
+        name: 'web',
+        key,
+        handlers: {
+          request: async () => {
+            throw new IpcFailure('invalid', 'the keeper asks nothing here')
+          },
+          notice() {},
+          closed,
+          bug: (error) => log.bug(error, 'a message of the keeper could not be handled'),
         },
-        notice() {},
-        closed: lost,
-        bug: (error) => log.bug(error, 'a message of the keeper could not be handled'),
-      },
-      limits: { answerBytes: MAX_ANSWER_BYTES },
-    })
-    if (state.at === 'closed') return peer.close()
-    if (!peer.isOpen) throw new IpcError('ERR_IPC_CLOSED', 'the channel closed as soon as it was open')
-    state = { at: 'up', peer }
-    retryMs = RETRY_MS
-    for (const wake of waiting) wake()
-    waiting.clear()
-  }
-
-  function lost(why: IpcError): void {
-    if (state.at !== 'up') return
-    state = { at: 'down' }
-    log.event('warn', 'warning', 'the keeper is away: pages wait', { error_code: why.code, detail: why.message })
-    tryAgain()
-  }
-
-  function tryAgain(): void {
-    if (state.at !== 'down' || retry !== null) return
-    retry = setTimeout(start, retryMs)
-    retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)
-  }
-
-  function start(): void {
-    retry = null
-    connect().catch((error: unknown) => {
-      if (!(error instanceof IpcError)) log.bug(error, 'connecting to the keeper failed')
-      else if (error.code !== 'ERR_IPC_UNREACHABLE' && state.at !== 'closed') {
-        log.event('warn', 'warning', 'the keeper can not be reached', {
-          error_code: error.code,
-          detail: error.message,
-        })
-      }
-      tryAgain()
-    })
-  }
-
-  async function whenUp(): Promise<IpcPeer> {
-    if (state.at === 'down') {
-      let timer: NodeJS.Timeout | undefined
-      await new Promise<void>((resolve) => {
-        waiting.add(resolve)
-        timer = setTimeout(() => {
-          waiting.delete(resolve)
-          resolve()
-        }, waitMs)
+        limits: { answerBytes: MAX_ANSWER_BYTES },
       })
-      clearTimeout(timer)
-    }
-    if (state.at !== 'up') throw new ServiceError('unavailable', 'the keeper is away')
-    return state.peer
-  }
+      return { peer }
+    },
+    meanwhile: 'pages wait',
+    log,
+  })
 
-  start()
   return {
     async call(name, request) {
-      const peer = await whenUp()
+      const link = keeper.current ?? (await keeper.whenUp(waitMs))
+      if (link === null) throw new ServiceError('unavailable', 'the keeper is away')
       try {
-        return (await peer.request(name, request, CALL_MS)) as never
+        return (await link.peer.request(name, request, CALL_MS)) as never
       } catch (error) {
         throw asServiceError(error)
       }
     },
-    get isUp() {
-      return state.at === 'up'
-    },
-    close() {
-      const before = state
-      state = { at: 'closed' }
-      if (retry !== null) clearTimeout(retry)
-      if (before.at === 'up') before.peer.close()
-      for (const wake of waiting) wake()
-      waiting.clear()
-    },
+    close: () => keeper.close(),
   }
 }
