@@ -43,13 +43,15 @@ interface Reply {
  */
 export async function loginUpstream(wire: Wire, target: UpstreamTarget, caller: SmtpCaller): Promise<UpstreamSession> {
   const talk = talkTo(wire, target)
-  const keywords = await enter(talk, target, caller)
+  const { keywords, asClient } = await enter(talk, target, caller)
   const kept = keptTrust(keywords)[0]
   if (kept) {
     const { keyword, setting } = kept
+    // XCLIENT has put the client's address in the place of ours; XFORWARD goes by ours all the same (decision 7).
+    const whose = asClient && keyword === 'XCLIENT' ? `the client’s own address, ${caller.client.ip},` : 'our address'
     throw talk.failure(
       'upstream-protocol',
-      `still offers ${keyword} after login, by which a client could become somebody else; take our address out of ${setting} (Postfix)`,
+      `still offers ${keyword} after login, by which a client could become somebody else; take ${whose} out of ${setting} (Postfix)`,
     )
   }
   // In SMTP a server speaks when it is asked; what is there already would be taken for answers to the client's commands.
@@ -64,7 +66,7 @@ export async function loginUpstream(wire: Wire, target: UpstreamTarget, caller: 
  */
 export async function tryUpstream(wire: Wire, target: UpstreamTarget, caller: SmtpCaller): Promise<readonly string[]> {
   const talk = talkTo(wire, target)
-  const keywords = await enter(talk, target, caller)
+  const { keywords } = await enter(talk, target, caller)
   talk.writeLine('QUIT')
   return keywords
 }
@@ -73,8 +75,12 @@ function talkTo(wire: Wire, target: UpstreamTarget): SmtpTalk {
   return new SmtpTalk(wire, target.name, (text) => withoutSecret(text, target.identity))
 }
 
-/** From the greeting to what is offered after the login. */
-async function enter(talk: SmtpTalk, target: UpstreamTarget, caller: SmtpCaller): Promise<readonly string[]> {
+/** From the greeting to what is offered after the login. `asClient`: the upstream was told the client's address. */
+async function enter(
+  talk: SmtpTalk,
+  target: UpstreamTarget,
+  caller: SmtpCaller,
+): Promise<{ readonly keywords: readonly string[]; readonly asClient: boolean }> {
   let keywords = await talk.begin(target, caller.name)
   const offered = target.trusted ? parametersOf(keywords, 'XCLIENT') : null
   if (offered !== null) {
@@ -82,7 +88,7 @@ async function enter(talk: SmtpTalk, target: UpstreamTarget, caller: SmtpCaller)
     keywords = await talk.ehlo(caller.name)
   }
   await authenticate(talk, target, parametersOf(keywords, 'AUTH') ?? [])
-  return talk.ehlo(caller.name)
+  return { keywords: await talk.ehlo(caller.name), asClient: offered !== null }
 }
 
 /** The ways to show a token, best first. */

@@ -232,6 +232,9 @@ t.test('real Postfix', async (t) => {
       await hello(near)
       near.send(`AUTH PLAIN ${GOOD}\r\n`)
       t.match(await near.line(), /^454 4\.7\.0 /, 'a client at an address that is trusted itself')
+      t.match(await house.logs.wait('upstream_failed'), {
+        detail: /take the client’s own address, 127\.0\.0\.1, out of smtpd_authorized_xclient_hosts/,
+      })
     })
     for (const trusted of [false, true]) {
       await t.test(`through us, ${trusted ? '' : 'not '}trusted: never joined`, async (t) => {
