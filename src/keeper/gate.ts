@@ -215,7 +215,10 @@ export function createGate(options: GateOptions): Admit {
     // The time since then is part of the delay: nobody sees whether argon2 ran.
     const leftMs = Math.max(0, Math.round(delayMs - (now() - since)))
     return throttled
-      ? new LoginFailure('throttled', whyNot(user), { delayMs: leftMs, logName: logNameOf(login.name, user) })
+      ? new LoginFailure('throttled', whyNot(login.name, user), {
+          delayMs: leftMs,
+          logName: logNameOf(login.name, user),
+        })
       : unknown(login, isPrimary, leftMs)
   }
 
@@ -228,7 +231,7 @@ export function createGate(options: GateOptions): Admit {
   function unknown({ name, user, attempt }: Refused, isPrimary: boolean, delayMs: number): LoginFailure {
     const logName = logNameOf(name, user)
     if (isPrimary && user) noteRefused(attempt, user, 'use-app-password', null)
-    if (!isPrimary) return new LoginFailure('bad-credentials', whyNot(user), { delayMs, logName })
+    if (!isPrimary) return new LoginFailure('bad-credentials', whyNot(name, user), { delayMs, logName })
     const detail = 'the primary password, where an app password is needed'
     return new LoginFailure('use-app-password', detail, { delayMs, logName, language: user?.language ?? null })
   }
@@ -412,7 +415,11 @@ function isToldLater(reason: LoginFailureReason): reason is RefusedWithNotice {
   return (REFUSED_WITH_NOTICE as readonly LoginFailureReason[]).includes(reason)
 }
 
-function whyNot(user: UserRow | null): string {
+/** For the log. Who typed what nobody can be called has come as the empty name (edge/login/exchange.ts). */
+function whyNot(name: string, user: UserRow | null): string {
+  if (name === '') {
+    return 'a name that nobody can have: a domain\\ that names.windowsDomains does not list, a character that names.allow does not, or somebody else to act for'
+  }
   if (user === null) return 'no such user'
   return user.enabled ? 'wrong secret, or not from here' : 'the user is disabled'
 }

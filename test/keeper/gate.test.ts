@@ -45,6 +45,11 @@ t.test('R7: blanks, hyphens and capitals do not matter, one wrong letter does', 
   t.equal(await e.result('ann@a.test', `${bare}${bare}${bare}`), 'bad-credentials')
   t.equal(await e.result('ann@a.test', ''), 'bad-credentials')
   t.equal(await e.result('ann@a.test', 'ſ'.repeat(16)), 'bad-credentials')
+  await t.rejects(
+    e.admit(attempt('', WRONG)),
+    { reason: 'bad-credentials', message: /names\.windowsDomains/ },
+    'for the log: a name that the edge could make nothing of',
+  )
 })
 
 t.test('design §6, the table: who gets in, and what anybody else is told', async (t) => {
