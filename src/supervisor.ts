@@ -66,8 +66,9 @@ export async function runServer(options: ServerOptions): Promise<number> {
     return 0
   } catch (error) {
     server.kill()
-    if (error instanceof Ended) return error.exitCode
-    throw error
+    if (!(error instanceof Ended)) throw error
+    log.event('warn', 'stopped', `${error.message} while starting or draining: stopped at once`)
+    return error.exitCode
   } finally {
     log.flush()
   }

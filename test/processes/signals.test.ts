@@ -70,6 +70,7 @@ t.test('a second signal ends at once', async (t) => {
   server.program.signal('SIGTERM')
   t.equal(await server.program.exit, 143)
   t.ok(performance.now() - started < 2000)
+  t.match(await server.wait('stopped'), { level: 'warn', msg: /^SIGTERM .*stopped at once/ }, 'and the log says so')
   await until(() => !children.some(isAlive), 'all children are gone', 2000)
   await session.untilClosed(1000)
 })
