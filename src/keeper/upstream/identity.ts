@@ -95,7 +95,7 @@ async function storedIdentity(
     throw new UpstreamIdentityError(
       'ERR_IDENTITY_SECRET',
       opened.why === 'none'
-        ? `no secret is stored for ${user.address} at upstream "${upstream}": sallyport secret set`
+        ? `no secret is stored for ${user.address} at upstream "${upstream}": sallyport secret set --user ${user.address} --upstream ${upstream}`
         : `the stored secret of ${user.address} at upstream "${upstream}" can't be opened (${opened.why}): set it again`,
     )
   }
