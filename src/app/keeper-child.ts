@@ -20,6 +20,7 @@ export async function keeperRole(init: KeeperInit, log: Log, metrics: Metrics): 
     log,
     metrics,
     version,
+    serverPid: process.ppid,
     edgeSecret: new Secret(init.edgeSecret),
     edges: init.edges,
     webKey: init.webKey === null ? null : new Secret(init.webKey),

@@ -20,6 +20,8 @@ export interface KeeperRoleOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly version: string
+  /** The process that an operator sends signals to; left out: this one. */
+  readonly serverPid?: number
   /** What the keys of edges in other processes are made from; null: the edges are in this process. */
   readonly edgeSecret: Secret | null
   /** Ids of the edges that run already. */
@@ -39,10 +41,10 @@ export interface RunningKeeper {
 
 /** Opens the keeper, then its sockets. @throws what openKeeper throws; IpcError when a socket can't be made */
 export async function startKeeper(options: KeeperRoleOptions): Promise<RunningKeeper> {
-  const { config, log, metrics, version, edgeSecret, webKey } = options
+  const { config, log, metrics, version, serverPid = process.pid, edgeSecret, webKey } = options
   const { runtimeDirectory } = config
   // The store's lock first: whoever holds it is the only keeper, and may take over sockets and key.
-  const keeper = await openKeeper({ config, log, metrics, version })
+  const keeper = await openKeeper({ config, log, metrics, version, serverPid })
   keeper.expectEdges(options.edges)
   const open: { close(): Promise<void> }[] = [keeper]
   const close = async () => {

@@ -88,6 +88,8 @@ export interface KeeperOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly version: string
+  /** The process that an operator sends signals to. Default: this one. */
+  readonly serverPid?: number
   /** Monotonic, milliseconds. */
   readonly now?: () => number
   readonly clock?: () => Date
@@ -281,6 +283,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     log,
     clock,
     version,
+    serverPid: options.serverPid ?? process.pid,
     redisState: () => (redis === null ? 'none' : redis.up ? 'up' : 'down'),
   })
 

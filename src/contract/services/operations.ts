@@ -67,9 +67,15 @@ export const OPERATION_METHODS = {
   'keys.status': method<{ file: string; keys: readonly KeyView[] }>()(z.strictObject({})),
   /** `file` is absolute and must not exist yet. */
   backup: method<{ file: string; bytes: number }>()(z.strictObject({ file: z.string().min(1).max(4096) })),
-  health: method<{ ok: boolean; version: string; pid: number; store: 'up' | 'down'; redis: 'up' | 'down' | 'none' }>()(
-    z.strictObject({}),
-  ),
+  /** `pid` is the server's, to send signals to; `keeperPid` the keeper's, which is another process unless `workers` is 0. */
+  health: method<{
+    ok: boolean
+    version: string
+    pid: number
+    keeperPid: number
+    store: 'up' | 'down'
+    redis: 'up' | 'down' | 'none'
+  }>()(z.strictObject({})),
   /** How `sallyport check` may log in upstream as a user. Never offered on any socket but the control socket. */
   'check.identity': method<{ upstream: string; kind: 'password'; authcid: string; authzid: string; secret: string }>()(
     z.strictObject({ protocol: z.enum(PROTOCOL_NAMES), user: address }),

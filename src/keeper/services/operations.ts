@@ -29,7 +29,7 @@ type OperationServices = Pick<
 >
 
 export function operationServices(deps: ServiceDeps): OperationServices {
-  const { config, names, store, keys, users, secrets, clock, version, redisState } = deps
+  const { config, names, store, keys, users, secrets, clock, version, serverPid, redisState } = deps
 
   function demandUpstream(name: string): void {
     if (Object.hasOwn(config().upstreams, name)) return
@@ -88,7 +88,7 @@ export function operationServices(deps: ServiceDeps): OperationServices {
     async health() {
       const redis = redisState()
       const up = await answers(() => store.ping())
-      return { ok: up, version, pid: process.pid, store: up ? 'up' : 'down', redis }
+      return { ok: up, version, pid: serverPid, keeperPid: process.pid, store: up ? 'up' : 'down', redis }
     },
 
     async 'check.identity'({ protocol, user: address }) {

@@ -49,6 +49,8 @@ export interface ServiceDeps {
   readonly log: Log
   readonly clock: () => Date
   readonly version: string
+  /** The process that an operator sends signals to. */
+  readonly serverPid: number
   readonly redisState: () => 'up' | 'down' | 'none'
 }
 
