@@ -99,6 +99,7 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
       room,
       log,
       metrics,
+      lastWords: (why) => protocol.lastWords(why),
       onConnection: (wire, peer) =>
         serveClient(protocol, wire, peer, {
           gate: logins.gate,

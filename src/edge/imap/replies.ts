@@ -5,8 +5,10 @@
  */
 
 import type { LoginFailureReason } from '../../contract/failure.ts'
+import { NO_ROOM } from '../login/dialogue.ts'
 import type { Audience } from '../login/words.ts'
 import { failureText } from '../login/words.ts'
+import type { NoRoom } from '../net/room.ts'
 
 /** NO [code] for each reason. ALERT is shown to people by most programs (RFC 9051 §7.1). */
 const CODES: Readonly<Record<LoginFailureReason, string>> = {
@@ -31,6 +33,11 @@ const CODES: Readonly<Record<LoginFailureReason, string>> = {
 /** What follows the tag when a login is refused: `NO [CODE] text`. */
 export function refusal(reason: LoginFailureReason, audience: Audience): string {
   return `NO [${CODES[reason]}] ${failureText(reason, 'IMAP', audience)}`
+}
+
+/** RFC 9051 §7.1.5: a BYE may come in place of the greeting, or at any time. */
+export function lastWords(why: NoRoom): string {
+  return `* BYE [UNAVAILABLE] ${NO_ROOM[why]}\r\n`
 }
 
 /** How a connection stands when it says what it can do. */

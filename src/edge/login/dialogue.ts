@@ -8,6 +8,7 @@ import type { LoginFailure } from '../../contract/failure.ts'
 import type { NameRules } from '../../contract/names.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import type { NoRoom } from '../net/room.ts'
 import type { ServerTls, WireErrorCode } from '../net/wire.ts'
 import type { SaslRefusal } from './sasl.ts'
 import type { Audience } from './words.ts'
@@ -70,9 +71,17 @@ export const LAST_WORDS: Readonly<Record<WireErrorCode, string | null>> = {
   ERR_WIRE_BUDGET: 'Too much was sent before a login.',
   ERR_WIRE_DEADLINE: 'No login in time.',
   ERR_WIRE_GOING_DOWN: 'The server is going down.',
+  // It has been told by then, with the words below.
+  ERR_WIRE_DISMISSED: null,
   ERR_WIRE_RESET: null,
   ERR_WIRE_INJECTED: null,
   ERR_WIRE_TLS: null,
+}
+
+/** What a client hears for whom there is no room. */
+export const NO_ROOM: Readonly<Record<NoRoom, string>> = {
+  connections: 'The server is full, please try again later.',
+  perAddress: 'Too many connections from your address, please try again later.',
 }
 
 /** What a client hears whose SASL exchange made no sense. */

@@ -7,6 +7,7 @@
 
 import type { Grant, LoginAttempt, Peer, ProtocolName, UpstreamTarget } from '../../contract/admission.ts'
 import type { LoginFailure } from '../../contract/failure.ts'
+import type { NoRoom } from '../net/room.ts'
 import type { Leg, Wire } from '../net/wire.ts'
 
 /** The client side of one connection until it has logged in. Each attempt is answered exactly once (invariant 4). */
@@ -39,6 +40,8 @@ export interface UpstreamSession {
 
 export interface Protocol {
   readonly name: ProtocolName
+  /** What a client hears for whom there is no room, in place of the greeting or of whatever it waits for, with its end. */
+  lastWords(why: NoRoom): string
   /** Says hello. The dialogue holds the wire until `accept`; whoever made the wire closes it. */
   greet(client: Wire, peer: Peer): Promise<LoginDialogue>
   /**

@@ -14,7 +14,7 @@ import { createDeadlines } from './deadlines.ts'
 import { networksOf } from './networks.ts'
 import type { ProxiedAddresses } from './proxy-header.ts'
 import { parseProxyHeader, unmapped } from './proxy-header.ts'
-import type { Guest, Room } from './room.ts'
+import type { Guest, NoRoom, Room } from './room.ts'
 import { addressBlock } from './room.ts'
 import { SocketReader } from './source.ts'
 import type { TlsContexts } from './tls.ts'
@@ -57,6 +57,8 @@ export interface ListenerOptions {
   readonly room: Room
   readonly log: Log
   readonly metrics: Metrics
+  /** What a client hears for whom there is no room, with its end; left out: nothing. */
+  lastWords?(why: NoRoom): string
   /** Takes the wire over. What it rejects with is a bug, and ends that connection only. */
   onConnection(wire: Wire, peer: Peer): Promise<void>
 }
@@ -88,7 +90,13 @@ export function createListener(options: ListenerOptions): Listener {
   const sockets = new Set<Socket>()
   const deadlines = createDeadlines(() => limits.loginMs)
   let port = options.port
-  const turnAway = createTurnAway({ listener: options.name, room, log })
+  const turnAway = createTurnAway({
+    listener: options.name,
+    room,
+    log,
+    tls: options.tls,
+    ...(options.lastWords && { lastWords: options.lastWords }),
+  })
 
   const server: Server = createServer({
     allowHalfOpen: true,
@@ -115,10 +123,11 @@ export function createListener(options: ListenerOptions): Listener {
       turnAway.crowd(socket, ip, false)
       return
     }
-    const guest = room.enter(() => turnAway.full(socket))
+    const visit: Visit = { wire: null }
+    const guest = room.enter(() => turnAway.full(socket, visit.wire))
     if (guest === null) {
       if (block !== null) room.giveBack(block)
-      turnAway.full(socket)
+      turnAway.full(socket, null)
       return
     }
     sockets.add(socket)
@@ -128,17 +137,18 @@ export function createListener(options: ListenerOptions): Listener {
       metrics.connections.dec({ protocol, state: guest.leave() })
       if (block !== null) room.giveBack(block)
     })
-    void serve(socket, guest, ip, isProxied)
+    void serve(socket, guest, visit, ip, isProxied)
   }
 
-  function loggedIn(guest: Guest): void {
+  function loggedIn(guest: Guest, visit: Visit): void {
+    visit.wire = null
     if (!guest.loggedIn()) return
     metrics.connections.dec({ protocol, state: 'login' })
     metrics.connections.inc({ protocol, state: 'session' })
   }
 
   /** Up to the moment when somebody else takes over: a session may last for days, and nothing here may last as long. */
-  async function serve(socket: Socket, guest: Guest, ip: string, isProxied: boolean): Promise<void> {
+  async function serve(socket: Socket, guest: Guest, visit: Visit, ip: string, isProxied: boolean): Promise<void> {
     const deadline = deadlines.next()
     const reader = new SocketReader()
     reader.attach(socket, false)
@@ -170,7 +180,8 @@ export function createListener(options: ListenerOptions): Listener {
         turnAway.stranger(socket, peer.ip)
         return
       }
-      wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader, onRelease: () => loggedIn(guest) })
+      wire = new Wire(socket, { budgetBytes: BUDGET_BYTES, deadline, reader, onRelease: () => loggedIn(guest, visit) })
+      visit.wire = wire
       if (options.tls === 'implicit') {
         if (options.contexts === null) throw new Error(`listener ${options.name} has no certificate`)
         const tls = await wire.startTls({
@@ -252,6 +263,12 @@ export function createListener(options: ListenerOptions): Listener {
       return sockets.size
     },
   }
+}
+
+/** A connection that has not logged in. */
+interface Visit {
+  /** From the moment when somebody talks with it. */
+  wire: Wire | null
 }
 
 /** What did not begin with the PROXY header that it owes. */

@@ -15,6 +15,9 @@ export interface RoomLimits {
   readonly makeRoomAfterMs?: number
 }
 
+/** Why there is no room for a connection: by its name in `RoomLimits`, the limit that it meets. */
+export type NoRoom = 'connections' | 'perAddress'
+
 /** A connection that was let in. */
 export interface Guest {
   /** From now on it is a session, and never goes for a newcomer. Whether it was none before. */

@@ -1,18 +1,26 @@
 /**
- * Turning connections away, and telling operators of it: now and then, because it happens as often as strangers like.
+ * Turning connections away: what their clients hear, and what operators read about it now and then.
+ *
+ * It happens as often as strangers like, so nobody is waited for (threats E2): the last words are in the kernel's hands at once
+ * or never, no handshake is done for their sake, and a client that does not read them holds nothing.
  */
 
 import type { Socket } from 'node:net'
+import type { TlsMode } from '../../contract/admission.ts'
 import type { Log } from '../../log.ts'
 import { unmapped } from './proxy-header.ts'
-import type { Room } from './room.ts'
+import type { NoRoom, Room } from './room.ts'
 import { addressBlock } from './room.ts'
+import type { Wire } from './wire.ts'
 
 export interface TurnAwayOptions {
   /** The listener's name, for the log. */
   readonly listener: string
   readonly room: Room
   readonly log: Log
+  readonly tls: TlsMode
+  /** What a client hears for whom there is no room, with its end; left out: nothing. */
+  lastWords?(why: NoRoom): string
 }
 
 /** One listener's; each ends the connection. */
@@ -23,23 +31,32 @@ export interface TurnAway {
   stranger(socket: Socket, ip: string): void
   /** A client whose address has all the connections that it may have. @param isProxied whether a proxy says that it is its address */
   crowd(socket: Socket, ip: string, isProxied: boolean): void
-  /** The house is full: a newcomer, or one that has not logged in and makes room for a newcomer. */
-  full(socket: Socket): void
+  /**
+   * The house is full: a newcomer, or one that has not logged in and makes room for a newcomer.
+   *
+   * @param wire of whoever has come so far that somebody talks with it
+   */
+  full(socket: Socket, wire: Wire | null): void
 }
 
 const TELL_EVERY_MS = 60_000
 const ignore = (): void => {}
 
-export function createTurnAway({ listener, room, log }: TurnAwayOptions): TurnAway {
+export function createTurnAway(options: TurnAwayOptions): TurnAway {
+  const { listener, room, log, tls } = options
   const isTold = { stranger: seldom(), crowd: seldom(), full: seldom() }
 
-  function close(socket: Socket, reason: string): void {
+  function close(socket: Socket, reason: string, words = '', wire: Wire | null = null): void {
     log.event('debug', 'connection_closed', 'connection refused', {
       listener,
       remote_ip: unmapped(socket.remoteAddress ?? ''),
       reason,
     })
     socket.on('error', ignore)
+    if (words !== '' && wire?.dismiss(words)) return
+    // To a client that nobody has spoken to yet. A close keeps what the kernel has taken, and it takes so little at once unless
+    // it has no memory left. A client that has spoken first may get a reset and lose the words: no mail client does that.
+    if (words !== '' && wire === null && tls !== 'implicit') socket.write(words)
     socket.destroy()
   }
 
@@ -56,7 +73,7 @@ export function createTurnAway({ listener, room, log }: TurnAwayOptions): TurnAw
     },
 
     crowd(socket, ip, isProxied) {
-      close(socket, 'perAddress')
+      close(socket, 'perAddress', options.lastWords?.('perAddress'))
       if (!isTold.crowd()) return
       const advice = isProxied ? '' : ', or, if it is a load balancer, name it in proxyProtocol.from of this listener'
       log.event(
@@ -72,8 +89,8 @@ export function createTurnAway({ listener, room, log }: TurnAwayOptions): TurnAw
       )
     },
 
-    full(socket) {
-      close(socket, 'connections')
+    full(socket, wire) {
+      close(socket, 'connections', options.lastWords?.('connections'), wire)
       if (!isTold.full()) return
       log.event('warn', 'warning', 'connections are turned away: limits.connections or LimitNOFILE is too low', {
         listener,

@@ -7,13 +7,15 @@ export type WireErrorCode =
   | 'ERR_WIRE_DEADLINE'
   /** The server is going down. */
   | 'ERR_WIRE_GOING_DOWN'
+  /** The connection made room for another one. */
+  | 'ERR_WIRE_DISMISSED'
   /** The connection broke. */
   | 'ERR_WIRE_RESET'
   /** Bytes were waiting where TLS was to begin. */
   | 'ERR_WIRE_INJECTED'
   | 'ERR_WIRE_TLS'
 
-/** What a peer, or the way to it, did wrong. The message is for operators. */
+/** What a peer, or the way to it, did wrong, or why we don't go on with it. The message is for operators. */
 export class WireError extends Error {
   readonly code: WireErrorCode
   constructor(code: WireErrorCode, message: string, options?: { readonly cause: unknown }) {

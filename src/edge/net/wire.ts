@@ -78,6 +78,7 @@ export class Wire implements Disposable {
   #isPaused = false
   #isFinished = false
   #isReleased = false
+  #isSecuring = false
   #isEnding = false
   #failure: WireError | null = null
 
@@ -164,6 +165,28 @@ export class Wire implements Disposable {
   }
 
   /**
+   * Sends the peer away without waiting for it, whoever talks with it and however far that is: these are the last words, and
+   * whoever reads gets ERR_WIRE_DISMISSED. false: they can't be said, in the middle of a handshake or to a peer that does not
+   * read, and nothing has happened.
+   */
+  dismiss(words: string): boolean {
+    const socket = this.#socket
+    if (this.#isReleased || this.#isSecuring || this.#isEnding || socket.destroyed || socket.writableLength > 0)
+      return false
+    socket.write(words)
+    // What the kernel has taken outlives the socket. TLS takes a moment more, and says goodbye first.
+    if (socket.writableLength === 0) {
+      this.#received.forget()
+      socket.destroy()
+    } else {
+      void this.end()
+      socket.destroySoon()
+    }
+    this.#fail(DISMISSED)
+    return true
+  }
+
+  /**
    * Puts TLS on the connection, as either side. Left out on a wire that we dialled: as the client, verifying what was dialled.
    *
    * @throws WireError 'ERR_WIRE_INJECTED' when bytes are waiting already (invariant 3), 'ERR_WIRE_TLS' when the handshake
@@ -179,6 +202,7 @@ export class Wire implements Disposable {
     const plain = this.#socket
     plain.pause()
     this.#reader.detach(plain)
+    this.#isSecuring = true
     try {
       const secure = await handshake(plain, side, this.#deadline)
       this.#socket = secure.socket
@@ -192,6 +216,8 @@ export class Wire implements Disposable {
       this.#close()
       if (this.#deadline.aborted) throw this.#fail(LATE('the time was up before TLS was', cause))
       throw this.#fail(new WireError('ERR_WIRE_TLS', `TLS did not come about: ${(cause as Error).message}`, { cause }))
+    } finally {
+      this.#isSecuring = false
     }
   }
 
@@ -348,3 +374,6 @@ class ReleasedLeg implements Leg {
 export const GOING_DOWN = 'going down'
 
 const LATE = (message: string, cause?: unknown): WireError => new WireError('ERR_WIRE_DEADLINE', message, { cause })
+
+/** One for all: a flood is sent away at no more cost than it has to have. */
+const DISMISSED = new WireError('ERR_WIRE_DISMISSED', 'the connection made room for another one')

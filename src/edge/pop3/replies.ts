@@ -6,8 +6,10 @@
  */
 
 import type { LoginFailureReason } from '../../contract/failure.ts'
+import { NO_ROOM } from '../login/dialogue.ts'
 import type { Audience } from '../login/words.ts'
 import { failureText } from '../login/words.ts'
+import type { NoRoom } from '../net/room.ts'
 
 /**
  * -ERR [code] for each reason. AUTH makes a client ask its user for another password, SYS/TEMP makes it try again later
@@ -36,6 +38,11 @@ const CODES: Readonly<Record<LoginFailureReason, 'AUTH' | 'SYS/TEMP' | 'IN-USE' 
 export function refusal(reason: LoginFailureReason, audience: Audience): string {
   const code = CODES[reason]
   return `-ERR ${code === null ? '' : `[${code}] `}${failureText(reason, 'POP3', audience)}`
+}
+
+/** In place of the greeting, or as the answer to whatever comes next (RFC 3206 §4: try again later). */
+export function lastWords(why: NoRoom): string {
+  return `-ERR [SYS/TEMP] ${NO_ROOM[why]}\r\n`
 }
 
 /** How a connection stands when it says what it can do. */

@@ -28,7 +28,7 @@ import { WireError } from '../net/wire.ts'
 import type { Handed, LineGate, LineGates } from './line-gate.ts'
 import { STAND_IN } from './line-gate.ts'
 import { agentOf, MAX_COMMAND_CHARS, parseAuth, parseCommandLine } from './parse.ts'
-import { ACCEPTED, CLOSING, ehloReply, GOING_DOWN, READY_FOR_TLS, refusal, replyLine } from './replies.ts'
+import { ACCEPTED, CLOSING, ehloReply, NOT_NOW, READY_FOR_TLS, refusal, replyLine } from './replies.ts'
 
 /** What a listener's SMTP needs to talk to clients. */
 export interface SmtpDialogueOptions extends DialogueOptions {
@@ -98,7 +98,7 @@ class SmtpDialogue implements LoginDialogue {
       this.#close()
       if (error instanceof WireError) {
         const words = LAST_WORDS[error.code]
-        if (words) this.#send(replyLine(error.code === 'ERR_WIRE_GOING_DOWN' ? GOING_DOWN : CLOSING, words))
+        if (words) this.#send(replyLine(error.code === 'ERR_WIRE_GOING_DOWN' ? NOT_NOW : CLOSING, words))
       }
       throw error
     }

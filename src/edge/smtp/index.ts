@@ -18,7 +18,7 @@ import type { LineGates } from './line-gate.ts'
 import { createLineGates } from './line-gate.ts'
 import type { AskedUpstream } from './probe.ts'
 import { createProber } from './probe.ts'
-import { mergeParameters } from './replies.ts'
+import { lastWords, mergeParameters } from './replies.ts'
 import { loginUpstream } from './upstream.ts'
 
 export type { AskedUpstream } from './probe.ts'
@@ -56,6 +56,7 @@ export function openSmtp(options: SmtpOptions): Smtp {
     offers,
     protocol: (dialogue) => ({
       name: 'smtp',
+      lastWords,
       greet: async (client, peer) => greetClient(client, peer, gates, { ...dialogue, name, offers }),
       async login(upstream, target, client, sessionId) {
         const session = await loginUpstream(upstream, target, { name, client, sessionId })

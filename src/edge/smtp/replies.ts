@@ -5,8 +5,10 @@
  */
 
 import type { LoginFailureReason } from '../../contract/failure.ts'
+import { NO_ROOM } from '../login/dialogue.ts'
 import type { Audience } from '../login/words.ts'
 import { failureText } from '../login/words.ts'
+import type { NoRoom } from '../net/room.ts'
 
 /** What a reply begins with: `535 5.7.8`. */
 export interface ReplyCode {
@@ -19,8 +21,8 @@ const WRONG: ReplyCode = { code: 535, enhanced: '5.7.8' }
 const LATER: ReplyCode = { code: 454, enhanced: '4.7.0' }
 /** 421 ends the connection (RFC 5321 §3.8). */
 export const CLOSING: ReplyCode = { code: 421, enhanced: '4.7.0' }
-/** The system is going down (RFC 3463 §3.4). */
-export const GOING_DOWN: ReplyCode = { code: 421, enhanced: '4.3.2' }
+/** The system is going down, or has too much to do (RFC 3463 §3.4). */
+export const NOT_NOW: ReplyCode = { code: 421, enhanced: '4.3.2' }
 
 const CODES: Readonly<Record<LoginFailureReason, ReplyCode>> = {
   'bad-credentials': WRONG,
@@ -53,6 +55,11 @@ export function refusal(reason: LoginFailureReason, audience: Audience): Refusal
 /** A reply of one line, without its end. */
 export function replyLine({ code, enhanced }: ReplyCode, text: string): string {
   return `${code} ${enhanced} ${text}`
+}
+
+/** RFC 5321 §3.8: in place of the greeting, or at any time. That one address has too many is a rule and no state of the system. */
+export function lastWords(why: NoRoom): string {
+  return `${replyLine(why === 'connections' ? NOT_NOW : CLOSING, NO_ROOM[why])}\r\n`
 }
 
 export const ACCEPTED = replyLine({ code: 235, enhanced: '2.7.0' }, 'Authentication successful')

@@ -25,7 +25,9 @@ import { serveClient } from '../../../src/edge/login/serve.ts'
 import type { SessionRegistry } from '../../../src/edge/login/sessions.ts'
 import { createSessions } from '../../../src/edge/login/sessions.ts'
 import { createDialer } from '../../../src/edge/net/dial.ts'
+import type { Listener } from '../../../src/edge/net/listener.ts'
 import { createListener } from '../../../src/edge/net/listener.ts'
+import type { Room } from '../../../src/edge/net/room.ts'
 import { createRoom } from '../../../src/edge/net/room.ts'
 import type { TlsContexts } from '../../../src/edge/net/tls.ts'
 import type { Metrics } from '../../../src/metrics.ts'
@@ -139,6 +141,7 @@ export interface House extends AsyncDisposable {
   readonly logs: LogCapture
   readonly metrics: Metrics
   readonly upstream: ScriptedServer
+  readonly listener: Listener
   /** With TLS from the start when `tls` is given. */
   connect(tls?: ConnectionOptions): Promise<ScriptedPeer>
   /** Resolves when `count` connections in all have been served to their end. */
@@ -154,6 +157,8 @@ export interface HouseOptions {
   readonly tls?: TlsMode
   readonly contexts?: TlsContexts
   readonly loginMs?: number
+  /** Default: more room than a test needs. */
+  readonly room?: Room
   readonly dialMs?: number
   readonly idleMs?: number
   /** Default IMAP. */
@@ -216,9 +221,10 @@ export async function openHouse(t: Test, options: HouseOptions = {}): Promise<Ho
     contexts: options.contexts ?? null,
     proxyFrom: [],
     limits: { loginMs: options.loginMs ?? 30_000 },
-    room: createRoom({ connections: 1000, perAddress: 1000 }),
+    room: options.room ?? createRoom({ connections: 1000, perAddress: 1000 }),
     log: logs.log,
     metrics,
+    lastWords: (why) => protocol.lastWords(why),
     onConnection(wire, peer) {
       const done = serveClient(protocol, wire, peer, deps)
       served.push(done)
@@ -237,6 +243,7 @@ export async function openHouse(t: Test, options: HouseOptions = {}): Promise<Ho
     logs,
     metrics,
     upstream,
+    listener,
     async connect(tls) {
       const client = await scriptedClient(port, tls ? { tls } : {})
       clients.push(client)

@@ -438,6 +438,7 @@ t.test('after the login its objects are garbage', async (t) => {
     const imap = createImap(options)
     return {
       name: imap.name,
+      lastWords: imap.lastWords,
       async greet(wire, peer) {
         const dialogue: LoginDialogue = await imap.greet(wire, peer)
         note('dialogue', dialogue)

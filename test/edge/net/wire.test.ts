@@ -355,3 +355,44 @@ t.test("what breaks a caller's promise is a bug and says so", async (t) => {
   t.throws(() => wire.release(), /released/)
   await t.rejects(wire.startTls({ side: 'server', contexts }), /released/)
 })
+
+t.test('E2: dismiss says the last words without waiting, in clear and over TLS', async (t) => {
+  for (const isSecure of [false, true]) {
+    const { wire, near, far } = await wired(t)
+    const client = isSecure ? connectTls({ socket: far, ca: authority.cert, servername: 'localhost' }) : far
+    if (isSecure) await wire.startTls({ side: 'server', contexts })
+    const heard = allOf(client)
+    const gone = once(near, 'close')
+    const reading = wire.readLine()
+    t.equal(wire.dismiss('bye\r\n'), true)
+    await t.rejects(reading, { code: 'ERR_WIRE_DISMISSED' })
+    t.throws(() => wire.release(), { code: 'ERR_WIRE_DISMISSED' })
+    const startedAt = performance.now()
+    // The other side has not closed, and never will.
+    await gone
+    t.ok(performance.now() - startedAt < 900, 'not by the timer of last resort')
+    t.equal(await heard, 'bye\r\n')
+    t.equal(wire.closed.aborted, true)
+    t.equal(wire.dismiss('bye\r\n'), false, 'once')
+  }
+})
+
+t.test('E2: dismiss says nothing to a peer that does not read, in a handshake, or after the release', async (t) => {
+  const full = await wired(t)
+  while (full.near.writableLength === 0) full.wire.write('x'.repeat(16_384))
+  t.equal(full.wire.dismiss('bye\r\n'), false)
+  t.equal(full.near.destroyed, false, 'nothing has happened')
+
+  const begun = await wired(t)
+  const handshake = begun.wire.startTls({ side: 'server', contexts })
+  t.equal(begun.wire.dismiss('bye\r\n'), false)
+  const client = connectTls({ socket: begun.far, ca: authority.cert, servername: 'localhost' })
+  await Promise.all([handshake, once(client, 'secureConnect')])
+  begun.wire.write('hello\r\n')
+  t.equal(String((await once(client, 'data'))[0]), 'hello\r\n', 'it has not been disturbed')
+
+  const released = await wired(t)
+  released.wire.release()
+  t.equal(released.wire.dismiss('bye\r\n'), false)
+  t.equal(released.near.destroyed, false)
+})
