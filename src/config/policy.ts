@@ -116,7 +116,7 @@ export const limits = z
     {
       connections: count('Client connections in total', 1, 1_000_000).default(20_000),
       perAddress: count(
-        'Client connections from one address (IPv6: one /64) to each edge process, on all ports together',
+        'Client connections from one address (IPv6: one /64; an office behind NAT is one) to each edge process, on all ports together',
         1,
         1_000_000,
       ).default(200),
