@@ -242,7 +242,10 @@ t.test('a user who is not there; an upstream secret that is not there', async (t
   const secret = await check(t, config('host: 127.0.0.1, port: 1', { identity: '{ method: stored-secret }' }), {
     user: 'ann@example.org',
   })
-  t.match(secret.failed[0], { step: 'route and identity', detail: /no secret is stored.*sallyport secret set --user ann@example\.org --upstream main/ })
+  t.match(secret.failed[0], {
+    step: 'route and identity',
+    detail: /no secret is stored.*sallyport secret set --user ann@example\.org --upstream main/,
+  })
 })
 
 t.test('a name that does not exist', async (t) => {
