@@ -134,6 +134,7 @@ t.test('I-14: what children are started with', async (t) => {
     const pid = server.pidOf(name)
     const environment = readFileSync(`/proc/${pid}/environ`, 'latin1')
     t.notMatch(environment, /SECRET_OF_THE_SHELL|NODE_OPTIONS|not-for-children/, `${name}: built, not inherited`)
+    t.equal(/NODE_COMPILE_CACHE=/.test(environment), name === 'keeper', `${name}: compiled code, where files are read`)
     t.match(readFileSync(`/proc/${pid}/limits`, 'latin1'), /Max core file size +0 +0/, `${name}: no core dump`)
     const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0')
     t.ok(command.includes('--disable-sigusr1'))
