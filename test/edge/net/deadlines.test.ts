@@ -25,6 +25,19 @@ t.test('what begins together shares a signal; what begins later has another', as
   deadlines.expireAll()
 })
 
+t.test('E7: many that began together end a few in each turn', async (t) => {
+  const deadlines = createDeadlines(() => 60_000)
+  const signals = Array.from({ length: 100 }, () => deadlines.next())
+  const over = () => signals.filter(({ aborted }) => aborted).length
+  deadlines.expireAll()
+  t.equal(over(), 32)
+  while (over() < 100) {
+    const before = over()
+    await new Promise(setImmediate)
+    t.ok(over() - before <= 32)
+  }
+})
+
 t.test('how long it is is asked when it begins', async (t) => {
   let ms = 60_000
   const deadlines = createDeadlines(() => ms)
