@@ -24,7 +24,7 @@ export interface TurnWatch {
 }
 
 /** Of the main thread: nanoseconds on a CPU, nanoseconds ready to run without one, how often it was given one. */
-const SCHEDSTAT = '/proc/self/schedstat'
+export const SCHEDSTAT = '/proc/self/schedstat'
 
 /** For ever, from now on; call it on the main thread. It keeps no process alive and wakes none up. */
 export function watchTurns(): TurnWatch {
