@@ -148,11 +148,11 @@ export async function fullStore(t: Test): Promise<FullStore> {
 export const digestOf = (n: number): string => `digest-of-${n}`
 
 /** A process under a keeper's flags and environment, and a way to ask it: each message is answered under its `id`. */
-function forkAsKeeper(t: Test, script: string) {
+function forkAsKeeper(t: Test, script: string, more: readonly string[] = []) {
   const { env, execArgv } = launchOf('keeper', cleanEnvironment())
   // Node's own flags stand behind the shell and what that is to run.
   const flags = execArgv.filter((flag) => flag.startsWith('--'))
-  const child = fork(join(import.meta.dirname, script), { env: { ...env }, execArgv: flags })
+  const child = fork(join(import.meta.dirname, script), { env: { ...env }, execArgv: [...flags, ...more] })
   const gone = once(child, 'exit')
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   child.on('message', ({ id, answer, error }: { id: number; answer: unknown; error?: string }) => {
@@ -183,7 +183,7 @@ function forkAsKeeper(t: Test, script: string) {
 
 /** `loop-tables.ts`, over a store that nobody has open. */
 export async function startTables(t: Test, { file, userIds, appPasswordIds }: FullStore) {
-  const { send } = forkAsKeeper(t, TABLES)
+  const { send } = forkAsKeeper(t, TABLES, ['--expose-gc'])
   const start: TablesStart = { file, userIds, appPasswordIds, digests: userIds.map((_, n) => digestOf(n)) }
   await send({ start })
   const work = (name: TableWork) => send({ work: name })
