@@ -127,6 +127,8 @@ class Server {
   readonly #crew: Crew
   #operators: readonly OperatorServer[] = []
   #draining = false
+  /** The end of the last change of what is in use. */
+  #changed: Promise<void> = Promise.resolve()
   #timers: NodeJS.Timeout[] = []
 
   constructor(options: ServerOptions, log: Log) {
@@ -142,7 +144,10 @@ class Server {
       inUse: () => this.#inUse,
     })
     this.#expiry = createExpiryWatch(log, this.#metrics)
-    this.#certificateWatch = createCertificateWatch({ log, changed: () => void this.#renewCertificates() })
+    this.#certificateWatch = createCertificateWatch({
+      log,
+      changed: () => void this.#inTurn(() => this.#renewCertificates()),
+    })
   }
 
   async start(): Promise<void> {
@@ -172,7 +177,18 @@ class Server {
   }
 
   /** Takes over a new configuration and new certificates, or keeps the old ones and says why. */
-  async reload(): Promise<void> {
+  reload(): Promise<void> {
+    return this.#inTurn(() => this.#reload())
+  }
+
+  /** One change after the other: what was read before must not be put in the place of what was read since. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const turn = this.#changed.then(change)
+    this.#changed = turn.catch(() => {}) // told to whoever asked for it
+    return turn
+  }
+
+  async #reload(): Promise<void> {
     let loaded: LoadedConfig
     let certificates: readonly CertificatePair[]
     try {
@@ -242,8 +258,7 @@ class Server {
     const config = this.#config
     try {
       const certificates = await this.#loadCertificates(config)
-      // A reload has taken over meanwhile, or there is nothing new.
-      if (this.#draining || config !== this.#config) return
+      if (this.#draining) return
       if (JSON.stringify(certificates) === JSON.stringify(this.#inUse.certificates)) return
       this.#inUse = { loaded: this.#inUse.loaded, certificates }
       await this.#crew.renewEdges()
