@@ -99,6 +99,7 @@ t.test('E7: logins, and what administrators ask meanwhile', async (t) => {
     const long = await full.acceptedWith(
       `throttle: { trustedNetworks: [${Array.from({ length: NETWORKS }, (_, n) => `10.${n >> 8}.${n % 256}.0/24`)}] }`,
     )
+    const all99 = Array.from({ length: USERS }, (_, n) => n).filter((n) => String(n).startsWith('99'))
     const all = Array.from({ length: 200 }, (_, line) => line)
     const jobs: Record<string, Job> = {
       [`the audit trail verified, ${AUDIT_ENTRIES} entries`]: {
@@ -115,6 +116,14 @@ t.test('E7: logins, and what administrators ask meanwhile', async (t) => {
       'a page of the audit trail, of one user': { work: () => call('audit.list', { user: BOB, limit: 200 }) },
       [`a page of ${USERS} users`]: { work: () => call('user.list', { limit: 200 }) },
       'users by a word that all have': { work: () => call('user.list', { search: 'user', limit: 200 }) },
+      'users by two words, one of which all have': {
+        work: async () => {
+          const { users } = await call('user.list', { search: 'number 99', limit: 200 })
+          const found = users.map(({ address }) => address)
+          const meant = all99.map(addressOf)
+          if (JSON.stringify(found) !== JSON.stringify(meant)) throw new Error(`${found} instead of ${meant}`)
+        },
+      },
       'a user shown': { work: () => call('user.show', { address: ANN }) },
       '200 users imported': {
         work: (n) =>

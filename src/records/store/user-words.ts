@@ -5,6 +5,7 @@
  * no case, no accents ("muller" finds Müller). A search names several words when it wants all of them.
  */
 
+import { setImmediate } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { userRow } from './schema.ts'
 import type { Db } from './sql-transaction.ts'
@@ -17,6 +18,9 @@ const MAX_WORDS = 128
 const MAX_WORD = 254
 /** Above every word that begins with what stands before it. */
 const LAST = '\u{10ffff}'
+
+/** Looked through in one turn of the event loop: some 2 ms. */
+const WORDS_A_TURN = 2000
 
 export interface UserSearch {
   /** Users for whom each of the words is the beginning of one of theirs, ordered by address. No word: nobody. */
@@ -45,15 +49,64 @@ function split(text: string): readonly string[] {
   return words.map((word) => word.slice(0, MAX_WORD))
 }
 
+/**
+ * Words that many have are looked through in pieces, with a turn of the event loop between two (not inside a transaction, which
+ * must not wait): of each the lowest addresses, and of those the lowest of all.
+ */
 export async function searchUsers(db: Db, words: readonly string[], page: Page): Promise<readonly UserRow[]> {
   const [first, ...others] = words
   if (first === undefined) return []
+  let addresses: readonly string[] = []
+  for (let [begin, end]: [Word, Word | null] = [{ word: first, address: '' }, null]; ; begin = end) {
+    end = await endOfPiece(db, first, begin)
+    const found = await addressesIn(db, { begin, end: end ?? { word: first + LAST, address: '' } }, others, page)
+    // In the order of the store: addresses are ASCII.
+    addresses = [...new Set([...addresses, ...found])].sort().slice(0, page.limit)
+    if (end === null) break
+    if (!db.isTransaction) await setImmediate()
+  }
+  const [any] = addresses
+  if (any === undefined) return []
+  // As many parameters whatever was found: each number of them would be a statement of its own.
+  const wanted = Array.from({ length: page.limit }, (_, n) => addresses[n] ?? any)
+  const rows = await db.selectFrom('users').selectAll().where('address', 'in', wanted).orderBy('address').execute()
+  return rows.map(userRow)
+}
+
+/** A row of `user_words`, or a place between two, in the order of their key. */
+interface Word {
+  readonly word: string
+  readonly address: string
+}
+
+/** The last word of the piece that follows `begin`; null: there is no full piece of words that begin with `first`. */
+async function endOfPiece(db: Db, first: string, begin: Word): Promise<Word | null> {
+  const end = await db
+    .selectFrom('user_words')
+    .select(['word', 'address'])
+    .where(sql<boolean>`(word, address) > (${begin.word}, ${begin.address})`)
+    .where('word', '<', first + LAST)
+    .orderBy('word')
+    .orderBy('address')
+    .offset(WORDS_A_TURN - 1)
+    .limit(1)
+    .executeTakeFirst()
+  return end ?? null
+}
+
+/** The lowest addresses of a page that have a word behind `begin` and up to `end`, and one that begins with each of `others`. */
+async function addressesIn(
+  db: Db,
+  { begin, end }: { readonly begin: Word; readonly end: Word },
+  others: readonly string[],
+  page: Page,
+): Promise<readonly string[]> {
   let found = db
     .selectFrom('user_words as first')
     .select('first.address')
     .distinct()
-    .where('first.word', '>=', first)
-    .where('first.word', '<', first + LAST)
+    .where(sql<boolean>`(first.word, first.address) > (${begin.word}, ${begin.address})`)
+    .where(sql<boolean>`(first.word, first.address) <= (${end.word}, ${end.address})`)
     .where('first.address', '>', page.after ?? '')
   for (const word of others) {
     found = found.where(({ exists, selectFrom }) =>
@@ -66,13 +119,8 @@ export async function searchUsers(db: Db, words: readonly string[], page: Page):
       ),
     )
   }
-  const rows = await db
-    .selectFrom('users')
-    .selectAll()
-    .where('address', 'in', found.orderBy('first.address').limit(page.limit))
-    .orderBy('address')
-    .execute()
-  return rows.map(userRow)
+  const rows = await found.orderBy('first.address').limit(page.limit).execute()
+  return rows.map(({ address }) => address)
 }
 
 export async function administratorBesides(db: Db, userId: string): Promise<boolean> {
