@@ -4,9 +4,7 @@
 
 import type { Compilable, CompiledQuery, Kysely, Selectable } from 'kysely'
 import { sql } from 'kysely'
-import type { AppPasswordsTable, StoredSecretsTable, Tables, TombstonesTable, UsersTable } from './schema.ts'
-
-import type { AuditMark } from './sql-audit.ts'
+import type { AppPasswordsTable, Tables, UsersTable } from './schema.ts'
 
 /** A query whose text is made once; parameters are given in the order in which they stand in it. */
 type Prepared<R> = (...parameters: readonly unknown[]) => CompiledQuery<R>
@@ -16,50 +14,60 @@ function prepared<R>(query: Compilable<R>): Prepared<R> {
   return (...parameters) => ({ ...compiled, parameters })
 }
 
-export const APP_PASSWORD_COLUMNS = [
-  'id',
-  'user_id',
-  'name',
-  'selector',
-  'hash',
-  'key_id',
-  'protocols',
-  'networks',
-  'created_at',
-  'expires_at',
-  'last_used_at',
-  'last_used_protocol',
-  'last_used_ip',
-  'last_used_agent',
-  'tombstone_digest',
-] as const satisfies readonly (keyof AppPasswordsTable)[]
+/** The columns of a table behind a left join: all of them null where there was no row to join. */
+type Joined<T> = { readonly [C in keyof Selectable<T>]: Selectable<T>[C] | null }
+type JoinedAppPassword = Joined<AppPasswordsTable>
+type Prefixed<T> = { readonly [C in keyof T & string as `ap_${C}`]: T[C] }
 
-/** A user's columns, and those of an app password behind a prefix, all null when there is none. */
-type LiveCheckColumns = Selectable<UsersTable> & {
-  [C in keyof AppPasswordsTable as `ap_${C}`]: AppPasswordsTable[C] | null
+/** Of the table's own rows none is without a key, so that tells which of the two it is. */
+export function isUser(row: Joined<UsersTable>): row is Selectable<UsersTable> {
+  return row.id !== null
 }
 
-type Nobody = { readonly [C in keyof UsersTable]: null }
-type NoAppPassword = { readonly [C in keyof AppPasswordsTable]: null }
+/** As `isUser`. */
+export function isAppPassword(row: JoinedAppPassword): row is Selectable<AppPasswordsTable> {
+  return row.id !== null
+}
+
+/** The columns of the app password in an answer to `liveCheck`. */
+export function withoutPrefix(row: Prefixed<JoinedAppPassword>): JoinedAppPassword {
+  return {
+    id: row.ap_id,
+    user_id: row.ap_user_id,
+    name: row.ap_name,
+    selector: row.ap_selector,
+    hash: row.ap_hash,
+    key_id: row.ap_key_id,
+    protocols: row.ap_protocols,
+    networks: row.ap_networks,
+    created_at: row.ap_created_at,
+    expires_at: row.ap_expires_at,
+    last_used_at: row.ap_last_used_at,
+    last_used_protocol: row.ap_last_used_protocol,
+    last_used_ip: row.ap_last_used_ip,
+    last_used_agent: row.ap_last_used_agent,
+    tombstone_digest: row.ap_tombstone_digest,
+  }
+}
 
 /** Queries that a login runs. The values in them are place-holders. */
 export function prepareQueries(db: Kysely<Tables>) {
   const users = db.selectFrom('users').selectAll()
   const head = db.selectFrom('audit_head').select(['seq', 'code']).where('id', '=', 1)
   return {
-    userById: prepared<Selectable<UsersTable>>(users.where('id', '=', '')),
+    userById: prepared(users.where('id', '=', '')),
     /**
      * Always answers a row, all null for an address that is nobody's: making one takes longer than finding none, and that
      * would tell who exists (invariant 6).
      */
-    userByAddress: prepared<Selectable<UsersTable> | Nobody>(
+    userByAddress: prepared(
       db
         .selectFrom(sql<{ wanted: string }>`(select cast(${''} as text) as wanted)`.as('asked'))
         .leftJoin('users', 'users.address', 'asked.wanted')
-        .selectAll('users') as unknown as Compilable<Selectable<UsersTable> | Nobody>,
+        .selectAll('users'),
     ),
     /** Likewise: whether there is a row would tell who is in the wrong network. Parameters: user, selector. */
-    bySelector: prepared<Selectable<AppPasswordsTable> | NoAppPassword>(
+    bySelector: prepared(
       db
         .selectFrom(
           sql<{
@@ -72,22 +80,36 @@ export function prepareQueries(db: Kysely<Tables>) {
             .onRef('app_passwords.user_id', '=', 'asked.wanted')
             .onRef('app_passwords.selector', '=', 'asked.wanted_selector'),
         )
-        .selectAll('app_passwords') as unknown as Compilable<Selectable<AppPasswordsTable> | NoAppPassword>,
+        .selectAll('app_passwords'),
     ),
-    /** Parameters: app password, user. */
-    liveCheck: prepared<LiveCheckColumns>(
+    /** Parameters: app password, user. The columns of the app password have a prefix (`withoutPrefix`). */
+    liveCheck: prepared(
       db
         .selectFrom('users')
         .leftJoin('app_passwords', (join) =>
           join.onRef('app_passwords.user_id', '=', 'users.id').on('app_passwords.id', '=', ''),
         )
         .selectAll('users')
-        .select(APP_PASSWORD_COLUMNS.map((column) => `app_passwords.${column} as ap_${column}` as const))
-        .where('users.id', '=', '') as unknown as Compilable<LiveCheckColumns>,
+        .select([
+          'app_passwords.id as ap_id',
+          'app_passwords.user_id as ap_user_id',
+          'app_passwords.name as ap_name',
+          'app_passwords.selector as ap_selector',
+          'app_passwords.hash as ap_hash',
+          'app_passwords.key_id as ap_key_id',
+          'app_passwords.protocols as ap_protocols',
+          'app_passwords.networks as ap_networks',
+          'app_passwords.created_at as ap_created_at',
+          'app_passwords.expires_at as ap_expires_at',
+          'app_passwords.last_used_at as ap_last_used_at',
+          'app_passwords.last_used_protocol as ap_last_used_protocol',
+          'app_passwords.last_used_ip as ap_last_used_ip',
+          'app_passwords.last_used_agent as ap_last_used_agent',
+          'app_passwords.tombstone_digest as ap_tombstone_digest',
+        ])
+        .where('users.id', '=', ''),
     ),
-    tombstone: prepared<Selectable<TombstonesTable>>(
-      db.selectFrom('tombstones').selectAll().where('user_id', '=', '').where('digest', '=', ''),
-    ),
+    tombstone: prepared(db.selectFrom('tombstones').selectAll().where('user_id', '=', '').where('digest', '=', '')),
     /** Parameters: tries, at, ip, protocol, user, digest. */
     noteTombstoneTries: prepared(
       db
@@ -116,15 +138,15 @@ export function prepareQueries(db: Kysely<Tables>) {
         .values({ id: '', user_id: '', kind: '', detail: '', at: 0 })
         .onConflict((conflict) => conflict.column('id').doUpdateSet({ kind: '', detail: '', at: 0 })),
     ),
-    storedSecret: prepared<Selectable<StoredSecretsTable>>(
+    storedSecret: prepared(
       db.selectFrom('stored_secrets').selectAll().where('user_id', '=', '').where('upstream', '=', ''),
     ),
     /** Parameter: 1. */
-    auditHead: prepared<AuditMark>(head),
+    auditHead: prepared(head),
     /** On PostgreSQL two entries at once would follow the same one. */
-    auditHeadLocked: prepared<AuditMark>(head.forUpdate()),
+    auditHeadLocked: prepared(head.forUpdate()),
     /** Parameters: at, event, actor, user, address, detail. */
-    insertAudit: prepared<{ seq: number }>(
+    insertAudit: prepared(
       db
         .insertInto('audit')
         .values({ at: 0, event: '', actor: '', user_id: '', address: '', detail: '' })
@@ -139,7 +161,7 @@ export function prepareQueries(db: Kysely<Tables>) {
         .values({ id: 1, seq: 0, code: '' })
         .onConflict((conflict) => conflict.column('id').doUpdateSet({ seq: 0, code: '' })),
     ),
-    cachedLogin: prepared<{ value: string }>(
+    cachedLogin: prepared(
       db.selectFrom('cached_logins').select('value').where('key', '=', '').where('expires_at', '>', 0),
     ),
   }

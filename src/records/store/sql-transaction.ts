@@ -20,6 +20,7 @@ import { appPasswordColumns, appPasswordRow, storedSecretRow, tombstoneRow, user
 import type { AuditFilter, AuditSealer } from './sql-audit.ts'
 import { insertAudit, selectAudit } from './sql-audit.ts'
 import type { Queries } from './sql-prepared.ts'
+import { isAppPassword, isUser } from './sql-prepared.ts'
 import type {
   AppPasswordPatch,
   AppPasswordRow,
@@ -142,8 +143,9 @@ export class SqlTransaction implements StoreTransaction {
   async userByAddress(address: string): Promise<UserRow | null> {
     const row = await this.#first(this.#queries.userByAddress(address))
     if (row === undefined) return null
-    const user = userRow(row.id === null ? NO_USER : row)
-    return row.id === null ? null : user
+    const isThere = isUser(row)
+    const user = userRow(isThere ? row : NO_USER)
+    return isThere ? user : null
   }
 
   async listUsers(page: Page): Promise<readonly UserRow[]> {
@@ -275,7 +277,7 @@ export class SqlTransaction implements StoreTransaction {
 
   async appPasswordsBySelector(userId: string, selector: number): Promise<readonly AppPasswordRow[]> {
     const { rows } = await this.#db().executeQuery(this.#queries.bySelector(userId, selector))
-    return rows.flatMap((row) => (row.id === null ? [] : [appPasswordRow(row)]))
+    return rows.filter(isAppPassword).map(appPasswordRow)
   }
 
   async appPasswordsUnusedSince(before: Date, limit: number): Promise<readonly AppPasswordRow[]> {

@@ -2,15 +2,13 @@
  * The store over SQL, whole: single statements, transactions, and the reads of a login.
  */
 
-import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
 import { deleteInPieces } from './delete-in-pieces.ts'
-import type { AppPasswordsTable } from './schema.ts'
 import { appPasswordRow, userRow } from './schema.ts'
 import type { AuditChain, AuditSealer } from './sql-audit.ts'
 import { sqlAuditChain } from './sql-audit.ts'
 import type { Queries } from './sql-prepared.ts'
-import { APP_PASSWORD_COLUMNS, prepareQueries } from './sql-prepared.ts'
+import { isAppPassword, prepareQueries, withoutPrefix } from './sql-prepared.ts'
 import type { AuditSeal, Db, SqlDialect } from './sql-transaction.ts'
 import { SqlTransaction } from './sql-transaction.ts'
 import type { CachedLoginRow, LiveCheck, Store, StoreTransaction } from './store.ts'
@@ -55,9 +53,8 @@ class SqlStore extends SqlTransaction implements Store {
     const { rows } = await this.#open().executeQuery(this.#queries.liveCheck(appPasswordId, userId))
     const row = rows[0]
     if (!row) return null
-    if (row.ap_id === null) return { user: userRow(row), appPassword: null }
-    const columns = Object.fromEntries(APP_PASSWORD_COLUMNS.map((column) => [column, row[`ap_${column}`]]))
-    return { user: userRow(row), appPassword: appPasswordRow(columns as unknown as Selectable<AppPasswordsTable>) }
+    const joined = withoutPrefix(row)
+    return { user: userRow(row), appPassword: isAppPassword(joined) ? appPasswordRow(joined) : null }
   }
 
   async cachedLogin(key: string, now: Date): Promise<string | null> {
