@@ -43,11 +43,13 @@ export function createLogoutTokens(options: {
     if (known) return known
     const { jwks_uri } = await providers.metadata(id)
     if (jwks_uri === undefined) throw new ProviderError('ERR_PROVIDER_REFUSED', `${provider.issuer} publishes no keys`)
+    const fetch = providers.fetchOf(provider)
     // Keys that are not known are asked for every thirty seconds at the most, whatever tokens name.
     const made = createRemoteJWKSet(new URL(jwks_uri), {
       timeoutDuration: 5000,
       cooldownDuration: 30_000,
-      [customFetch]: providers.fetchOf(provider) as unknown as typeof fetch,
+      [customFetch]: (url, { headers, ...options }) =>
+        fetch(url, { ...options, headers: Object.fromEntries(headers), body: null }),
     })
     keySets.set(provider, made)
     return made

@@ -110,10 +110,7 @@ export function createProviders(options: {
       maxResponseSize: MAX_RESPONSE_BYTES,
       ...(provider.ca === null ? {} : { connect: { ca: provider.ca } }),
     })
-    const made: client.CustomFetch = async (url, init) => {
-      const response = await undiciFetch(url, { ...init, dispatcher } as Parameters<typeof undiciFetch>[1])
-      return response as unknown as Response
-    }
+    const made: client.CustomFetch = (url, { body = null, ...init }) => undiciFetch(url, { ...init, body, dispatcher })
     fetches.set(provider, made)
     return made
   }
