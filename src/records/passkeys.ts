@@ -4,7 +4,7 @@
  * second and 25 MB that most starts of a keeper need not wait for.
  */
 
-import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server'
+import { z } from 'zod'
 import type { PasskeyRow } from './store/people/second-steps.ts'
 import type { UserRow } from './store/store.ts'
 
@@ -25,6 +25,27 @@ export type NewPasskey = Pick<PasskeyRow, 'credentialId' | 'publicKey' | 'counte
 
 const TIMEOUT_MS = 5 * 60_000
 const webauthn = () => import('@simplewebauthn/server')
+
+const credential = {
+  id: z.string(),
+  rawId: z.string(),
+  type: z.literal('public-key'),
+}
+/** What of a browser's answer is verified (WebAuthn Level 3, RegistrationResponseJSON). No extension was asked for, so none is looked at. */
+const CREATED = z.object({
+  ...credential,
+  response: z.object({
+    clientDataJSON: z.string(),
+    attestationObject: z.string(),
+    // A hint for the browser, later on.
+    transports: z.array(z.string()).catch([]),
+  }),
+})
+/** AuthenticationResponseJSON. */
+const USED = z.object({
+  ...credential,
+  response: z.object({ clientDataJSON: z.string(), authenticatorData: z.string(), signature: z.string() }),
+})
 
 /** For `portal.url`. */
 export function relyingParty(url: string): RelyingParty {
@@ -65,7 +86,7 @@ export async function createdPasskey(
   const { verifyRegistrationResponse } = await webauthn()
   const verified = await tried(() =>
     verifyRegistrationResponse({
-      response: response as unknown as RegistrationResponseJSON,
+      response: { ...CREATED.parse(response), clientExtensionResults: {} },
       expectedChallenge: challenge,
       expectedOrigin: party.origin,
       expectedRPID: party.id,
@@ -108,7 +129,7 @@ export async function usedPasskey(
   const { verifyAuthenticationResponse } = await webauthn()
   const verified = await tried(() =>
     verifyAuthenticationResponse({
-      response: response as unknown as AuthenticationResponseJSON,
+      response: { ...USED.parse(response), clientExtensionResults: {} },
       expectedChallenge: challenge,
       expectedOrigin: party.origin,
       expectedRPID: party.id,
@@ -131,7 +152,7 @@ export function credentialIdOf(response: Readonly<Record<string, unknown>>): str
   return typeof response.id === 'string' && response.id.length <= 1366 ? response.id : null
 }
 
-/** The library throws for whatever an answer may hold, from a wrong origin to broken CBOR: all of it means no. */
+/** Whatever an answer may hold is thrown for, from a missing field to a wrong origin and broken CBOR: all of it means no. */
 async function tried<T>(verify: () => Promise<T>): Promise<T | null> {
   try {
     return await verify()

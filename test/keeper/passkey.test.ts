@@ -54,10 +54,21 @@ t.test('a passkey enrols, and signs in alone, in one step that is two', async (t
   if ('next' in begun) throw new Error(begun.why)
   const answered = { client: CLIENT, flow: begun.flow, response: stranger.get(begun.options) }
   t.match(await h.ask('sign-in.passkey-finish', answered), bad, 'nobody has this one')
-  for (const response of [{}, { id: 7 }, { id: passkey.id }, { id: passkey.id, response: {} }]) {
+  const nonsense = { id: passkey.id, rawId: passkey.id, type: 'public-key', clientExtensionResults: {}, response: {} }
+  for (const response of [
+    {},
+    { id: 7 },
+    { id: passkey.id },
+    { id: passkey.id, response: {} },
+    { ...nonsense, response: { clientDataJSON: 7, authenticatorData: [], signature: null } },
+    { ...nonsense, response: null },
+  ]) {
     const next = await h.ask('sign-in.passkey-begin', { client: CLIENT, flow: null })
     if ('next' in next) throw new Error(next.why)
     t.match(await h.ask('sign-in.passkey-finish', { client: CLIENT, flow: next.flow, response }), bad, 'nonsense')
+    await h.ask('passkey.begin', { session: ann.session })
+    const refused = { client: CLIENT, session: ann.session, response, name: 'nonsense' }
+    t.equal(await h.ask('passkey.confirm', refused), null, 'and no new one')
   }
 })
 
