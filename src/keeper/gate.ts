@@ -34,7 +34,7 @@ import { createPrimaryAdmission } from './admit-primary.ts'
 import type { Devices, DeviceVisit } from './devices.ts'
 import type { GrantPort, Hold } from './grants.ts'
 import { nameForLog } from './log-names.ts'
-import { appPasswordsAllowed, mayUsePrimaryPassword, refusalOf } from './policy.ts'
+import { appPasswordsAllowed, refusalOf } from './policy.ts'
 import type { PrimaryPasswords } from './primary.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { Charge, Throttle } from './throttle.ts'
@@ -133,11 +133,8 @@ export function createGate(options: GateOptions): Admit {
   function routeOf(user: UserRow, attempt: LoginAttempt): Route {
     const routed = routeFor(config(), user.address, attempt.protocol)
     if (routed.ok) return routed.route
-    throw noRoute(routed.why, user)
+    throw new LoginFailure('upstream-unreachable', routed.why, { logName: user.address })
   }
-
-  const noRoute = (why: string, user: UserRow) =>
-    new LoginFailure('upstream-unreachable', why, { logName: user.address })
 
   function targetOf({ identity: _, ...route }: Route, identity: UpstreamIdentity): Grant['upstream'] {
     return { ...route, identity }
@@ -194,11 +191,11 @@ export function createGate(options: GateOptions): Admit {
   ): Promise<Grant> {
     const login = { attempt, name, user, charge, secret }
     if (config().primaryPassword === 'refuse') throw await refuseUnknown(login)
-    // The same for a name that nobody has: whose upstream it would be is in the name.
+    // The same for a name that nobody has: whose upstream it would be is in the name, and so is that there is none.
     const routed = routeFor(config(), user?.address ?? name, attempt.protocol)
     if (!routed.ok) {
-      if (user !== null && mayUsePrimaryPassword(config(), user)) throw noRoute(routed.why, user)
-      throw await refuseUnknown(login)
+      if (!config().domains.includes(name.slice(name.lastIndexOf('@') + 1))) throw await refuseUnknown(login)
+      throw new LoginFailure('upstream-unreachable', routed.why, { logName: logNameOf(name, user) })
     }
     const { route } = routed
     if (route.identity.method === 'oauth2') throw await refuseUnknown(login) // it takes no passwords
@@ -345,7 +342,9 @@ export function createGate(options: GateOptions): Admit {
       onSettled(outcome) {
         // Its secret was right, whatever became of it.
         if (outcome !== 'accepted') return charge.refund()
-        charge.accepted({ userId: user.id, appPasswordId: id })
+        // A change while the upstream was asked may be the end of this app password: then its place is nothing to remember.
+        if (hold.disturbed) charge.refund()
+        else charge.accepted({ userId: user.id, appPasswordId: id })
         lastUse.note(id, { at: clock(), protocol, ip: peer.ip, agent })
       },
     })

@@ -3,10 +3,11 @@
  * learn from it who exists (threats B1, B10).
  */
 
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import type { LoginFailure } from '../../src/contract/failure.ts'
 import { noteSecret } from '../support/secrets.ts'
-import { edge, house } from './house.ts'
+import { attempt, edge, house } from './house.ts'
 
 const PRIMARY = noteSecret('correct horse battery staple')
 const DELAYS = [2000, 4000, 8000, 15_000]
@@ -64,6 +65,19 @@ t.test('threat B1: a wrong secret is told nothing in anybody’s language', asyn
   t.strictSame(told(await e.refusal('ann@a.test', PRIMARY, { ip: '203.0.113.9' })), nobody, 'the primary password')
   await h.call('user.disable', { address: 'ann@a.test' })
   t.strictSame(told(await e.refusal('ann@a.test', phone.password)), nobody, 'disabled')
+})
+
+t.test('threat B4: an app password that was deleted while its login was under way leaves no known place', async (t) => {
+  const { h, e } = await setUp(t)
+  const phone = await h.issue('ann@a.test')
+  const late = await e.admit(attempt('ann@a.test', phone.password, { ip: '203.0.113.9' }))
+  e.sessions.delete(late.id) // it has not heard yet
+  const deleting = h.call('app-password.delete', { id: phone.id })
+  while (!e.told.includes(late.id)) await turn()
+  e.port.settle(late.id, 'accepted')
+  e.port.ended(late.id, { reason: 'revoked', netInBytes: 0, netOutBytes: 0, durationMs: 1 })
+  t.match(await deleting, { sessionsEnded: 1 })
+  t.equal((await e.refusal('ann@a.test', PRIMARY, { ip: '203.0.113.9' })).reason, 'bad-credentials')
 })
 
 t.test('threats B1, B10: guesses at a real and an invented user are told the same, step by step', async (t) => {

@@ -159,6 +159,30 @@ t.test('B3: guesses made at once share five places', async (t) => {
   t.equal(results.filter(({ status }) => status === 'fulfilled').length, 5)
 })
 
+t.test(
+  'invariant 6: where no upstream speaks a protocol, or is the domain’s, nobody’s name is told from another',
+  async (t) => {
+    const h = await house(t, {
+      yaml: 'primaryPassword: until-enrolled\nroutes: [{ users: [ann@a.test], upstream: main }, { domain: b.test, upstream: main }]',
+    })
+    await h.addUser('ann@a.test')
+    await h.addUser('bob@a.test')
+    await h.addUser('off@a.test')
+    await h.call('user.disable', { address: 'off@a.test' })
+    const e = edge(h.keeper)
+    const reasons = async (protocol: 'imap' | 'pop3', names: readonly string[]) =>
+      await Promise.all(names.map((name) => e.result(name, PRIMARY, { protocol })))
+    const ours = 'upstream-unreachable'
+    t.strictSame(await reasons('pop3', ['ann@a.test', 'off@a.test', 'x@a.test', 'x@b.test']), [ours, ours, ours, ours])
+    t.strictSame(
+      await reasons('imap', ['bob@a.test', 'off@a.test', 'x@a.test']),
+      [ours, ours, ours],
+      'no route for them',
+    )
+    t.equal(await e.result('x@elsewhere.test', PRIMARY), 'bad-credentials', 'a domain that is nobody’s here')
+  },
+)
+
 t.test('pass-through serves primary passwords only', async (t) => {
   const h = await house(t, { ...UNTIL_ENROLLED, identity: '{ method: pass-through }' })
   await h.addUser('ann@a.test')
