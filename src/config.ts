@@ -15,7 +15,7 @@ import type { ConfigDocument } from './config/document.ts'
 import { MAX_FILE_BYTES, parseConfigDocument } from './config/document.ts'
 import { applyOverrides } from './config/overrides.ts'
 import type { ConfigProblem } from './config/problems.ts'
-import { ConfigError } from './config/problems.ts'
+import { ConfigError, keyText } from './config/problems.ts'
 import type { Resolved } from './config/resolve.ts'
 import { resolveFiles } from './config/resolve.ts'
 import type { Settings } from './config/schema.ts'
@@ -140,7 +140,7 @@ export async function loadConfig({
   const files = await resolveFiles(parsed.data, dirname(file))
   const config = finish(files.value, dirname(file), env)
   const checks = checkConfig(config, parsed.data)
-  const problems = [...files.problems, ...checks.problems]
+  const problems = [...files.problems, ...withoutRepeats(checks.problems, files.problems)]
   if (problems.length > 0) {
     const denied = problems.some((problem) => problem.denied === true)
     throw new ConfigError(inOrder(problems.map(place)), denied)
@@ -203,6 +203,12 @@ function placed(problem: PathProblem, document: ConfigDocument, origins: Readonl
   }
   const line = problem.atKey === null ? document.lineOf(problem.path) : document.lineOfKey(problem.path, problem.atKey)
   return { file: document.file, line, key, message: problem.message }
+}
+
+/** What lacks only because its file can't be read was said of the file: one fault, one complaint. */
+function withoutRepeats(problems: readonly PathProblem[], ofFiles: readonly PathProblem[]): readonly PathProblem[] {
+  const unread = new Set(ofFiles.flatMap(({ path }) => [keyText(path), keyText(path.slice(0, -1))]))
+  return problems.filter(({ path }) => !unread.has(keyText(path)))
 }
 
 function inOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {

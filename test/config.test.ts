@@ -463,6 +463,23 @@ t.test('what was accepted is accepted again, whatever file and environment say b
   )
 })
 
+t.test('a secret whose file is not there is complained of once', async (t) => {
+  const identity = `
+      method: oauth2
+      provider: microsoft
+      grant: client-credentials
+      clientId: x
+      clientSecretFile: no1
+`
+  const text = GOOD.replace(/\n {6}method: [^]*master\n/, identity)
+  t.strictSame(
+    (await problemsOf(directoryFor(t), `${text}redis: { url: "rediss://redis.internal", passwordFile: no2 }\n`)).map(
+      ({ key, message }) => `${key} ${message.replace(/names .*, /, '')}`,
+    ),
+    ['upstreams.main.identity.clientSecretFile which does not exist', 'redis.passwordFile which does not exist'],
+  )
+})
+
 t.test('warnings: works, and should be known', async (t) => {
   for (const [why, from, to, key, message] of [
     ['clear upstream', 'tls: implicit\n', 'tls: none\n', 'upstreams.main.imap.tls', /in clear/],
