@@ -471,7 +471,7 @@ t.test('a secret whose file is not there is complained of once', async (t) => {
       clientId: x
       clientSecretFile: no1
 `
-  const text = GOOD.replace(/\n {6}method: [^]*master\n/, identity)
+  const text = GOOD.replace(/\n {6}method: [\s\S]*master\n/, identity)
   t.strictSame(
     (await problemsOf(directoryFor(t), `${text}redis: { url: "rediss://redis.internal", passwordFile: no2 }\n`)).map(
       ({ key, message }) => `${key} ${message.replace(/names .*, /, '')}`,

@@ -166,6 +166,19 @@ t.test('what goes in comes out; what may happen once happens once', async (t) =>
   }
 })
 
+t.test('notices are bounded: whatever is done to somebody all day long, a hundred are kept', async (t) => {
+  const store = await openHouse(join(t.testdir(), 'store.db'))
+  t.teardown(() => store.close())
+  const { people } = store
+  await store.transaction(async (tx) => {
+    for (let i = 1; i <= 120; i++) await tx.people.putNotice({ ...notice(`n-${i}`, 'ann'), at: later(i) })
+  })
+  const kept = await people.noticesOf('ann')
+  t.strictSame([kept.length, kept.at(0)?.id, kept.at(-1)?.id], [100, 'n-120', 'n-21'])
+  t.equal(await people.deleteNotice('n-20', 'ann'), false, 'the oldest are gone from the store')
+  t.equal((await people.noticesOf('bob')).length, 1, 'and nobody else’s')
+})
+
 t.test('sessions of a provider end by subject, by its session, or by both', async (t) => {
   const store = await openHouse(join(t.testdir(), 'store.db'))
   t.teardown(() => store.close())

@@ -3,6 +3,7 @@
  */
 
 import type { Selectable } from 'kysely'
+import { sql } from 'kysely'
 import { gone } from '../columns.ts'
 import type { Queries } from '../sql-prepared.ts'
 import type { Db } from '../sql-transaction.ts'
@@ -20,14 +21,16 @@ export interface NoticeTables {
 }
 
 export interface NoticeRows {
-  /** Replaces one with the same id. */
+  /** Replaces one with the same id. Beyond a hundred of a user the oldest go: nobody is shown them any more. */
   putNotice(row: NoticeRow): Promise<void>
-  /** Newest first, at most 100. */
+  /** Newest first. */
   noticesOf(userId: string): Promise<readonly NoticeRow[]>
   deleteNotice(id: string, userId: string): Promise<boolean>
 }
 
-const NOTICES_SHOWN = 100
+const NOTICES_A_USER = 100
+/** SQLite has no offset without a limit. What a store from before this has more of goes with the next notices. */
+const TRIMMED_AT_ONCE = 1000
 
 /** `db` is asked at each use: the store’s own, or that of a transaction. */
 export function sqlNotices(db: () => Db, queries: Queries): NoticeRows {
@@ -35,6 +38,10 @@ export function sqlNotices(db: () => Db, queries: Queries): NoticeRows {
     async putNotice(row: NoticeRow) {
       const content = [row.kind, JSON.stringify(row.detail), row.at.getTime()]
       await db().executeQuery(queries.putNotice(row.id, row.userId, ...content, ...content))
+      await sql`
+        delete from notices where user_id = ${row.userId} and id in (
+          select id from notices where user_id = ${row.userId}
+          order by at desc, id limit ${TRIMMED_AT_ONCE} offset ${NOTICES_A_USER})`.execute(db())
     },
 
     async noticesOf(userId) {
@@ -43,7 +50,8 @@ export function sqlNotices(db: () => Db, queries: Queries): NoticeRows {
         .selectAll()
         .where('user_id', '=', userId)
         .orderBy('at', 'desc')
-        .limit(NOTICES_SHOWN)
+        .orderBy('id')
+        .limit(NOTICES_A_USER)
         .execute()
       return rows.map(noticeRow)
     },
