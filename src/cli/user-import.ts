@@ -8,6 +8,7 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
+import { LANGUAGES } from '../contract/languages.ts'
 import type { ServiceRequest } from '../contract/services.ts'
 import type { Context } from './context.ts'
 import type { Line } from './csv.ts'
@@ -102,14 +103,15 @@ const jsonUser = z.strictObject({
   address: z.string(),
   name: z.string().nullish(),
   groups: z.array(z.string()).nullish(),
+  language: z.string().nullish(),
 })
 
 async function* jsonEntries(lines: AsyncIterable<Line>): AsyncGenerator<Entry> {
   for await (const { number: line, text } of lines) {
     if (text.trim() === '') continue
     const parsed = jsonUser.safeParse(parseJson(text))
-    if (parsed.success) yield entry(line, parsed.data.address, parsed.data.name ?? null, parsed.data.groups ?? [])
-    else yield refuse(line, '', 'is not {"address":…,"name":…,"groups":[…]} in JSON')
+    if (parsed.success) yield entry(line, parsed.data)
+    else yield refuse(line, '', 'is not {"address":…,"name":…,"groups":[…],"language":…} in JSON')
   }
 }
 
@@ -121,7 +123,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-const COLUMNS = ['address', 'name', 'groups']
+const COLUMNS = ['address', 'name', 'groups', 'language']
 
 async function* csvEntries(lines: AsyncIterable<Line>): AsyncGenerator<Entry> {
   let header: readonly string[] | null = null
@@ -137,7 +139,7 @@ async function* csvEntries(lines: AsyncIterable<Line>): AsyncGenerator<Entry> {
       if (!header.includes('address') || unknown !== undefined) {
         throw new CliError(
           'failed',
-          `line ${line}: the first line must name the columns: address, and if wanted name and groups`,
+          `line ${line}: the first line must name the columns: address, and if wanted name, groups and language`,
         )
       }
       continue
@@ -147,18 +149,25 @@ async function* csvEntries(lines: AsyncIterable<Line>): AsyncGenerator<Entry> {
       continue
     }
     const field = (name: string) => fields[header?.indexOf(name) ?? -1]?.trim() ?? ''
-    yield entry(line, field('address'), field('name') || null, field('groups').split(/\s+/).filter(Boolean))
+    const groups = field('groups').split(/\s+/).filter(Boolean)
+    yield entry(line, { address: field('address'), name: field('name'), groups, language: field('language') })
   }
 }
 
 /** The service refuses the same, for a whole piece: what is too long for it is refused here, for its own line. */
-function entry(line: number, address: string, name: string | null, groups: string[]): Entry {
+function entry(line: number, fields: z.infer<typeof jsonUser>): Entry {
+  const { address } = fields
+  const name = fields.name || null
+  const groups = fields.groups ?? []
+  const language = LANGUAGES.find((code) => code === fields.language?.toLowerCase()) ?? null
   if (address === '') return refuse(line, '', 'has no address')
   if (address.length > 1024) return refuse(line, '', 'has an address that is too long')
   if (name !== null && name.length > 128) return refuse(line, address, 'has a name of more than 128 characters')
   if (groups.some((group) => group === '' || group.length > 256))
     return refuse(line, address, 'has a group without a name, or with too long a one')
-  return { ok: true, user: { line, address, name, groups } }
+  if (language === null && fields.language)
+    return refuse(line, address, `has a language that is none of ${LANGUAGES.join(', ')}`)
+  return { ok: true, user: { line, address, name, groups, language } }
 }
 
 function refuse(line: number, address: string, why: string): Entry {

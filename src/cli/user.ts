@@ -66,13 +66,13 @@ Examples:
 
   command
     .command('import')
-    .argument('<file>', 'CSV with the header address,name,groups, or JSON lines; - for standard input')
+    .argument('<file>', 'CSV with the header address,name,groups,language, or JSON lines; - for standard input')
     .description('Add many users from a file. Users who are there already are left as they are.')
     .addHelpText(
       'after',
       `
-CSV: the first line names the columns: address, and if wanted name and groups (several groups with blanks between them).
-JSON lines: {"address":"ann@example.org","name":"Ann","groups":["office"]} on each line.
+CSV: the first line names the columns: address, and if wanted name, groups (several with blanks between them) and language.
+JSON lines: {"address":"ann@example.org","name":"Ann","groups":["office"],"language":"en"} on each line.
 Lines that are refused are reported with their number and the reason; the others are added. Exit code 1 when any was refused.`,
     )
     .action(

@@ -19,10 +19,15 @@ const WORDS: Readonly<Record<NameRefusal, string>> = {
   'windows-domain': 'names.windowsDomains does not list that domain',
 }
 
+/** Why what somebody typed can't be anybody's address, in words. */
+export function notAName(raw: string, why: NameRefusal): string {
+  return `${WORDS[why]}: ${printable(raw)}`
+}
+
 /** A new user's name: canonical, and in one of the domains served. */
 export function nameOfNewUser(raw: string, rules: NameRules): CanonicalName & { readonly ok: true } {
   const name = canonicalName(raw, rules)
-  if (!name.ok) throw new ServiceError('invalid', `${WORDS[name.why]}: ${printable(raw)}`)
+  if (!name.ok) throw new ServiceError('invalid', notAName(raw, name.why))
   if (!rules.domains.includes(name.domain)) {
     throw new ServiceError('invalid', `${name.name} is in none of the domains served (${rules.domains.join(', ')})`)
   }

@@ -57,6 +57,16 @@ export interface NewUserRequest {
   readonly language?: Language | null
 }
 
+/** A new user whose name, groups and password have been judged. */
+interface Prepared {
+  readonly address: string
+  readonly name: string | null
+  readonly groups: readonly string[]
+  readonly admin: boolean
+  readonly password: { readonly hash: string; readonly keyId: string } | null
+  readonly language: Language | null
+}
+
 export interface UserUpdate {
   readonly name?: string | null | undefined
   readonly groups?: readonly string[] | undefined
@@ -76,6 +86,8 @@ export interface ImportEntry {
   readonly address: string
   readonly name: string | null
   readonly groups: readonly string[]
+  /** null: not known. */
+  readonly language?: Language | null
 }
 
 /**
@@ -157,39 +169,43 @@ export function createUsers(options: UsersOptions): Users {
     return result
   }
 
+  /** A new user, with the entry in the trail; null: the address is taken or reserved. */
+  async function insert(
+    tx: StoreTransaction,
+    { address, name, groups, admin, password, language }: Prepared,
+    actor: Actor,
+    imported: boolean,
+  ): Promise<UserRow | null> {
+    const inserted = await tx.insertUser({
+      id: randomUUID(),
+      address,
+      name,
+      groups,
+      admin,
+      passwordHash: password?.hash ?? null,
+      passwordKeyId: password?.keyId ?? null,
+      createdAt: now(),
+    })
+    if (!inserted) return null
+    if (language !== null) await tx.setUserLanguage(inserted.id, language)
+    const user = { ...inserted, language }
+    const detail = { name, groups: groups.join(',') || null, admin, password: password !== null, imported }
+    await appendAudit(tx, { event: 'user_added', actor, user, at: user.createdAt, detail })
+    return user
+  }
+
   return {
     async add(request, actor) {
       const { name: address } = nameOfNewUser(request.address, names())
       const name = displayName(request.name)
       const groups = groupNames(request.groups)
       const password = request.password ? await hashOf(request.password) : null
+      const { admin, language = null } = request
       return await store.transaction(async (tx) => {
-        const inserted = await tx.insertUser({
-          id: randomUUID(),
-          address,
-          name,
-          groups,
-          admin: request.admin,
-          passwordHash: password?.hash ?? null,
-          passwordKeyId: password?.keyId ?? null,
-          createdAt: now(),
-        })
-        if (!inserted) {
-          const taken = (await tx.userByAddress(address)) !== null
-          throw new ServiceError('exists', taken ? `there is a user ${address} already` : `${address} ${RESERVED}`)
-        }
-        const { language = null } = request
-        if (language !== null) await tx.setUserLanguage(inserted.id, language)
-        const user = { ...inserted, language }
-        const detail = {
-          name,
-          groups: groups.join(',') || null,
-          admin: request.admin,
-          password: password !== null,
-          imported: false,
-        }
-        await appendAudit(tx, { event: 'user_added', actor, user, at: user.createdAt, detail })
-        return user
+        const user = await insert(tx, { address, name, groups, admin, password, language }, actor, false)
+        if (user !== null) return user
+        const taken = (await tx.userByAddress(address)) !== null
+        throw new ServiceError('exists', taken ? `there is a user ${address} already` : `${address} ${RESERVED}`)
       })
     },
 
@@ -207,11 +223,9 @@ export function createUsers(options: UsersOptions): Users {
           }
           const name = displayName(entry.name)
           const groups = groupNames(entry.groups)
-          const nobody = { passwordHash: null, passwordKeyId: null, admin: false }
-          const user = await tx.insertUser({ id: randomUUID(), address, name, groups, ...nobody, createdAt: now() })
-          if (!user) throw new ServiceError('exists', `${address} ${RESERVED}`)
-          const detail = { name, groups: groups.join(',') || null, admin: false, password: false, imported: true }
-          await appendAudit(tx, { event: 'user_added', actor, user, at: user.createdAt, detail })
+          const wanted = { address, name, groups, admin: false, password: null, language: entry.language ?? null }
+          if ((await insert(tx, wanted, actor, true)) === null)
+            throw new ServiceError('exists', `${address} ${RESERVED}`)
           added += 1
         } catch (error) {
           if (!(error instanceof ServiceError)) throw error

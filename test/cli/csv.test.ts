@@ -31,19 +31,19 @@ async function entries(text: string) {
 
 t.test('entries of a file keep their line numbers', async (t) => {
   t.strictSame(await entries('groups,address\n\n"a b",x@example.org\n,"y@example.org"\n'), [
-    { line: 3, address: 'x@example.org', name: null, groups: ['a', 'b'] },
-    { line: 4, address: 'y@example.org', name: null, groups: [] },
+    { line: 3, address: 'x@example.org', name: null, groups: ['a', 'b'], language: null },
+    { line: 4, address: 'y@example.org', name: null, groups: [], language: null },
   ])
   t.strictSame(await entries('address,name\na,"Multi\nLine"\nb,c\n'), [
-    { line: 2, address: 'a', name: 'Multi\nLine', groups: [] },
-    { line: 4, address: 'b', name: 'c', groups: [] },
+    { line: 2, address: 'a', name: 'Multi\nLine', groups: [], language: null },
+    { line: 4, address: 'b', name: 'c', groups: [], language: null },
   ])
   t.strictSame(await entries(''), [])
   t.strictSame(await entries('{"address":"a"}\n{"address":1}\nnonsense\n{"address":"b","extra":1}\n'), [
-    { line: 1, address: 'a', name: null, groups: [] },
-    [2, 'is not {"address":…,"name":…,"groups":[…]} in JSON'],
-    [3, 'is not {"address":…,"name":…,"groups":[…]} in JSON'],
-    [4, 'is not {"address":…,"name":…,"groups":[…]} in JSON'],
+    { line: 1, address: 'a', name: null, groups: [], language: null },
+    [2, 'is not {"address":…,"name":…,"groups":[…],"language":…} in JSON'],
+    [3, 'is not {"address":…,"name":…,"groups":[…],"language":…} in JSON'],
+    [4, 'is not {"address":…,"name":…,"groups":[…],"language":…} in JSON'],
   ])
   t.match(
     await entries(`address\n"${'x'.repeat(9000)}\nb\n`),

@@ -108,11 +108,15 @@ t.test('user import: in pieces, refused lines named, exit 1 when any was refused
     { name: 'User 7', groups: ['office'] },
   )
 
-  const jsonLines = '{"address":"user1@example.org"}\n\n{"address":"zoe@example.net","groups":["a","b"]}\n'
+  const jsonLines =
+    '{"address":"user1@example.org"}\n\n{"address":"zoe@example.net","groups":["a","b"],"language":"NL"}\n'
   const second = await run(['user', 'import', '-'], { input: jsonLines })
   t.equal(second.status, 0)
   t.equal(second.stdout, '1 user added, 1 unchanged, 0 refused\n')
   t.match(second.stderr, /2 lines: 1 added/, 'progress on standard error')
+  t.match((await run(['user', 'show', 'zoe@example.net', '--json'])).json(), { language: 'nl', groups: ['a', 'b'] })
+  const third = await run(['user', 'import', '-'], { input: 'address,language\ny@example.org,en\nz@example.org,xx\n' })
+  t.match(third.stderr, /line 3 \(z@example\.org\): has a language that is none of en, nl/)
 
   t.match(await run(['user', 'import', 'nowhere.csv']), { status: 1, stderr: /nowhere\.csv does not exist/ })
   t.match(await run(['user', 'import', '-'], { input: 'mail,name\na@example.org,b\n' }), {

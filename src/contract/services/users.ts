@@ -63,6 +63,7 @@ export const USER_METHODS = {
             address: z.string().max(1024),
             name: displayName.default(null),
             groups: groups.default([]),
+            language: language.default(null),
           }),
         )
         .max(200),

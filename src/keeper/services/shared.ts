@@ -11,6 +11,7 @@ import type { ApiTokens } from '../../records/api-tokens.ts'
 import type { AppPasswords } from '../../records/app-passwords.ts'
 import { HasherError } from '../../records/hash.ts'
 import type { Keys } from '../../records/keys.ts'
+import { notAName } from '../../records/lookup.ts'
 import type { OneTimeLinks } from '../../records/one-time-links.ts'
 import type { Policies } from '../../records/policies.ts'
 import type { StoredSecrets } from '../../records/secrets.ts'
@@ -73,7 +74,7 @@ export function fitting<T>(rows: readonly T[], maxBytes = MAX_PAGE_BYTES): reado
 export function canonical(address: string, rules: NameRules): string {
   const result = canonicalName(address, rules)
   if (result.ok) return result.name
-  throw new ServiceError('invalid', `"${address}" can't be a user's address (${result.why})`)
+  throw new ServiceError('invalid', notAName(address, result.why))
 }
 
 /** What an error of the layers below means for whoever asked. Anything else is a bug and goes on as it is. */
