@@ -11,14 +11,12 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
-import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectServices } from '../../src/contract/services-channel.ts'
 import { PING_OVER } from '../../src/edge/eas/replies.ts'
-import { freePort } from '../../test/support/ports.ts'
-import { startSallyport } from '../../test/support/sallyport.ts'
+import { answerTo, plainQuery, startPhoneHouse, USER } from '../../test/support/active-sync.ts'
 import { commandLine, cpuBetween, processTree, readCpu, readPssKb } from '../bench/process-tree.ts'
 
 const MINUTES = Number(process.argv[2] ?? 59)
@@ -40,27 +38,12 @@ const origin = createServer({ requestTimeout: 0 }, (incoming, response) => {
 origin.listen(0, '127.0.0.1')
 await once(origin, 'listening')
 
-const https = await freePort()
-const http = await freePort()
-await using gate = await startSallyport({
-  upstreams: {
-    main: {
-      eas: { url: `http://127.0.0.1:${(origin.address() as AddressInfo).port}` },
-      identity: { method: 'stored-secret' },
-    },
-  },
-  ports: { http },
-  settings: {
-    listeners: [
-      { protocol: 'https', bind: '127.0.0.1', port: https, serves: ['eas'] },
-      { protocol: 'http', bind: '127.0.0.1', port: http, serves: ['health', 'metrics'] },
-    ],
-    log: { level: 'info' },
-  },
-})
-const user = 'ann@example.org'
-await gate.addUser(user)
-await gate.json(['secret', 'set', '--user', user, '--upstream', 'main'], 'what the origin knows')
+const { sallyport, phone: phoneWith } = await startPhoneHouse(
+  `http://127.0.0.1:${(origin.address() as AddressInfo).port}`,
+  'what the origin knows',
+  { workers: 2, settings: { log: { level: 'info' } } },
+)
+await using gate = sallyport
 
 interface Poll {
   readonly passwordId: string
@@ -71,30 +54,13 @@ interface Poll {
 }
 
 async function poll(phone: Phone): Promise<Poll> {
-  const { id, password } = await gate.createAppPassword(user, phone)
-  const asked = request({
-    host: '127.0.0.1',
-    port: https,
-    ...gate.tls,
-    method: 'POST',
-    path: `/Microsoft-Server-ActiveSync?Cmd=Ping&User=ann&DeviceId=${phone}&DeviceType=iPhone`,
-    agent: false,
-    headers: {
-      authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
-      'content-type': 'application/vnd.ms-sync.wbxml',
-      'ms-asprotocolversion': '14.1',
-    },
-  })
+  const { id, password } = await gate.createAppPassword(USER, phone)
   const from = performance.now()
-  const answer = new Promise<Awaited<Poll['answer']>>((settle) => {
-    asked.on('error', () => settle(null))
-    asked.on('response', async (response) => {
-      const parts: Buffer[] = []
-      for await (const part of response) parts.push(part as Buffer)
-      settle({ status: response.statusCode ?? 0, body: Buffer.concat(parts), at: performance.now() })
-    })
-  })
-  asked.end('a heartbeat of 3540 seconds')
+  const asked = phoneWith(password).begin({ query: plainQuery('Ping', phone), body: 'a heartbeat of 3540 seconds' })
+  const answer = answerTo(asked).then(
+    ({ status, body }) => ({ status, body, at: performance.now() }),
+    () => null,
+  )
   return { passwordId: id, from, answer, hangUp: () => asked.destroy() }
 }
 

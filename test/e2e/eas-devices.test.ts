@@ -1,33 +1,24 @@
 /** Devices of ActiveSync under attack (M6): a whole server with two https ports, SOGo behind, and whoever holds a right app password. */
 
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import { request } from 'node:https'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import t from 'tap'
 import { PING_OVER } from '../../src/edge/eas/replies.ts'
+import type { Asked, PhoneHouse } from '../support/active-sync.ts'
+import { FOLDERS, ping, plainQuery as plain, startPhoneHouse, USER } from '../support/active-sync.ts'
 import { startDovecot } from '../support/dovecot.ts'
-import { freePort } from '../support/ports.ts'
-import { startSallyport } from '../support/sallyport.ts'
 import { requireService } from '../support/services.ts'
 import { startSogo } from '../support/sogo.ts'
 
 // A server and a SOGo for each policy, on a machine that may be busy.
 t.setTimeout(240_000)
 
-const USER = 'ann@example.org'
-const PATH = '/Microsoft-Server-ActiveSync'
-/** <FolderSync><SyncKey>0</SyncKey></FolderSync> */
-const FOLDERS = Buffer.from('03016a00000756520330000101', 'hex')
 const COMMANDS = ['FolderSync', 'Sync', 'Ping', 'Provision', 'SendMail', 'GetItemEstimate', 'Settings', 'Search']
 
 interface DeviceLine {
   readonly id: string
   readonly state: string
 }
-
-const plain = (command: string, device: string) => `Cmd=${command}&User=${USER}&DeviceId=${device}&DeviceType=iPhone`
 
 /** The query in base64. `tail`: bytes behind the fields. */
 function base64(device: Buffer, { command = 9, tail = Buffer.alloc(0) as Uint8Array } = {}): string {
@@ -36,74 +27,34 @@ function base64(device: Buffer, { command = 9, tail = Buffer.alloc(0) as Uint8Ar
   return Buffer.concat([head, device, Buffer.of(0, type.length), type, tail]).toString('base64')
 }
 
-/** A poll for changes in any folder, of so many seconds: page 13. */
-function ping(seconds: number, folder: string): Buffer {
-  const text = (token: number, value: string) =>
-    Buffer.concat([Buffer.of(token | 0x40, 0x03), Buffer.from(value), Buffer.of(0, 1)])
-  const head = Buffer.from('03016a00000d', 'hex')
-  const folders = [Buffer.of(0x49, 0x4a), text(0x0b, folder), text(0x0d, 'Email'), Buffer.of(1, 1, 1)]
-  return Buffer.concat([head, Buffer.of(0x45), text(0x08, String(seconds)), ...folders])
-}
-
 /** Runs `work` on a server with this `eas` section. */
 async function withServer(t: Test, eas: object, work: (house: Awaited<ReturnType<typeof setUp>>) => Promise<void>) {
   if (!requireService(t, 'sogo', 'postgresql', 'nginx', 'dovecot')) return
   await using dovecot = await startDovecot()
   await using sogo = await startSogo(dovecot)
-  const ports = [await freePort(), await freePort()] as const
-  const http = await freePort()
-  await using sallyport = await startSallyport({
-    upstreams: { main: { eas: { url: sogo.url }, identity: { method: 'stored-secret' } } },
-    workers: 1,
-    ports: { http },
-    settings: {
-      listeners: [
-        ...ports.map((port) => ({ protocol: 'https', bind: '127.0.0.1', port, serves: ['eas'] })),
-        { protocol: 'http', bind: '127.0.0.1', port: http, serves: ['health', 'metrics'] },
-      ],
-      eas,
-      limits: { perUser: 200 },
-    },
+  const house = await startPhoneHouse(sogo.url, dovecot.users[USER] ?? '', {
+    httpsPorts: 2,
+    settings: { eas, limits: { perUser: 200 } },
   })
-  await work(await setUp(sallyport, ports, dovecot.users[USER] ?? ''))
+  await using _ = house.sallyport
+  await work(await setUp(house))
 }
 
-async function setUp(
-  sallyport: Awaited<ReturnType<typeof startSallyport>>,
-  ports: readonly [number, number],
-  mailbox: string,
-) {
-  await sallyport.addUser(USER)
-  await sallyport.json(['secret', 'set', '--user', USER, '--upstream', 'main'], mailbox)
+async function setUp({ sallyport, phone: phoneWith, waiting: polls }: PhoneHouse) {
   const phone = await sallyport.createAppPassword(USER, 'phone')
   const tablet = await sallyport.createAppPassword(USER, 'tablet')
-  async function ask(
+  const ask = (
     query: string | null,
-    { method = 'POST', body = FOLDERS as Uint8Array, password = phone.password, port = 0 as 0 | 1 } = {},
-  ) {
-    const asked = request({
-      host: '127.0.0.1',
-      port: ports[port],
-      ...sallyport.tls,
-      agent: false,
-      method,
-      path: query === null ? PATH : `${PATH}?${query}`,
-      headers: {
-        authorization: `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}`,
-        'ms-asprotocolversion': '14.1',
-        ...(method === 'POST' && { 'content-type': 'application/vnd.ms-sync.wbxml' }),
-      },
+    { password = phone.password, port = 0 as 0 | 1, ...asked }: Asked & { password?: string; port?: 0 | 1 } = {},
+  ) =>
+    phoneWith(password, port).ask({
+      body: asked.method === 'OPTIONS' ? '' : FOLDERS,
+      ...asked,
+      query: query ?? undefined,
     })
-    asked.end(method === 'POST' ? body : undefined)
-    const [response] = (await once(asked, 'response')) as [IncomingMessage]
-    const parts: Buffer[] = []
-    for await (const part of response) parts.push(part as Buffer)
-    return { status: response.statusCode ?? 0, body: Buffer.concat(parts) }
-  }
   const status = async (...asked: Parameters<typeof ask>) => (await ask(...asked)).status
   const device = <T>(what: string, id: string) => sallyport.json<T>(['device', what, id, '--user', USER])
   const list = () => sallyport.json<DeviceLine[]>(['device', 'list', '--user', USER])
-  const polls = async () => (await sallyport.json<unknown[]>(['session', 'list', '--user', USER])).length
   return { ask, status, device, list, polls, phone, tablet }
 }
 
