@@ -95,8 +95,8 @@ export interface EndWatch extends Disposable {
 export interface Grants {
   /** `edgeId`: as the supervisor calls it; left out: an edge that comes and goes with this process. */
   attach(ender: SessionEnder, edgeId?: string): GrantPort
-  /** Ordered by id. */
-  list(): readonly SessionInfo[]
+  /** In no order: there may be tens of thousands. */
+  all(): Iterable<SessionInfo>
   of(userId: string): readonly SessionInfo[]
   userIds(): readonly string[]
   /** When this app password of the user's runs out, for sessions taken over; null: never. */
@@ -386,7 +386,9 @@ export function createGrants(options: GrantsOptions): Grants {
 
   return {
     attach,
-    list: () => infos(byId.values()).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    *all() {
+      for (const { info } of byId.values()) if (info !== null) yield info
+    },
     of: (userId) => infos(byUser.get(userId) ?? []),
     userIds: () => [...byUser.keys()],
     get size() {

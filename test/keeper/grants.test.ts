@@ -65,7 +65,7 @@ t.test('invariant 4: a grant is settled exactly once, and a second time is a bug
   port.settle(id, 'failed')
   t.strictSame(outcomes, ['accepted'])
   t.equal(s.capture.log.bugs, 2)
-  t.match(s.grants.list(), [{ id, state: 'open' }])
+  t.match([...s.grants.all()], [{ id, state: 'open' }])
   port.ended(id, END)
   port.ended(id, END)
   t.equal(s.capture.log.bugs, 3)
@@ -91,7 +91,7 @@ t.test('an edge can settle and end its own grants only', async (t) => {
   other.settle(id, 'client-gone')
   other.ended(id, END)
   one.settle('made up', 'accepted')
-  t.match(s.grants.list(), [{ id, state: 'connecting' }])
+  t.match([...s.grants.all()], [{ id, state: 'connecting' }])
   t.equal(s.capture.log.bugs, 3)
 })
 
@@ -110,7 +110,7 @@ t.test('M2: revoking ends what is open and what is connecting, and counts what c
   t.strictSame(await ending.result(isPhone), { sessionsEnded: 3, unanswered: [] })
   t.strictSame([...s.ended].sort(), [...open, connecting].sort())
   t.strictSame(
-    s.grants.list().map(({ id }) => id),
+    [...s.grants.all()].map(({ id }) => id),
     [other],
   )
   t.equal((await s.metrics.revocation.get()).values.find((v) => v.metricName?.endsWith('count'))?.value, 3)
@@ -266,7 +266,7 @@ t.test('expiry ends open sessions, too', async (t) => {
   const soon = s.grant(port, { expiresAt: new Date(s.time.wall + 20) })
   const later = s.grant(port, { expiresAt: new Date(s.time.wall + 3_600_000) })
   s.grant(port)
-  for (const { id } of s.grants.list()) port.settle(id, 'accepted')
+  for (const { id } of [...s.grants.all()]) port.settle(id, 'accepted')
   s.time.wall += 20
   while (s.unasked.length === 0) await delay(1)
   t.strictSame(s.ended, [soon])

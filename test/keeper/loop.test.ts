@@ -5,6 +5,7 @@
 
 import { join } from 'node:path'
 import t from 'tap'
+import type { ServiceAnswer } from '../../src/contract/services.ts'
 import type { Job } from '../support/turn-limit.ts'
 import { LIMIT_MS, longestTurn, within } from '../support/turn-limit.ts'
 import {
@@ -74,6 +75,14 @@ t.test('E7: logins, and what administrators ask meanwhile', async (t) => {
 
   t.test('sessions by the thousand', async (t) => {
     const fill = () => stay(ANN, password, 2000 - house.sessions.size)
+    await fill()
+    const listed: string[] = []
+    for (let after: string | null = null, more = true; more; more = after !== null) {
+      const page: ServiceAnswer<'session.list'> = await call('session.list', { after, limit: 150 })
+      listed.push(...page.sessions.map(({ id }) => id))
+      after = page.next
+    }
+    t.strictSame(listed, [...house.sessions.keys()].sort(), 'page by page, each of them once')
     await within(t, turns, {
       'a page of sessions, of 2000': { prepare: fill, work: () => call('session.list', { limit: 200 }) },
       'the sessions of one user': { work: () => call('session.list', { user: ANN, limit: 200 }) },

@@ -22,11 +22,12 @@ export function sessionServices(deps: ServiceDeps): SessionServices {
   return {
     async 'session.list'({ user, after, limit }) {
       const address = user === undefined ? null : await addressOf(user)
-      const matching = grants
-        .list()
-        .filter((session) => (address === null || session.user === address) && (after === null || session.id > after))
-      const page = fitting(matching.slice(0, limit).map(sessionView))
-      return { sessions: page, next: page.length < matching.length ? (page.at(-1)?.id ?? null) : null }
+      const isMeant = (session: SessionInfo) =>
+        (address === null || session.user === address) && (after === null || session.id > after)
+      // One more than wanted tells whether there is another page.
+      const found = lowest(grants.all(), isMeant, limit + 1)
+      const page = fitting(found.slice(0, limit).map(sessionView))
+      return { sessions: page, next: page.length < found.length ? (page.at(-1)?.id ?? null) : null }
     },
 
     async 'session.end'({ user, appPassword, id }, actor) {
@@ -50,6 +51,28 @@ export function sessionServices(deps: ServiceDeps): SessionServices {
       return ended
     },
   }
+}
+
+/** So many of those that are meant, with the lowest ids, in their order: all of them are looked at, and only a page is sorted. */
+function lowest(
+  sessions: Iterable<SessionInfo>,
+  isMeant: (session: SessionInfo) => boolean,
+  count: number,
+): readonly SessionInfo[] {
+  let found: SessionInfo[] = []
+  let highest: string | null = null
+  for (const session of sessions) {
+    if ((highest !== null && session.id > highest) || !isMeant(session)) continue
+    found.push(session)
+    if (found.length < 2 * count) continue
+    found = byId(found).slice(0, count)
+    highest = found.at(-1)?.id ?? null
+  }
+  return byId(found).slice(0, count)
+}
+
+function byId(sessions: readonly SessionInfo[]): SessionInfo[] {
+  return sessions.toSorted((a, b) => (a.id < b.id ? -1 : 1))
 }
 
 /** How the services show a mail session. */
