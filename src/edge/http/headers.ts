@@ -22,6 +22,10 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 const FORWARDING =
   /^(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|cf-.*|x-original-.*|x-rewrite-url|x-sallyport-.*|x-webobjects-.*)$/
 
+/** What proxies say of who has logged in, and how else a request is meant: a server that believes its proxy would believe us. */
+const CLAIMS =
+  /^(?:(?:x-)?(?:remote|auth|authenticated)-.*|(?:x-)?(?:ssl|client-cert)(?:-.*)?|x-(?:http-)?method(?:-override)?)$/
+
 /** Pairs of a list, names in lower case beside the names as sent. */
 export function* headerPairs(raw: readonly string[]): Generator<readonly [lower: string, name: string, value: string]> {
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -49,13 +53,13 @@ export function endToEnd(raw: readonly string[], dropped: ReadonlySet<string>): 
 }
 
 /**
- * A client's request headers that may go on: end to end, and without its own word for where it comes from. Programs that were
+ * A client's request headers that may go on: end to end, and without its own word for where it comes from or who it is. Programs that were
  * CGI once take '_' for '-', so such a name may be any of these in disguise; no client of ours has one.
  */
 export function requestHeaders(raw: readonly string[], dropped: ReadonlySet<string>): string[] {
   const kept: string[] = []
   for (const [lower, name, value] of headerPairs(endToEnd(raw, dropped))) {
-    if (!lower.includes('_') && !FORWARDING.test(lower)) kept.push(name, value)
+    if (!lower.includes('_') && !FORWARDING.test(lower) && !CLAIMS.test(lower)) kept.push(name, value)
   }
   return kept
 }

@@ -87,6 +87,13 @@ t.test('A13: a client’s word for where it comes from, or who it is, ends here,
     'x-webobjects-remote-user',
     'X_WebObjects_Remote_User',
     'Content_Length',
+    'Remote-User',
+    'X-Remote-User',
+    'X-Auth-Request-User',
+    'X-Authenticated-Userid',
+    'SSL-Client-Verify',
+    'X-SSL-Client-S-DN',
+    'X-HTTP-Method-Override',
   ]
   await house.send({ headers: Object.fromEntries(names.map((name) => [name, '7'])) })
   for (const name of names) t.notOk(house.seen[0]?.headers[name.toLowerCase()], name)
