@@ -4,6 +4,7 @@
 
 import type { Config } from '../config.ts'
 import { problemText } from '../config.ts'
+import type { Services } from '../contract/services.ts'
 import { ServiceError } from '../contract/services.ts'
 import { checkCertificates, checkListeners, judgeHealth } from './check/local.ts'
 import type { CheckIdentity } from './check/login.ts'
@@ -69,7 +70,7 @@ async function checkKeeper(context: Context, report: Report, config: Config, use
   try {
     return await context.withServices(async (services, running) => {
       judgeHealth(report, await services.call('health', {}), running, config)
-      await checkListeners(report, config, running, STEP_MS)
+      await checkListeners(report, config, running, STEP_MS, (address) => isUser(services, address))
       if (user === null) return none
       const identities = { ...none }
       let failure: ServiceError | null = null
@@ -111,6 +112,16 @@ async function checkKeeper(context: Context, report: Report, config: Config, use
       ),
     )
     return none
+  }
+}
+
+async function isUser(services: Services, address: string): Promise<boolean> {
+  try {
+    await services.call('user.show', { address })
+    return true
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === 'not-found') return false
+    throw error
   }
 }
 

@@ -50,7 +50,7 @@ t.test('a scanner with TLS 1.0 and a short name', async (t) => {
   const ports = { starttls: await freePort(), implicit: await freePort(), modern: await freePort() }
   const scanner = {
     allowedNetworks: ['127.0.5.0/24'],
-    aliases: { scan1: { user: SCANNER, sender: SCANNER } },
+    aliases: { scan1: { user: SCANNER, sender: SCANNER }, scan2: { user: 'not-added-yet@example.org' } },
   }
   const smtp = { protocol: 'smtp', bind: '127.0.0.1' }
   const balanced = await freePort()
@@ -151,7 +151,8 @@ t.test('a scanner with TLS 1.0 and a short name', async (t) => {
     t.match(mine, [
       { step: 'allowed networks', ok: true, detail: '127.0.5.0/24' },
       { step: 'oldest TLS', ok: true, detail: 'TLSv1', advice: /broken/ },
-      { step: 'alias scan1', ok: true, detail: `logs in as ${SCANNER}, sends as ${SCANNER}` },
+      { step: 'alias scan1', ok: true, detail: `logs in as ${SCANNER}, sends as ${SCANNER}`, advice: null },
+      { step: 'alias scan2', ok: true, advice: /sallyport user add not-added-yet@example\.org$/ },
       { step: 'connect', ok: true, detail: /not in allowedNetworks/ },
     ])
   })

@@ -14,6 +14,7 @@ import { readGreeting } from './imap.ts'
 import { readGreeting as readPop3Greeting } from './pop3.ts'
 import type { Finding, Report } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
+import type { IsUser } from './scanner.ts'
 import { showScanner } from './scanner.ts'
 import { askCapabilities as askSmtp, readGreeting as readSmtpGreeting } from './smtp.ts'
 import type { Target } from './socket.ts'
@@ -80,11 +81,12 @@ export async function checkListeners(
   config: Config,
   running: boolean,
   timeoutMs: number,
+  isUser: IsUser,
 ): Promise<void> {
   for (const listener of config.listeners) {
     if (!('tls' in listener)) continue
     const hop = `listener ${listener.name}`
-    showScanner(report, hop, listener)
+    await showScanner(report, hop, listener, isUser)
     if (!running) report.add(hop, 'connect', good('not tried: no server is running'))
     else if (listener.port === 0) report.add(hop, 'connect', good('not tried: port 0 is chosen at the start'))
     else await checkListener(report, hop, listener, timeoutMs)

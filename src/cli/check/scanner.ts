@@ -6,8 +6,16 @@ import type { MailListenerConfig } from '../../config.ts'
 import type { Report } from './report.ts'
 import { good } from './report.ts'
 
+/** Whether there is a user of this address. */
+export type IsUser = (address: string) => Promise<boolean>
+
 /** Nothing for a listener that is none. */
-export function showScanner(report: Report, hop: string, { scanner, proxyProtocol }: MailListenerConfig): void {
+export async function showScanner(
+  report: Report,
+  hop: string,
+  { scanner, proxyProtocol }: MailListenerConfig,
+  isUser: IsUser,
+): Promise<void> {
   if (scanner === null) return
   const through = proxyProtocol === null ? '' : `, through the load balancer at ${proxyProtocol.from.join(', ')}`
   report.add(hop, 'allowed networks', good(`${scanner.allowedNetworks.join(', ')}${through}`))
@@ -16,6 +24,11 @@ export function showScanner(report: Report, hop: string, { scanner, proxyProtoco
     report.add(hop, 'oldest TLS', good(scanner.allowInsecureTls, advice))
   }
   for (const [alias, { user, sender }] of Object.entries(scanner.aliases)) {
-    report.add(hop, `alias ${alias}`, good(`logs in as ${user}${sender === null ? '' : `, sends as ${sender}`}`))
+    const advice = (await isUser(user)) ? null : `Nobody has that address yet: sallyport user add ${user}`
+    report.add(
+      hop,
+      `alias ${alias}`,
+      good(`logs in as ${user}${sender === null ? '' : `, sends as ${sender}`}`, advice),
+    )
   }
 }
