@@ -121,5 +121,5 @@ function lineOf({ at, event, actor, user, detail }: AuditView): string {
   const parts = Object.entries(detail).map(
     ([key, value]) => `${key}=${typeof value === 'string' && /[\s"]/.test(value) ? JSON.stringify(value) : value}`,
   )
-  return `${plain(`${at.replace('T', ' ').slice(0, 19)}  ${event.padEnd(20)}  ${user ?? '–'}  by ${actor}  ${parts.join(' ')}`).trimEnd()}\n`
+  return `${plain(`${at.replace('T', ' ').slice(0, 19)}Z  ${event.padEnd(20)}  ${user ?? '–'}  by ${actor}  ${parts.join(' ')}`).trimEnd()}\n`
 }

@@ -33,9 +33,9 @@ export function plain(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, '?')
 }
 
-/** '2026-11-21 06:41' in UTC; '–' for never. */
+/** '2026-11-21 06:41Z': UTC, and says so; '–' for never. */
 export function shortTime(iso: string | null): string {
-  return iso === null ? '–' : `${iso.slice(0, 10)} ${iso.slice(11, 16)}`
+  return iso === null ? '–' : `${iso.slice(0, 10)} ${iso.slice(11, 16)}Z`
 }
 
 /** '1 session', '2 sessions'. */

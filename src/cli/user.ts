@@ -268,7 +268,7 @@ interface AddOptions {
 
 /** The link is a secret: it is printed here and nowhere else. */
 function invitationText({ user, url, expiresAt, mailed }: IssuedInvitation): string {
-  const until = `good once, until ${shortTime(expiresAt)} UTC`
+  const until = `good once, until ${shortTime(expiresAt)}`
   if (mailed || url === null) return `the invitation was mailed to ${plain(user)}; ${until}\n`
   return `Invitation for ${plain(user)}, ${until}:\n\n    ${url}\n\nGive it to nobody else. It is shown only now.\n`
 }

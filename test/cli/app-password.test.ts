@@ -51,7 +51,7 @@ t.test('app passwords, with no server running', async (t) => {
   t.strictSame(scanner?.networks.length, 2)
   const lifeMs = Date.parse(scanner?.expiresAt ?? '') - Date.parse(scanner?.createdAt ?? '')
   t.equal(Math.round(lifeMs / 86_400_000), 90)
-  t.match((await run(['app-password', 'list', '--user', 'ann'])).stdout, /^ID .*LAST USED\n/)
+  t.match((await run(['app-password', 'list', '--user', 'ann'])).stdout, /^ID .*LAST USED\n.*\d\d:\d\dZ /)
 
   const one = await run(['app-password', 'delete', issued.id])
   t.match(one.stdout, `deleted 1 app password; 0 sessions ended\n  ${issued.id}  ann@example.org  phone\n`)

@@ -35,7 +35,7 @@ t.test('sessions, secrets, audit, keys, with no server running', async (t) => {
   t.notMatch(audit.stdout, secret)
   t.match(
     (await run(['audit', '--user', 'zoe@example.net'])).stdout,
-    /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}user_added +zoe@example\.net {2}by cli:/,
+    /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ {2}user_added +zoe@example\.net {2}by cli:/,
   )
   t.strictSame((await run(['audit', '--json', '--since', '1ms'])).json(), [])
 
