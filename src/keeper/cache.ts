@@ -30,8 +30,8 @@ export interface SeenLogins {
   get(key: string): SeenLogin | null
   put(key: string, user: UserRow, appPassword: AppPasswordRow, confirmedAt: number): SeenLogin
   drop(key: string): void
-  /** Drops a user's logins and answers their keys. */
-  dropUser(userId: string): readonly string[]
+  /** Drops a user's logins and answers them. */
+  dropUser(userId: string): readonly SeenLogin[]
   dropAll(): void
   readonly size: number
 }
@@ -60,9 +60,9 @@ export function createSeenLogins(maxEntries: number): SeenLogins {
     },
     drop: (key) => void cache.delete(key),
     dropUser(userId) {
-      const keys = [...(keysOf.get(userId) ?? [])]
-      for (const key of keys) cache.delete(key)
-      return keys
+      const logins = [...(keysOf.get(userId) ?? [])].flatMap((key) => cache.peek(key) ?? [])
+      for (const { key } of logins) cache.delete(key)
+      return logins
     },
     dropAll: () => cache.clear(),
     get size() {

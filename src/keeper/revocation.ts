@@ -139,7 +139,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
         grants.end(() => 'user-deleted', event.userId)
         return
       case 'user-changed':
-        verifier.forget(event.userId)
+        verifier.forget(event.userId, event.epoch)
         grants.disturb(event.userId)
         start(event.userId)
         return

@@ -44,8 +44,12 @@ export interface Verifier {
    * @throws StoreError when the store is needed and can't be asked; HasherError 'ERR_HASHER_BUSY'
    */
   verify(name: string, typed: Secret, ip: string): Promise<Verified>
-  /** Drops what is remembered of a user (null: of everybody), and of whatever is being looked up just now. */
-  forget(userId: string | null): void
+  /**
+   * Drops what is remembered of a user (null: of everybody), and of whatever is being looked up just now.
+   *
+   * @param epoch the user's, if it is known: sealed logins of that epoch are as good as before, and spare an argon2 run
+   */
+  forget(userId: string | null, epoch?: number): void
   /** When everything begun on the side is done: writes to level 2, hashes made anew. */
   idle(): Promise<void>
 }
@@ -281,10 +285,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
       }
     },
 
-    forget(userId) {
+    forget(userId, epoch) {
       for (const { forgotten } of flights.values()) forgotten.add(userId ?? 'all')
       if (userId === null) seen.dropAll()
-      else for (const key of seen.dropUser(userId)) verified.drop(key)
+      else for (const { key, user } of seen.dropUser(userId)) if (user.epoch !== epoch) verified.drop(key)
     },
 
     async idle() {

@@ -134,12 +134,14 @@ export function createAppPasswords(options: AppPasswordsOptions): AppPasswords {
 
     async rename(id, raw, actor, ownerId) {
       const name = appPasswordName(raw)
-      await store.transaction(async (tx) => {
+      const renamed = await store.transaction(async (tx) => {
         const { row, user } = await ownedRow(tx, id, ownerId)
-        if (row.name === name || !(await tx.updateAppPassword(id, { name }))) return
+        if (row.name === name || !(await tx.updateAppPassword(id, { name }))) return null
         const detail = { appPassword: id, name, before: row.name }
         await appendAudit(tx, { event: 'app_password_renamed', actor, user, at: now(), detail })
+        return user
       })
+      if (renamed) bus.publish({ kind: 'user-changed', userId: renamed.id, epoch: renamed.epoch })
     },
 
     async update(id, request, policyOf, actor) {

@@ -89,6 +89,8 @@ t.test('users: a language is what refusals are worded in from then on, and costs
   t.match(await h.call('user.update', { address: 'ann@a.test', language: 'nl' }), { language: 'nl', sessionsEnded: 0 })
   await h.call('user.update', { address: 'ann@a.test', language: 'nl' })
   t.equal((await h.store.userByAddress('ann@a.test'))?.epoch, before?.epoch, 'no login is forgotten')
+  await e.login('ann@a.test', password)
+  t.equal(h.keeper.hasher.runs, 2, 'one to make it, one at the first login')
   await h.call('app-password.update', { id, protocols: ['smtp'] })
   const refused = await e.login('ann@a.test', password).catch((error: unknown) => error)
   t.match(refused, { reason: 'not-on-this-protocol', language: 'nl' })
@@ -113,10 +115,16 @@ t.test('app passwords: another name ends nothing and costs no hash; with other t
   t.match(await h.call('app-password.update', { id, name: ' Telefoon ' }), { name: 'Telefoon', sessionsEnded: 0 })
   t.equal((await h.store.userByAddress('ann@a.test'))?.epoch, before?.epoch)
   t.equal(e.sessions.size, 1)
+  t.match(
+    await e.login('ann@a.test', password),
+    { appPassword: { name: 'Telefoon' } },
+    'seen before, and by its new name',
+  )
+  t.equal(h.keeper.hasher.runs, 2, 'one to make it, one at the first login')
   t.match(await h.call('app-password.update', { id, name: 'scanner', protocols: ['smtp'] }), {
     name: 'scanner',
     protocols: ['smtp'],
-    sessionsEnded: 1,
+    sessionsEnded: 2,
   })
   await t.rejects(h.call('app-password.update', { id, name: ' ' }), { code: 'invalid' })
   const { entries } = await h.call('audit.list', { user: 'ann@a.test' })

@@ -251,7 +251,9 @@ t.test("H7: somebody else's is not found", async (t) => {
   const refused = { code: 'not-found', message: `there is no app password ${row.id}` }
   await t.rejects(house.appPasswords.revoke(row.id, `user:${bob.id}`, bob.id), refused)
   await t.rejects(house.appPasswords.rename(row.id, 'mine', `user:${bob.id}`, bob.id), refused)
+  house.told()
   await house.appPasswords.rename(row.id, ' tablet ', `user:${ann.id}`, ann.id)
+  t.match(house.told(), [{ kind: 'user-changed', userId: ann.id }], 'whoever remembers its name reads it again')
   t.equal((await house.store.appPasswordById(row.id))?.name, 'tablet')
   t.match((await house.audit()).at(-1), { event: 'app_password_renamed', detail: { name: 'tablet', before: 'phone' } })
   await t.rejects(house.appPasswords.rename(row.id, '', ROOT), { code: 'invalid' })
