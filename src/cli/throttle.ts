@@ -43,7 +43,9 @@ Examples:
 
   command
     .command('clear')
-    .description('Forget the failures of a user, of an address, or of both; without an option those of everybody.')
+    .description(
+      'Forget the failures of a user, of an address, or of both; without an option those of everybody. A user whose primary passwords the mail server or the directory has refused too often may try again.',
+    )
     .addHelpText('after', '\nOf this server, and of what several servers share in Redis; run it on each of them.')
     .option('--user <address>', 'everything counted for this user, from wherever')
     .option('--address <ip>', 'everything counted for this address, whoever it was')

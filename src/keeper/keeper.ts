@@ -217,6 +217,8 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     flushMs: options.lastUseFlushMs ?? LAST_USE_FLUSH_MS,
     onError: (error) => storeFailed(error, 'when devices were seen could not be written; it is kept and tried again'),
   })
+  const primary = createPrimaryPasswords({ now })
+  const directory = createPrimaryPasswords({ now })
   const admit = createGate({
     config,
     devices,
@@ -228,7 +230,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     refusedLogins,
     verifier,
     throttle,
-    primary: createPrimaryPasswords({ now }),
+    primary,
     typedPrimary: createTypedPrimary({ keys, hasher, knownGood, now }),
     watch,
     log,
@@ -279,6 +281,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     apiTokens,
     notifier,
     throttle,
+    rations: [primary, directory],
     devices,
     log,
     clock,
@@ -302,6 +305,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     apiTokens,
     grants,
     throttle,
+    directory,
     services,
     bus,
     log,

@@ -20,13 +20,15 @@ import { sessionHandlers } from './portal/session.ts'
 import { setUpHandlers } from './portal/set-up.ts'
 import { signInHandlers } from './portal/sign-in.ts'
 import { createSigningIn } from './portal/signing-in.ts'
-import { createPrimaryPasswords } from './primary.ts'
+import type { PrimaryPasswords } from './primary.ts'
 import { asServiceError } from './services/shared.ts'
 import { createFirstFactor } from './sign-in/first-factor.ts'
 import { createLocalPasswords } from './sign-in/local.ts'
 
 export interface PortalOptions extends PortalDeps {
   readonly apiTokens: ApiTokens
+  /** The rations of what the directory judges. */
+  readonly directory: PrimaryPasswords
 }
 
 /** All reject with ServiceError; anything else is a bug. */
@@ -39,7 +41,7 @@ export function createPortal(deps: PortalOptions): PortalHandlers {
   const firstFactor = createFirstFactor({
     config: deps.config,
     local,
-    primary: createPrimaryPasswords({ now: deps.now }),
+    primary: deps.directory,
     log: deps.log,
   })
   let loading: ReturnType<typeof loadOpenId> | null = null

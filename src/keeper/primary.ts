@@ -35,6 +35,8 @@ export interface PrimaryPasswords {
   take(userId: string, upstream: string, secret: Secret): PrimaryVerdict
   /** The same for a name that no upstream is asked about, and without a place of the upstream's. */
   pretend(name: string, upstream: string, secret: Secret): PrimaryVerdict
+  /** Begins the rations of a user and of a name anew; both null: everybody's. The upstream's own goes on. */
+  forget(userId: string | null, name: string | null): void
 }
 
 export interface PrimaryPasswordsOptions {
@@ -151,5 +153,14 @@ export function createPrimaryPasswords(options: PrimaryPasswordsOptions): Primar
   return {
     take: (userId, upstream, secret) => take(users, userId, upstream, secret),
     pretend: (name, upstream, secret) => take(strangers, name, upstream, secret),
+    forget(userId, name) {
+      for (const [{ rations }, who] of [
+        [users, userId],
+        [strangers, name],
+      ] as const) {
+        if (who !== null) rations.delete(who)
+        else if (userId === null && name === null) rations.clear()
+      }
+    },
   }
 }

@@ -192,6 +192,9 @@ t.test('guessing here locks nobody out there, nor says who is here (invariant 6)
     { why: 'needs-invitation' },
     'a right password of ours is not rationed',
   )
+  await h.call('throttle.clear', { user: 'bob@a.test' })
+  t.match(await guess('bob@a.test', 'guess 7'), { why: 'bad-credentials' }, 'an administrator lets somebody try again')
+  await t.rejects(guess('ann@a.test', 'guess 7'), { code: 'throttled' }, 'and nobody else')
   h.pass(16 * 60_000)
   t.match(await guess('ann@a.test', 'ann in the directory'), { why: 'needs-invitation' })
   await slapd.stop()

@@ -101,6 +101,15 @@ t.test('what the upstream refused is not sent again, counts once, and five are e
   time.now += 15_000
   t.match(await e.refusal('ann@a.test', PRIMARY), { reason: 'throttled' }, 'five refused in a quarter of an hour')
   t.equal(await e.result('ann@a.test', password), 'in')
+  await h.call('throttle.clear', { user: 'bob@a.test' })
+  await h.call('throttle.clear', { address: '192.0.2.1' })
+  t.match(await e.refusal('ann@a.test', PRIMARY), { reason: 'throttled' }, 'nobody has let her try again')
+  await h.call('throttle.clear', { user: 'ann@a.test' })
+  for (const secret of ['6', '7', '8', '9', '10']) {
+    await refuse(`wrong ${secret}`)
+    time.now += 15_000
+  }
+  t.match(await e.refusal('ann@a.test', PRIMARY), { reason: 'throttled' })
   time.now += 15 * 60_000
   t.equal(await e.result('ann@a.test', PRIMARY), 'in')
 })

@@ -31,7 +31,10 @@ export const THROTTLE_METHODS = {
       limit: z.number().int().min(1).max(THROTTLE_LIST_LIMIT).default(200),
     }),
   ),
-  /** Everything that names the user, and everything that names the address; neither: everything. Of this node and in Redis. */
+  /**
+   * Everything that names the user, and everything that names the address; neither: everything. Of this node and in Redis.
+   * Also lets a user try again whose primary passwords the mail server or the directory has refused too often.
+   */
   'throttle.clear': method<{ readonly cleared: number }>()(
     z.strictObject({ user: address.optional(), address: ip.optional() }),
   ),

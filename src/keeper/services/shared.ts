@@ -24,6 +24,7 @@ import type { Devices } from '../devices.ts'
 import type { Grants } from '../grants.ts'
 import type { LivePolicy } from '../live-policy.ts'
 import type { Notifier } from '../notifier.ts'
+import type { PrimaryPasswords } from '../primary.ts'
 import type { Revocation } from '../revocation.ts'
 import type { Throttle } from '../throttle.ts'
 
@@ -46,6 +47,8 @@ export interface ServiceDeps {
   readonly apiTokens: ApiTokens
   readonly notifier: Notifier
   readonly throttle: Throttle
+  /** Of those who judge primary passwords for us: the mail servers, the directory. */
+  readonly rations: readonly PrimaryPasswords[]
   readonly devices: Devices
   readonly log: Log
   readonly clock: () => Date

@@ -18,7 +18,7 @@ type ThrottleServices = Pick<ServiceHandlers, 'throttle.list' | 'throttle.clear'
 /** Entries between two turns of the event loop: logins go on while half a million are looked through. */
 const A_TURN = 1000
 
-export function throttleServices({ throttle, names, store, keys, clock }: ServiceDeps): ThrottleServices {
+export function throttleServices({ throttle, rations, names, store, keys, clock }: ServiceDeps): ThrottleServices {
   async function view({ lane, user, block, failures, waitMs, idleMs }: LaneState): Promise<ThrottleView> {
     return {
       lane,
@@ -51,6 +51,8 @@ export function throttleServices({ throttle, names, store, keys, clock }: Servic
       const ip = wantedAddress(address)
       const cleared = await throttle.clear(name, ip)
       const row = name === null ? null : await store.userByAddress(name)
+      // An address has none: they are of names.
+      if (name !== null || ip === null) for (const each of rations) each.forget(row?.id ?? null, name)
       await store.transaction((tx) =>
         appendAudit(tx, {
           event: 'throttle_cleared',
