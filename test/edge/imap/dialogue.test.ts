@@ -82,7 +82,7 @@ t.test('every way to log in that clients use (client 1, 2, 4, 8)', async (t) => 
         protocol: 'imap',
         mechanism,
         agent: null,
-        credential: { kind: 'password', authcid: 'ann@example.org', authzid: '' },
+        credential: { authcid: 'ann@example.org', authzid: '' },
       })
       t.strictSame(house.gate.secrets, [PASSWORD])
       t.strictSame(house.gate.outcomes, ['accepted'])
@@ -228,7 +228,7 @@ t.test('ID before login (RFC 2971, client 6)', async (t) => {
     ['()', null, 'an empty list'],
     ['("name" NIL "version" "1")', '1', 'no name'],
     ['("name" "x\t\x1b[31m\x7f")', 'x\\u{9}\\u{1b}[31m\\u{7f}', 'controls are made printable (J1)'],
-    [`("name" "${'n'.repeat(300)}")`, 'n'.repeat(128), 'cut at 128'],
+    [`("name" "${'n'.repeat(300)}")`, `${'n'.repeat(127)}…`, 'cut at 128'],
     ['("x-originating-ip" "10.1.2.3" "name" "evil")', 'evil', 'A13: an address that it claims is not believed'],
   ] as const) {
     await t.test(why, async (t) => {
@@ -241,7 +241,7 @@ t.test('ID before login (RFC 2971, client 6)', async (t) => {
       t.match(await client.line(), OK('a'))
       t.equal(await client.line(), 'j OK ID done', 'ID after login goes through')
       const [attempt] = house.gate.attempts
-      t.equal(attempt?.agent?.slice(0, 128) ?? null, agent)
+      t.equal(attempt?.agent ?? null, agent)
       t.equal(attempt?.peer.ip, '127.0.0.1', 'the address is the socket’s')
     })
   }
