@@ -32,9 +32,11 @@ export interface Peer {
 }
 
 /** What a client presented. authcid proves, authzid is whom to act as ('' means the same). Names are canonical (`names.ts`). */
-export type Credential =
-  | { readonly kind: 'password'; readonly authcid: string; readonly authzid: string; readonly secret: Secret }
-  | { readonly kind: 'bearer'; readonly authcid: string; readonly token: Secret }
+export interface Credential {
+  readonly authcid: string
+  readonly authzid: string
+  readonly secret: Secret
+}
 
 /** Of a device: raw bytes stand in hexadecimal, so twice the 64 that a client may send. */
 export const DEVICE_ID = /^[\x21-\x7e]{1,128}$/
