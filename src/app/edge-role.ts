@@ -9,7 +9,6 @@ import { createImap } from '../edge/imap/index.ts'
 import type { Protocol } from '../edge/login/protocol.ts'
 import { serveClient } from '../edge/login/serve.ts'
 import { createSessions } from '../edge/login/sessions.ts'
-import { connectionsThatFit } from '../edge/net/descriptors.ts'
 import { createDialer } from '../edge/net/dial.ts'
 import type { Listener } from '../edge/net/listener.ts'
 import { createListener } from '../edge/net/listener.ts'
@@ -48,18 +47,7 @@ export async function startEdge(options: EdgeRoleOptions): Promise<RunningEdge> 
   const logins = watchLogins(demandLog(options.gate(sessions, sessions), () => slice.auditRequired, log))
   const dialer = createDialer({ log, metrics })
   const contexts = openContexts(slice.tls, options.listeners)
-  const fitting = connectionsThatFit()
-  if (fitting < slice.limits.connections) {
-    log.event(
-      'warn',
-      'warning',
-      'fewer file descriptors than connections: raise LimitNOFILE or lower limits.connections',
-      {
-        detail: `${fitting} connections fit, ${slice.limits.connections} are allowed`,
-      },
-    )
-  }
-  const room = edgeRoom(() => slice, fitting)
+  const room = edgeRoom(() => slice, log)
   const smtp = options.listeners.some(({ protocol }) => protocol === 'smtp') ? await loadSmtp() : null
   const ports: Port[] = options.listeners.map((listener) => openPort(listener))
 

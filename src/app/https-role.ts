@@ -11,7 +11,6 @@ import { createForward } from '../edge/forward.ts'
 import type { Exchange, HttpServer } from '../edge/http/server.ts'
 import { createHttpServer } from '../edge/http/server.ts'
 import { createSessions } from '../edge/login/sessions.ts'
-import { connectionsThatFit } from '../edge/net/descriptors.ts'
 import { createDialer } from '../edge/net/dial.ts'
 import type { Listener } from '../edge/net/listener.ts'
 import { createListener } from '../edge/net/listener.ts'
@@ -54,7 +53,7 @@ export async function startHttpsEdge(options: HttpsEdgeOptions): Promise<Running
   const connections = createUpstreamConnections(createDialer({ log, metrics }))
   const contexts = openContexts(slice.tls, [ANY_TLS])
   const forward = createForward({ path: web.path, key: new Secret(web.key), log })
-  const room = edgeRoom(() => slice, connectionsThatFit())
+  const room = edgeRoom(() => slice, log)
   const ports = options.listeners.map(openPort)
 
   interface Port {
