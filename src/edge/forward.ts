@@ -14,7 +14,6 @@ import type { Log } from '../log.ts'
 import type { Secret } from '../secret.ts'
 import type { PageStatus } from './forward/page.ts'
 import { sendPage } from './forward/page.ts'
-import { discardBody } from './http/answers.ts'
 import { endToEnd, headerPairs, requestHeaders } from './http/headers.ts'
 
 export interface ForwardOptions {
@@ -25,7 +24,7 @@ export interface ForwardOptions {
   readonly log: Log
   /** Default 1 MiB: forms and API requests are small. */
   readonly maxBodyBytes?: number
-  /** How the door itself answers when web can't. Default: a page for people. */
+  /** How the door itself answers when web can't, whatever of a body is still to come. Default: a page for people. */
   readonly answer?: (request: IncomingMessage, response: ServerResponse, status: PageStatus) => void
   /** Until web's answer begins, and between two parts of it. A sign-in may serve a delay and a hash. Default 60 s. */
   readonly answerMs?: number
@@ -62,10 +61,7 @@ export function createForward(options: ForwardOptions): Forward {
       detail: `${request.method ?? ''} ${client.requestId}: ${why}`,
     })
     if (response.headersSent) response.destroy()
-    else {
-      answer(request, response, status)
-      discardBody(request)
-    }
+    else answer(request, response, status)
   }
 
   return (forwarded) =>
@@ -81,7 +77,6 @@ export function createForward(options: ForwardOptions): Forward {
       const refuse = (status: 405 | 413) => {
         response.shouldKeepAlive = status !== 413
         answer(request, response, status)
-        discardBody(request)
       }
       if (!METHODS.has(request.method ?? '')) return refuse(405)
       if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) return refuse(413)

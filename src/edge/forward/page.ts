@@ -3,7 +3,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { OWN_ANSWER_HEADERS } from '../http/answers.ts'
+import { discardBody, OWN_ANSWER_HEADERS } from '../http/answers.ts'
 
 interface Words {
   readonly en: readonly [title: string, text: string]
@@ -50,4 +50,5 @@ export function sendPage(request: IncomingMessage, response: ServerResponse, sta
     ...(status >= 502 && { 'retry-after': RETRY_AFTER_SECONDS }),
   })
   response.end(request.method === 'HEAD' ? undefined : page)
+  discardBody(request)
 }

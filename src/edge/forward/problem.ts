@@ -3,7 +3,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { OWN_ANSWER_HEADERS } from '../http/answers.ts'
+import { discardBody, OWN_ANSWER_HEADERS } from '../http/answers.ts'
 import type { PageStatus } from './page.ts'
 
 const AWAY = { name: 'unavailable', title: 'Not available just now' } as const
@@ -32,4 +32,5 @@ export function sendProblem(request: IncomingMessage, response: ServerResponse, 
     ...(status === 405 && { allow: METHODS }),
   })
   response.end(request.method === 'HEAD' ? undefined : body)
+  discardBody(request)
 }
