@@ -1,5 +1,5 @@
 /**
- * A breaker for each upstream host: after some failures in a row it is passed over, until one connection may try again.
+ * A breaker for each host of one upstream: after some failures in a row it is passed over, until one connection may try again.
  */
 
 import type { Endpoint } from '../../contract/admission.ts'

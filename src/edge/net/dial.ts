@@ -1,9 +1,9 @@
 /**
  * Opens a connection to an upstream: name, TCP, PROXY header, TLS, all inside one deadline.
  *
- * Hosts are tried in their order. A breaker for each keeps us from waiting for one that keeps failing; when all are open the
- * first is tried anyway, because a wrong guess of ours must not be an outage. A name is resolved once and connected to, and the
- * certificate is verified by name.
+ * Hosts are tried in their order. A breaker for each host of an upstream keeps us from waiting for one that keeps failing; when
+ * all are open the first is tried anyway, because a wrong guess of ours must not be an outage. A name is resolved once and
+ * connected to, and the certificate is verified by name.
  */
 
 import type { Socket } from 'node:net'
@@ -13,6 +13,7 @@ import { connect as connectTls } from 'node:tls'
 import type { Endpoint, Peer, UpstreamTarget } from '../../contract/admission.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import type { Breakers } from './breaker.ts'
 import { createBreakers } from './breaker.ts'
 import { createDeadlines } from './deadlines.ts'
 import { formatProxyHeader } from './proxy-header.ts'
@@ -78,6 +79,8 @@ export type Reading = 'onread' | 'stream'
 const DEADLINE_MS = 10_000
 /** threats D2: all that an upstream may say before we are logged in. */
 const BUDGET_BYTES = 64 * 1024
+/** Of the configuration; after so many reloads with other names the table starts afresh. */
+const MAX_UPSTREAMS = 256
 /** Trust for upstreams: one for each set of authorities in the configuration. */
 const MAX_TRUSTS = 64
 const MAX_RESUMPTIONS = 256
@@ -86,8 +89,18 @@ const KEEP_ALIVE_MS = 60_000
 export function createDialer(options: DialerOptions = {}): Dialer {
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS
   const deadlines = createDeadlines(() => deadlineMs)
-  const breakers = createBreakers(options.breakerFailures ?? 3, options.breakerOpenMs ?? 10_000, options.now)
+  /** Of each upstream, since a host may be well for one and not for another: its certificate, its port's TLS. */
+  const breakersOf = new Map<string, Breakers>()
   const trusts = new Map<string | null, Trust>()
+
+  function breakersFor(upstream: string): Breakers {
+    const known = breakersOf.get(upstream)
+    if (known) return known
+    if (breakersOf.size >= MAX_UPSTREAMS) breakersOf.clear()
+    const made = createBreakers(options.breakerFailures ?? 3, options.breakerOpenMs ?? 10_000, options.now)
+    breakersOf.set(upstream, made)
+    return made
+  }
 
   function trustFor(ca: string | null): Trust {
     const known = trusts.get(ca)
@@ -121,6 +134,7 @@ export function createDialer(options: DialerOptions = {}): Dialer {
   ): Promise<Wire> {
     const deadline = deadlines.next()
     const endsAt = performance.now() + deadlineMs
+    const breakers = breakersFor(target.name)
     const hosts = breakers.order(target.hosts)
     let last: DialError | null = null
     for (const [index, endpoint] of hosts.entries()) {

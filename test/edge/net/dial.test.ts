@@ -398,6 +398,9 @@ t.test('R29: a dead host is passed over until it is back, and a metric says so',
   t.teardown(() => back.close())
   t.equal(await reached(dialer, target), '* OK other')
   t.equal(calls, 0, 'not even called')
+  // What one upstream can't stand (its certificate) says nothing about another that has the same host.
+  t.equal(await reached(dialer, { ...target, name: 'twin' }), '* OK back')
+  t.equal(await isOpen(), 1, 'and takes no alarm back')
   now += 10_000
   t.equal(await reached(dialer, target), '* OK back')
   t.equal(await isOpen(), 0)
