@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import t from 'tap'
 import { PING_OVER } from '../../src/edge/eas/replies.ts'
+import type { TestServer } from './server.ts'
 import { isAlive, startMailbox, startServer, until } from './server.ts'
 
 const PATH = '/Microsoft-Server-ActiveSync'
@@ -13,7 +14,7 @@ const LISTENERS = `  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: none }
   - { protocol: https, bind: 127.0.0.1, port: 0, serves: [eas] }
   - { protocol: http, bind: 127.0.0.1, port: 0, serves: [health, metrics] }`
 
-/** An upstream that answers everything but a Ping; a server in front of it, and a phone. */
+/** An upstream that answers everything but a Ping; a server in front of it, and people with a phone. */
 async function setUp(t: Test, workers: number) {
   let waiting = 0
   const upstream = createServer({ requestTimeout: 0 }, (incoming, response) => {
@@ -37,15 +38,22 @@ async function setUp(t: Test, workers: number) {
     upstreamSections: `    eas: { url: "http://127.0.0.1:${(upstream.address() as AddressInfo).port}" }`,
     identity: '{ method: master-user, user: sallyport, passwordFile: master }',
   })
-  const { id, password } = await server.user('ann@example.org')
+  return { server, waiting: () => waiting, phoneOf: (name: string) => phoneOf(server, name) }
+}
+
+type House = Awaited<ReturnType<typeof setUp>>
+
+async function phoneOf(server: TestServer, name: string) {
+  const address = `${name}@example.org`
+  const { id, password } = await server.user(address)
   function ask(command: string, device = 'PHONE1') {
     const asked = request({
       ...server.address('https'),
       method: 'POST',
-      path: `${PATH}?Cmd=${command}&User=ann&DeviceId=${device}&DeviceType=iPhone`,
+      path: `${PATH}?Cmd=${command}&User=${name}&DeviceId=${device}&DeviceType=iPhone`,
       rejectUnauthorized: false,
       agent: false,
-      headers: { authorization: `Basic ${Buffer.from(`ann@example.org:${password}`).toString('base64')}` },
+      headers: { authorization: `Basic ${Buffer.from(`${address}:${password}`).toString('base64')}` },
     })
     asked.end('x')
     return asked
@@ -56,45 +64,45 @@ async function setUp(t: Test, workers: number) {
     for await (const part of response) parts.push(part as Buffer)
     return { status: response.statusCode, body: Buffer.concat(parts) }
   }
-  return { server, id, ask, answer, waiting: () => waiting }
+  return { address, id, ask, answer }
 }
 
 for (const workers of [1, 0]) {
-  t.test(
-    `workers: ${workers}: a phone comes in, waits, and is answered when its app password is deleted`,
-    async (t) => {
-      const { server, id, ask, answer, waiting } = await setUp(t, workers)
-      const sync = await answer(ask('Sync'))
-      t.equal(sync.status, 200)
-      t.match(Buffer.from(sync.body.toString().slice(6), 'base64').toString(), /^ann@example\.org\*sallyport:/)
-      const poll = answer(ask('Ping'))
-      await until(() => waiting() === 1, 'the poll is upstream')
-      const services = await server.services()
-      t.teardown(() => services.close())
-      const since = performance.now()
-      const done = await services.call('app-password.delete', { id })
-      t.match(done, { sessionsEnded: 1 }, 'M2')
-      t.strictSame((await poll).body, PING_OVER)
-      t.ok(performance.now() - since < 1500)
-      await until(() => waiting() === 0, 'the upstream’s side is over')
-      t.equal((await answer(ask('Ping'))).status, 401)
-    },
-  )
+  t.test(`workers: ${workers}`, async (t) => {
+    const house = await setUp(t, workers)
+    await t.test('a phone comes in, waits, and is answered when its app password is deleted', (t) => deleted(t, house))
+    if (workers === 0) return
+    await t.test('the keeper dies under a waiting poll: the poll goes on, and can be ended by its successor', (t) =>
+      keeperDies(t, house),
+    )
+    await t.test(
+      'M2, M6: a device that is blocked right after the keeper died loses its poll at once, and only its own',
+      (t) => blocked(t, house),
+    )
+    await t.test('I-9: a drain answers waiting polls, and the https edge ends', (t) => drained(t, house))
+  })
 }
 
-t.test('I-9: a drain answers waiting polls, and the https edge ends', async (t) => {
-  const { server, ask, answer, waiting } = await setUp(t, 1)
+async function deleted(t: Test, { server, waiting, phoneOf }: House): Promise<void> {
+  const { id, ask, answer } = await phoneOf('ann')
+  const sync = await answer(ask('Sync'))
+  t.equal(sync.status, 200)
+  t.match(Buffer.from(sync.body.toString().slice(6), 'base64').toString(), /^ann@example\.org\*sallyport:/)
   const poll = answer(ask('Ping'))
   await until(() => waiting() === 1, 'the poll is upstream')
-  const pid = server.pidOf('https')
-  process.kill(server.pid, 'SIGTERM')
+  const services = await server.services()
+  t.teardown(() => services.close())
+  const since = performance.now()
+  const done = await services.call('app-password.delete', { id })
+  t.match(done, { sessionsEnded: 1 }, 'M2')
   t.strictSame((await poll).body, PING_OVER)
-  t.equal(await server.program.exit, 0)
-  t.notOk(isAlive(pid))
-})
+  t.ok(performance.now() - since < 1500)
+  await until(() => waiting() === 0, 'the upstream’s side is over')
+  t.equal((await answer(ask('Ping'))).status, 401)
+}
 
-t.test('the keeper dies under a waiting poll: the poll goes on, and can be ended by its successor', async (t) => {
-  const { server, id, ask, answer, waiting } = await setUp(t, 1)
+async function keeperDies(t: Test, { server, waiting, phoneOf }: House): Promise<void> {
+  const { id, ask, answer } = await phoneOf('bob')
   const poll = answer(ask('Ping'))
   await until(() => waiting() === 1, 'the poll is upstream')
   await new Promise((resolve) => setTimeout(resolve, 100))
@@ -110,30 +118,38 @@ t.test('the keeper dies under a waiting poll: the poll goes on, and can be ended
   const done = await services.call('app-password.delete', { id })
   t.match(done, { sessionsEnded: 1 })
   t.strictSame((await poll).body, PING_OVER)
-})
+}
 
-t.test(
-  'M2, M6: a device that is blocked right after the keeper died loses its poll at once, and only its own',
-  async (t) => {
-    const { server, ask, answer, waiting } = await setUp(t, 1)
-    const poll = answer(ask('Ping', 'lost'))
-    const others = answer(ask('Ping', 'kept'))
-    await until(() => waiting() === 2, 'both polls are upstream')
-    const before = server.pidOf('keeper')
-    process.kill(before, 'SIGKILL')
-    await until(() => server.pidOf('keeper') !== before && isAlive(server.pidOf('keeper')), 'another keeper')
-    const again = await server.services()
-    t.teardown(() => again.close())
-    const since = performance.now()
-    const done = await again.call('device.block', { user: 'ann@example.org', id: 'lost' })
-    t.match(done, { device: { state: 'blocked' }, sessionsEnded: 1, unanswered: [] })
-    t.strictSame((await poll).body, PING_OVER)
-    t.ok(performance.now() - since < 1500)
-    await until(() => waiting() === 1, 'the upstream’s side is over')
-    t.equal((await answer(ask('Ping', 'lost'))).status, 403)
-    t.match(await again.call('session.list', {}), { sessions: { length: 1 } })
-    const ended = await again.call('device.block', { user: 'ann@example.org', id: 'kept' })
-    t.equal(ended.sessionsEnded, 1)
-    t.strictSame((await others).body, PING_OVER)
-  },
-)
+async function blocked(t: Test, { server, waiting, phoneOf }: House): Promise<void> {
+  const { address, ask, answer } = await phoneOf('cid')
+  const poll = answer(ask('Ping', 'lost'))
+  const others = answer(ask('Ping', 'kept'))
+  await until(() => waiting() === 2, 'both polls are upstream')
+  const before = server.pidOf('keeper')
+  process.kill(before, 'SIGKILL')
+  await until(() => server.pidOf('keeper') !== before && isAlive(server.pidOf('keeper')), 'another keeper')
+  const again = await server.services()
+  t.teardown(() => again.close())
+  const since = performance.now()
+  const done = await again.call('device.block', { user: address, id: 'lost' })
+  t.match(done, { device: { state: 'blocked' }, sessionsEnded: 1, unanswered: [] })
+  t.strictSame((await poll).body, PING_OVER)
+  t.ok(performance.now() - since < 1500)
+  await until(() => waiting() === 1, 'the upstream’s side is over')
+  t.equal((await answer(ask('Ping', 'lost'))).status, 403)
+  t.match(await again.call('session.list', {}), { sessions: { length: 1 } })
+  const ended = await again.call('device.block', { user: address, id: 'kept' })
+  t.equal(ended.sessionsEnded, 1)
+  t.strictSame((await others).body, PING_OVER)
+}
+
+async function drained(t: Test, { server, waiting, phoneOf }: House): Promise<void> {
+  const { ask, answer } = await phoneOf('dot')
+  const poll = answer(ask('Ping'))
+  await until(() => waiting() === 1, 'the poll is upstream')
+  const pid = server.pidOf('https')
+  process.kill(server.pid, 'SIGTERM')
+  t.strictSame((await poll).body, PING_OVER)
+  t.equal(await server.program.exit, 0)
+  t.notOk(isAlive(pid))
+}

