@@ -158,6 +158,11 @@ class Server {
     this.#metrics.buildInfo.set({ version, node: process.version }, 1)
     watchLoopLag(this.#metrics, this.#log)
     watchLogLoss(this.#log, this.#metrics)
+    if (process.geteuid?.() === 0) {
+      // Threat I-14.
+      const advice = 'whoever breaks into it has this machine; config/sallyport.service runs it as a user of its own'
+      this.#log.event('warn', 'warning', `the server runs as root: ${advice}`)
+    }
     const certificates = await this.#loadCertificates(config)
     this.#inUse = { loaded: this.#inUse.loaded, certificates }
     const urls = (await this.#crew.start()).map(listenerUrl)

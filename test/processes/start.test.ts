@@ -153,6 +153,8 @@ t.test('I-14: what children are started with', async (t) => {
   }
   t.equal(lstatSync(run).mode & 0o777, 0o700)
   t.equal(server.lines.filter(({ event }) => event === 'worker_died').length, 0)
+  const warned = server.lines.some(({ event, msg }) => event === 'warning' && /runs as root/.test(msg))
+  t.equal(warned, process.getuid?.() === 0, 'nobody runs it as root without being told')
 })
 
 t.test('a role is not for people', async (t) => {
