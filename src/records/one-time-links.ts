@@ -12,6 +12,7 @@ import type { Secret } from '../secret.ts'
 import { appendAudit } from './audit.ts'
 import type { Keys } from './keys.ts'
 import { noSuchUser } from './lookup.ts'
+import { countMethods, provenMethodsOf } from './methods.ts'
 import type { OneTimeLinkRow } from './store/people/one-time-links.ts'
 import type { Store, StoreTransaction, UserRow } from './store/store.ts'
 import { newToken, tokenDigests } from './tokens.ts'
@@ -150,9 +151,5 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
 
 /** Whether a user has any method that is a second step, or signs in at a provider. */
 async function hasTwoStep(tx: StoreTransaction, userId: string): Promise<boolean> {
-  return (
-    (await tx.people.authenticatorAppsOf(userId)).length > 0 ||
-    (await tx.people.passkeysOf(userId)).length > 0 ||
-    (await tx.people.providerLinksOf(userId)).length > 0
-  )
+  return countMethods(await provenMethodsOf(tx, userId)) > 0
 }

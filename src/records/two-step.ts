@@ -14,10 +14,11 @@ import { appendAudit } from './audit.ts'
 import type { Bus } from './bus.ts'
 import type { Keys } from './keys.ts'
 import { noSuchUser } from './lookup.ts'
+import type { ProvenMethods } from './methods.ts'
+import { countMethods, provenMethodsOf } from './methods.ts'
 import type { NewPasskey } from './passkeys.ts'
 import { newRecoveryCodes, normaliseRecoveryCode, recoveryCodeDigest, recoveryCodeDigests } from './recovery-codes.ts'
-import type { ProviderLinkRow } from './store/people/provider-links.ts'
-import type { AuthenticatorAppRow, PasskeyRow } from './store/people/second-steps.ts'
+import type { AuthenticatorAppRow } from './store/people/second-steps.ts'
 import type { Store, StoreTransaction, UserRow } from './store/store.ts'
 import { totpStep } from './totp.ts'
 import type { Binding, Vault } from './vault.ts'
@@ -34,13 +35,10 @@ export interface TwoStepOptions {
   readonly now?: () => Date
 }
 
-/** All that a user proves itself with, oldest first. */
-export interface Methods {
-  readonly apps: readonly AuthenticatorAppRow[]
-  readonly passkeys: readonly PasskeyRow[]
+/** All that a user proves itself with. */
+export interface Methods extends ProvenMethods {
   /** null: none were ever made. */
   readonly recoveryCodes: { readonly left: number; readonly madeAt: Date } | null
-  readonly links: readonly ProviderLinkRow[]
 }
 
 export interface Added {
@@ -124,13 +122,7 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
 
   return {
     async methodsOf(userId) {
-      const [apps, passkeys, recoveryCodes, links] = await Promise.all([
-        store.people.authenticatorAppsOf(userId),
-        store.people.passkeysOf(userId),
-        store.people.recoveryCodesOf(userId),
-        store.people.providerLinksOf(userId),
-      ])
-      return { apps, passkeys, recoveryCodes, links }
+      return { ...(await provenMethodsOf(store, userId)), recoveryCodes: await store.people.recoveryCodesOf(userId) }
     },
 
     async addApp(user, seed, code, rawName, actor) {
@@ -222,9 +214,8 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
         // Locks the user's row on PostgreSQL: two deletions at once never leave nothing.
         if ((await tx.raiseUserEpoch(user.id)) === null) throw noSuchUser(user.address)
         const { people } = tx
-        const apps = await people.authenticatorAppsOf(user.id)
-        const passkeys = await people.passkeysOf(user.id)
-        const links = await people.providerLinksOf(user.id)
+        const methods = await provenMethodsOf(tx, user.id)
+        const { apps, passkeys, links } = methods
         const rows: readonly { readonly id: string; readonly name?: string }[] = {
           totp: apps,
           passkey: passkeys,
@@ -232,7 +223,7 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
         }[kind]
         const row = rows.find((each) => each.id === id)
         if (!row) throw new ServiceError('not-found', 'there is no such method')
-        if (apps.length + passkeys.length + links.length === 1) {
+        if (countMethods(methods) === 1) {
           throw new ServiceError('forbidden', 'this is the last way to sign in with two steps: add another one first')
         }
         const remove = {
@@ -251,16 +242,15 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
         const epoch = await tx.raiseUserEpoch(user.id)
         if (epoch === null) throw noSuchUser(user.address)
         const { people } = tx
-        const apps = await people.authenticatorAppsOf(user.id)
-        const passkeys = await people.passkeysOf(user.id)
-        const links = await people.providerLinksOf(user.id)
+        const own = await provenMethodsOf(tx, user.id)
+        const { apps, passkeys, links } = own
         for (const { id } of apps) await people.deleteAuthenticatorApp(id, user.id)
         for (const { id } of passkeys) await people.deletePasskey(id, user.id)
         for (const { id } of links) await people.deleteProviderLink(id, user.id)
         await people.replaceRecoveryCodes(user.id, [])
         await people.cancelOneTimeLinks(user.id, 'set-up', null)
         await people.deletePortalSessionsOf(user.id, null)
-        const methods = apps.length + passkeys.length + links.length
+        const methods = countMethods(own)
         await appendAudit(tx, { event: 'two_step_reset', actor, user, at: now(), detail: { methods } })
         return { methods, epoch }
       })

@@ -7,6 +7,7 @@ import type { MethodAdded } from '../../contract/portal/methods.ts'
 import type { PortalHandlers } from '../../contract/portal.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appPasswordView } from '../../records/app-passwords.ts'
+import { countMethods } from '../../records/methods.ts'
 import { createdPasskey, passkeyCreation } from '../../records/passkeys.ts'
 import { newTotpSeed, totpAddress } from '../../records/totp.ts'
 import type { Added } from '../../records/two-step.ts'
@@ -188,8 +189,7 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
       const { session, user } = await presence.demandProven(token)
       if (session.stage === 'full') return null
       const methods = await twoStep.methodsOf(user.id)
-      const { apps: own, passkeys, links } = methods
-      if (own.length + passkeys.length + links.length === 0) {
+      if (countMethods(methods) === 0) {
         throw new ServiceError('forbidden', 'set up two-step verification first')
       }
       if (needsPassword(config(), user, methods)) {

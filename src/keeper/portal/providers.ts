@@ -13,6 +13,7 @@ import type { PortalClient, Refusal, SignInAnswer } from '../../contract/portal/
 import type { PortalHandlers } from '../../contract/portal.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appendAudit } from '../../records/audit.ts'
+import { countMethods, provenMethodsOf } from '../../records/methods.ts'
 import type { FactorRow } from '../../records/store/people/portal-sessions.ts'
 import type { UserRow } from '../../records/store/store.ts'
 import { addressBlocks } from '../networks.ts'
@@ -87,10 +88,7 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
     const result = await store.transaction(async (tx) => {
       // First, because it locks the user's row on PostgreSQL.
       if ((await tx.raiseUserEpoch(user.id)) === null) return null
-      const apps = await tx.people.authenticatorAppsOf(user.id)
-      const passkeys = await tx.people.passkeysOf(user.id)
-      const links = await tx.people.providerLinksOf(user.id)
-      if (apps.length + passkeys.length + links.length > 0) return null
+      if (countMethods(await provenMethodsOf(tx, user.id)) > 0) return null
       if (!(await tx.people.insertProviderLink({ id, userId: user.id, issuer, subject, linkedAt: at }))) return null
       const name = new URL(issuer).host
       await appendAudit(tx, { event: 'method_added', actor, user, at, detail: { kind: 'provider', method: id, name } })
