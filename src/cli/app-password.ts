@@ -10,7 +10,7 @@ import { CliError } from './failure.ts'
 import type { Define } from './index.ts'
 import { confirm } from './io.ts'
 import { duration, expiry, networks, protocols } from './options.ts'
-import { counted, plain, printJson, shortTime, table, write } from './output.ts'
+import { counted, plain, shortTime, table } from './output.ts'
 import { unansweredNote } from './session.ts'
 
 interface CreateOptions {
@@ -67,8 +67,7 @@ Examples:
         const list = await context.withServices((services) =>
           services.call('app-password.list', { user: options.user }),
         )
-        if (context.json) await printJson(context.io, list)
-        else await write(context.io, table(list, COLUMNS))
+        await context.print(list, table(list, COLUMNS))
         return undefined
       }),
     )

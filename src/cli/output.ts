@@ -55,6 +55,19 @@ export async function* allPages<T>(
   } while (after !== null)
 }
 
+/** A listing of any length: a JSON array, or a table. */
+export async function printListing<T>(
+  io: Io,
+  json: boolean,
+  items: AsyncIterable<T>,
+  columns: Readonly<Record<string, (row: T) => string>>,
+): Promise<void> {
+  if (json) return await printJsonArray(io, items)
+  const rows: T[] = []
+  for await (const item of items) rows.push(item)
+  await write(io, table(rows, columns))
+}
+
 /** A JSON array, written as its items arrive. */
 export async function printJsonArray(io: Io, items: AsyncIterable<unknown>): Promise<void> {
   let first = true

@@ -6,7 +6,7 @@ import type { SessionsEnded, SessionView } from '../contract/services.ts'
 import type { Context } from './context.ts'
 import { CliError } from './failure.ts'
 import type { Define } from './index.ts'
-import { allPages, counted, plain, printJsonArray, shortTime, table, write } from './output.ts'
+import { allPages, counted, plain, printListing, shortTime } from './output.ts'
 
 export const session: Define = (command, run) => {
   command.description('Open mail sessions.').addHelpText(
@@ -32,10 +32,7 @@ Examples:
             })
             return { items: page.sessions, next: page.next }
           })
-          if (context.json) return printJsonArray(context.io, sessions)
-          const rows: SessionView[] = []
-          for await (const each of sessions) rows.push(each)
-          return write(context.io, table(rows, COLUMNS))
+          await printListing(context.io, context.json, sessions, COLUMNS)
         })
         return undefined
       }),

@@ -4,7 +4,7 @@
 
 import type { ThrottleView } from '../contract/services.ts'
 import type { Define } from './index.ts'
-import { counted, printJson, shortTime, table, write } from './output.ts'
+import { counted, shortTime, table } from './output.ts'
 
 interface Who {
   readonly user?: string
@@ -35,8 +35,7 @@ Examples:
           services.call('throttle.list', { ...who({ user, address }), limit: 1000 }),
         )
         if (total > lanes.length) context.warn(`the worst ${lanes.length} of ${total} are shown`)
-        if (context.json) await printJson(context.io, lanes)
-        else await write(context.io, table(lanes, COLUMNS))
+        await context.print(lanes, table(lanes, COLUMNS))
         return undefined
       }),
     )

@@ -8,7 +8,7 @@ import type { ApiTokenView } from '../contract/services.ts'
 import type { Define } from './index.ts'
 import { confirm } from './io.ts'
 import { duration } from './options.ts'
-import { plain, printJson, shortTime, table, write } from './output.ts'
+import { plain, shortTime, table } from './output.ts'
 
 type Scope = (typeof API_SCOPES)[number]
 
@@ -48,8 +48,7 @@ Examples:
     .action(
       run(async (context) => {
         const list = await context.withServices((services) => services.call('token.list', {}))
-        if (context.json) await printJson(context.io, list)
-        else await write(context.io, table(list, COLUMNS))
+        await context.print(list, table(list, COLUMNS))
         return undefined
       }),
     )

@@ -11,7 +11,7 @@ import { CliError } from './failure.ts'
 import type { Define } from './index.ts'
 import { confirm, readSecret } from './io.ts'
 import { collect, language } from './options.ts'
-import { allPages, counted, plain, printJsonArray, shortTime, table, write } from './output.ts'
+import { allPages, counted, plain, printListing, shortTime } from './output.ts'
 import { unansweredNote } from './session.ts'
 
 export const user: Define = (command, run) => {
@@ -94,10 +94,7 @@ Lines that are refused are reported with their number and the reason; the others
             })
             return { items: users, next }
           })
-          if (context.json) return printJsonArray(context.io, users)
-          const rows: UserView[] = []
-          for await (const each of users) rows.push(each)
-          return write(context.io, table(rows, COLUMNS))
+          await printListing(context.io, context.json, users, COLUMNS)
         })
         return undefined
       }),
