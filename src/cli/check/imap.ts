@@ -7,7 +7,6 @@ import type { Finding } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
 import type { Target } from './socket.ts'
 import type { StartTlsCommand } from './start-tls.ts'
-import { goToTls } from './start-tls.ts'
 import type { Talk } from './talk.ts'
 import { firstLine, notThisProtocol, orFailure } from './talk.ts'
 
@@ -55,26 +54,13 @@ export async function askCapabilities(talk: Talk): Promise<readonly string[]> {
   }
 }
 
-/** RFC 9051 §6.2.1. */
-export async function startTls(
-  talk: Talk,
-  target: Target,
-  capabilities: readonly string[],
-  timeoutMs: number,
-): Promise<Finding> {
-  if (!capabilities.includes('STARTTLS')) {
-    throw new StepFailure(
-      'STARTTLS is not offered',
-      'Give the server a certificate and turn TLS on (Dovecot: ssl = yes), or use its port with implicit TLS (tls: implicit, 993).',
-    )
-  }
-  const command: StartTlsCommand = {
-    name: 'STARTTLS',
-    line: 'check2 STARTTLS',
-    isAccepted: (answer) => /^check2 OK\b/i.test(answer),
-    rfc: 'RFC 9051 §6.2.1',
-  }
-  return goToTls(talk, target, command, timeoutMs)
+export const START_TLS: StartTlsCommand = {
+  name: 'STARTTLS',
+  line: 'check2 STARTTLS',
+  isAccepted: (answer) => /^check2 OK\b/i.test(answer),
+  rfc: 'RFC 9051 §6.2.1',
+  howToOffer: 'Dovecot: ssl = yes',
+  implicitPort: 993,
 }
 
 /** What we can log in with. `method` is the configured identity method. */

@@ -8,7 +8,6 @@ import type { Finding } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
 import type { Target } from './socket.ts'
 import type { StartTlsCommand } from './start-tls.ts'
-import { goToTls } from './start-tls.ts'
 import type { Talk } from './talk.ts'
 import { firstLine, notThisProtocol, orFailure } from './talk.ts'
 
@@ -50,26 +49,13 @@ export async function askCapabilities(talk: Talk): Promise<readonly string[]> {
   return [...capabilities].map((entry) => entry.flat().join(' '))
 }
 
-/** RFC 2595 §4. */
-export async function startTls(
-  talk: Talk,
-  target: Target,
-  capabilities: readonly string[],
-  timeoutMs: number,
-): Promise<Finding> {
-  if (!capabilities.includes('STLS')) {
-    throw new StepFailure(
-      'STLS is not offered',
-      'Give the server a certificate and turn TLS on (Dovecot: ssl = yes), or use its port with implicit TLS (tls: implicit, 995).',
-    )
-  }
-  const command: StartTlsCommand = {
-    name: 'STLS',
-    line: 'STLS',
-    isAccepted: (answer) => /^\+OK\b/.test(answer),
-    rfc: 'RFC 2595 §4',
-  }
-  return goToTls(talk, target, command, timeoutMs)
+export const START_TLS: StartTlsCommand = {
+  name: 'STLS',
+  line: 'STLS',
+  isAccepted: (answer) => /^\+OK\b/.test(answer),
+  rfc: 'RFC 2595 §4',
+  howToOffer: 'Dovecot: ssl = yes',
+  implicitPort: 995,
 }
 
 /** What we can log in with. `method` is the configured identity method. */

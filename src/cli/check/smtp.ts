@@ -9,7 +9,6 @@ import type { Finding } from './report.ts'
 import { bad, good, StepFailure } from './report.ts'
 import type { Target } from './socket.ts'
 import type { StartTlsCommand } from './start-tls.ts'
-import { goToTls } from './start-tls.ts'
 import type { Talk } from './talk.ts'
 import { firstLine, notThisProtocol, orFailure } from './talk.ts'
 
@@ -76,26 +75,13 @@ export async function askCapabilities(talk: Talk): Promise<readonly string[]> {
   )
 }
 
-/** RFC 3207. */
-export async function startTls(
-  talk: Talk,
-  target: Target,
-  keywords: readonly string[],
-  timeoutMs: number,
-): Promise<Finding> {
-  if (parametersOf(keywords, 'STARTTLS') === null) {
-    throw new StepFailure(
-      'STARTTLS is not offered',
-      'Give the server a certificate and turn TLS on (Postfix: smtpd_tls_cert_file, smtpd_tls_security_level = may or encrypt), or use its port with implicit TLS (tls: implicit, 465).',
-    )
-  }
-  const command: StartTlsCommand = {
-    name: 'STARTTLS',
-    line: 'STARTTLS',
-    isAccepted: (answer) => parseReplyLine(answer)?.code === 220,
-    rfc: 'RFC 3207 §4.2',
-  }
-  return goToTls(talk, target, command, timeoutMs)
+export const START_TLS: StartTlsCommand = {
+  name: 'STARTTLS',
+  line: 'STARTTLS',
+  isAccepted: (answer) => parseReplyLine(answer)?.code === 220,
+  rfc: 'RFC 3207 §4.2',
+  howToOffer: 'Postfix: smtpd_tls_cert_file, smtpd_tls_security_level = may or encrypt',
+  implicitPort: 465,
 }
 
 /** What we can log in with. @param method the configured identity method */

@@ -10,7 +10,7 @@ import type { Talk } from './talk.ts'
 import { orFailure } from './talk.ts'
 
 export interface StartTlsCommand {
-  /** 'STARTTLS', 'STLS': for the words. */
+  /** 'STARTTLS', 'STLS': among the capabilities, and in words. */
   readonly name: string
   /** What is sent. */
   readonly line: string
@@ -18,16 +18,30 @@ export interface StartTlsCommand {
   readonly isAccepted: (answer: string) => boolean
   /** What forbids bytes behind the answer: 'RFC 3207 §4.2'. */
   readonly rfc: string
+  /** The server's settings that make it offer this, for the advice. */
+  readonly howToOffer: string
+  readonly implicitPort: number
 }
 
-/** Sends the command and shakes hands. @throws StepFailure when the server does not go along, or says more than its answer */
+/**
+ * Sends the command and shakes hands.
+ *
+ * @throws StepFailure when the server does not offer it, does not go along, or says more than its answer
+ */
 export async function goToTls(
   talk: Talk,
   target: Target,
-  command: StartTlsCommand,
+  { name, line, isAccepted, rfc, howToOffer, implicitPort }: StartTlsCommand,
+  capabilities: readonly string[],
   timeoutMs: number,
 ): Promise<Finding> {
-  const { name, line, isAccepted, rfc } = command
+  // SMTP may name parameters behind a keyword.
+  if (!capabilities.some((capability) => capability.split(' ', 1)[0]?.toUpperCase() === name)) {
+    throw new StepFailure(
+      `${name} is not offered`,
+      `Give the server a certificate and turn TLS on (${howToOffer}), or use its port with implicit TLS (tls: implicit, ${implicitPort}).`,
+    )
+  }
   talk.send(line)
   const answer = await orFailure(talk.line(), { timeout: `The server hangs after ${name}: look at its log.` })
   if (answer === null || !isAccepted(answer)) {

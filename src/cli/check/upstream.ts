@@ -12,6 +12,7 @@ import { good } from './report.ts'
 import * as smtp from './smtp.ts'
 import type { Target } from './socket.ts'
 import { connectTcp, resolveHost, shakeHands } from './socket.ts'
+import { goToTls } from './start-tls.ts'
 import { Talk } from './talk.ts'
 
 /** One step may take this long: the gate itself gives a login ten seconds. */
@@ -59,7 +60,7 @@ async function checkHost(
 ): Promise<void> {
   const { method } = upstream.identity
   let offered: readonly string[] | null
-  const { readGreeting, startTls, GOODBYE } = PROTOCOLS[protocol]
+  const { readGreeting, START_TLS, GOODBYE } = PROTOCOLS[protocol]
   const address = await report.run(hop, 'dns', () => resolveHost(target.host))
   if (address === null) return
   const socket = await report.run(hop, 'connect', () => connectTcp(address, target, timeoutMs))
@@ -77,7 +78,7 @@ async function checkHost(
     if (target.tls === 'starttls') {
       const first = offered
       const done = await report.run(hop, 'starttls', async () => ({
-        finding: await startTls(talk, target, first, timeoutMs),
+        finding: await goToTls(talk, target, START_TLS, first, timeoutMs),
         value: true,
       }))
       if (done === null) return
