@@ -1,0 +1,79 @@
+/**
+ * The servers that we go to: upstreams, what we are to them, Redis.
+ */
+
+import { isLoopback } from '../units.ts'
+import { PROTOCOLS } from '../upstreams.ts'
+import type { Check } from './check.ts'
+
+export function checkUpstreams({ config, refuse, warn }: Check): void {
+  for (const [name, upstream] of Object.entries(config.upstreams)) {
+    const path = ['upstreams', name]
+    if (PROTOCOLS.every((protocol) => upstream[protocol] === null))
+      refuse(path, 'has no section that says where it is: add imap: { host: … }')
+    for (const protocol of ['imap', 'pop3', 'smtp'] as const) {
+      const section = upstream[protocol]
+      const remote = section?.tls === 'none' && section.hosts.some(({ host }) => !isLoopback(host))
+      if (remote)
+        warn([...path, protocol, 'tls'], 'is none for a host on the network: passwords and mail go there in clear')
+    }
+    if (upstream.eas?.url.startsWith('http:') && !isLoopback(new URL(upstream.eas.url).hostname)) {
+      warn([...path, 'eas', 'url'], 'is without TLS for a host on the network: passwords and mail go there in clear')
+    }
+    if (upstream.eas !== null && upstream.identity.method === 'authzid') {
+      refuse(
+        [...path, 'eas'],
+        'has no word for acting for somebody else, which identity: authzid needs: use master-user or stored-secret for an upstream of its own',
+      )
+    }
+    if (upstream.trusted && upstream.proxyProtocol !== null) {
+      warn([...path, 'trusted'], 'is not needed: proxyProtocol tells the server the client’s address already')
+    }
+    checkIdentity({ config, refuse, warn }, name)
+  }
+}
+
+function checkIdentity({ config, refuse }: Pick<Check, 'config' | 'refuse' | 'warn'>, name: string): void {
+  const identity = config.upstreams[name]?.identity
+  const path = ['upstreams', name, 'identity']
+  if (identity?.method === 'pass-through' && config.primaryPassword !== 'until-enrolled') {
+    refuse(
+      [...path, 'method'],
+      'is pass-through, which serves primary passwords only, and primaryPassword is refuse: set primaryPassword: until-enrolled, or choose another method',
+    )
+  }
+  if (identity?.method !== 'oauth2') return
+  if (identity.grant === 'service-account' && identity.provider !== 'google') {
+    refuse([...path, 'grant'], 'is service-account, which only google has')
+  }
+  if (identity.grant === 'client-credentials' && identity.provider === 'google') {
+    refuse([...path, 'grant'], 'is client-credentials, which google does not have for mail: use service-account')
+  }
+  if (identity.grant !== 'refresh-token' && identity.clientSecret === null) {
+    refuse([...path, 'clientSecretFile'], `is missing: grant ${identity.grant} needs it`)
+  }
+}
+
+/** Redis holds counters and sealed records: an open one can be flushed or filled by anybody (threat I-1). */
+export function checkRedis({ config, written, refuse, warn }: Check): void {
+  if (config.redis === null || written.redis === null) return
+  const { mode, nodes, tls, password } = config.redis
+  if (mode === 'cluster' && config.redis.database !== 0)
+    refuse(['redis', 'database'], 'is not for a cluster, which has one database: remove it')
+  if (written.redis.urlPassword !== null) {
+    if (written.redis.passwordFile !== null)
+      refuse(['redis', 'passwordFile'], 'stands beside a password in url: keep one of them')
+    else warn(['redis', 'url'], 'holds a password: better a file of its own (chmod 0600), named with passwordFile')
+  }
+  if (written.redis.allowUnprotectedRedis || nodes.every(({ host }) => isLoopback(host))) return
+  const missing = [
+    ...(password === null ? ['a password (passwordFile)'] : []),
+    ...(tls ? [] : ['TLS (rediss://, or tls: true)']),
+  ]
+  if (missing.length > 0) {
+    refuse(
+      ['redis'],
+      `is on another machine without ${missing.join(' and ')}: add it (allowUnprotectedRedis: true goes without)`,
+    )
+  }
+}
