@@ -51,7 +51,7 @@ t.test('the file and what stands beside it are for their owner alone', async (t)
 
 t.test('one opener, ever', async (t) => {
   const file = join(t.testdir(), 'store.db')
-  const locked = { name: 'StoreError', code: 'ERR_STORE_LOCKED', message: /store\.db.*a server may be running/ }
+  const locked = { name: 'StoreError', code: 'ERR_STORE_LOCKED', message: /store\.db.*a server that runs/ }
 
   await t.test('from another process', async (t) => {
     const holder = child(t, 'hold', file)
