@@ -14,6 +14,11 @@ function prepared<R>(query: Compilable<R>): Prepared<R> {
   return (...parameters) => ({ ...compiled, parameters })
 }
 
+/** The row that a query answers which finds one at the most. */
+export async function first<R>(db: Kysely<Tables>, query: CompiledQuery<R>): Promise<R | undefined> {
+  return (await db.executeQuery(query)).rows[0]
+}
+
 /** The columns of a table behind a left join: all of them null where there was no row to join. */
 type Joined<T> = { readonly [C in keyof Selectable<T>]: Selectable<T>[C] | null }
 type JoinedAppPassword = Joined<AppPasswordsTable>

@@ -10,13 +10,15 @@
 
 import type { ProtocolName } from '../../contract/admission.ts'
 import type { Language } from '../../contract/languages.ts'
-import type { AppPasswordCounts } from './app-password-counts.ts'
+import type { AppPasswordRows } from './app-passwords.ts'
 import type { DeviceRows } from './devices.ts'
+import type { KeyIdRows } from './key-ids.ts'
 import type { PeopleRecords } from './people.ts'
 import type { PolicyRows } from './policies.ts'
 import type { AuditChain, AuditFilter, AuditSealer } from './sql-audit.ts'
-import type { TombstoneHistory, TombstoneTries } from './tombstones.ts'
-import type { UserSearch } from './user-words.ts'
+import type { StoredSecretRows } from './stored-secrets.ts'
+import type { TombstoneRows, TombstoneTries } from './tombstones.ts'
+import type { UserRows } from './users.ts'
 
 export type StoreErrorCode = 'ERR_STORE_UNAVAILABLE' | 'ERR_STORE_LOCKED' | 'ERR_STORE_SCHEMA' | 'ERR_STORE_CORRUPT'
 
@@ -158,68 +160,15 @@ export interface Page {
 }
 
 /** Everything inside one transaction sees one state; a rejection rolls all of it back. */
-export interface StoreTransaction extends UserSearch, TombstoneHistory, AppPasswordCounts {
+export interface StoreTransaction extends UserRows, AppPasswordRows, TombstoneRows, StoredSecretRows, KeyIdRows {
   readonly policies: PolicyRows
   readonly devices: DeviceRows
-
-  /** null when the address is taken or reserved. */
-  insertUser(user: NewUser): Promise<UserRow | null>
-  userById(id: string): Promise<UserRow | null>
-  userByAddress(address: string): Promise<UserRow | null>
-  /** Ordered by address. */
-  listUsers(page: Page): Promise<readonly UserRow[]>
-  /** Also raises the epoch. null when there is no such user. */
-  updateUser(id: string, patch: UserPatch): Promise<UserRow | null>
-  /** Removes the user with its app passwords, tombstones and secrets, and reserves the address. */
-  deleteUser(id: string, at: Date): Promise<boolean>
-  /** Does not raise the epoch: nobody gains or loses access. false: there is no such user. */
-  setUserLanguage(id: string, language: Language | null): Promise<boolean>
-  /** Returns the new epoch; null when there is no such user. */
-  raiseUserEpoch(id: string): Promise<number | null>
-  /** Raises every user's epoch (after a restore, after a policy change). */
-  raiseAllEpochs(): Promise<void>
-  /** Sets a new hash for a row whose parameters are out of date. Does not raise the epoch: nobody loses access. */
-  replaceAppPasswordHash(id: string, hash: string): Promise<void>
-
-  countAppPasswords(userId: string, now: Date): Promise<number>
-  /** Of all users: those that can be used, and those that have run out. Reads one index whole; not for the path of a login. */
-  appPasswordTotals(now: Date): Promise<{ readonly live: number; readonly expired: number }>
-  insertAppPassword(row: AppPasswordRow): Promise<void>
-  appPasswordById(id: string): Promise<AppPasswordRow | null>
-  /** Newest first, expired ones included. */
-  appPasswordsOf(userId: string): Promise<readonly AppPasswordRow[]>
-  appPasswordsBySelector(userId: string, selector: number): Promise<readonly AppPasswordRow[]>
-  /** Last used before `before`, or never used and created before it; longest unused first, at most `limit`. */
-  appPasswordsUnusedSince(before: Date, limit: number): Promise<readonly AppPasswordRow[]>
-  /** Does not raise the epoch of the user. false: there is none. */
-  updateAppPassword(id: string, patch: AppPasswordPatch): Promise<boolean>
-  deleteAppPassword(id: string): Promise<boolean>
-  /** One statement for the whole batch. Rows that are gone are skipped. */
-  noteLastUsed(uses: ReadonlyMap<string, LastUse>): Promise<void>
-
-  /** Replaces one with the same digest: nothing may stand in the way of a revocation. */
-  putTombstone(row: NewTombstone): Promise<void>
-  tombstone(userId: string, digest: string): Promise<TombstoneRow | null>
-  deleteTombstonesBefore(before: Date): Promise<number>
-  /** Keeps the newest `keep` of a user, so that making and deleting app passwords all day fills nothing. */
-  trimTombstones(userId: string, keep: number): Promise<void>
-
-  putStoredSecret(row: StoredSecretRow): Promise<void>
-  storedSecret(userId: string, upstream: string): Promise<StoredSecretRow | null>
-  deleteStoredSecret(userId: string, upstream: string): Promise<boolean>
+  /** Two-step, links, sessions of the portal, tokens of the API. */
+  readonly people: PeopleRecords
 
   appendAudit(entry: Omit<AuditRow, 'seq'>): Promise<number>
   /** In the order asked for, by seq. `userId` null: all users. */
   listAudit(filter: AuditFilter): Promise<readonly AuditRow[]>
-
-  /** Check values per key id: a store that was made under another key file is refused. */
-  keyChecks(): Promise<ReadonlyMap<string, string>>
-  putKeyCheck(keyId: string, check: string): Promise<void>
-  /** How many rows carry each key id. */
-  keyUse(): Promise<ReadonlyMap<string, number>>
-
-  /** Two-step, links, sessions of the portal, tokens of the API. */
-  readonly people: PeopleRecords
 }
 
 /** What a login needs to know of a user and a credential, in one indexed read. */
