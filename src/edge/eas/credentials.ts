@@ -11,6 +11,7 @@ import { Secret } from '../../secret.ts'
 import { headerValues } from '../http/headers.ts'
 import { passwordCredential } from '../login/exchange.ts'
 import { decodePassword, passwordText, utf8Text } from '../login/sasl.ts'
+import { actsForAnother } from '../login/upstream-talk.ts'
 
 export type Presented =
   | { readonly kind: 'credential'; readonly credential: Credential }
@@ -48,8 +49,8 @@ export function presented(rawHeaders: readonly string[], rules: NameRules): Pres
  */
 export function authorization(identity: UpstreamIdentity): Secret {
   if (identity.kind === 'oauth') return new Secret(`Bearer ${identity.accessToken.reveal()}`)
-  const { authcid, authzid, secret } = identity
-  if (authzid !== '' && authzid !== authcid) {
+  const { authcid, secret } = identity
+  if (actsForAnother(identity)) {
     throw new LoginFailure(
       'upstream-refused',
       'ActiveSync has no word for acting for somebody else (identity: authzid)',

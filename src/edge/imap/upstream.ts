@@ -9,8 +9,8 @@ import { randomBytes } from 'node:crypto'
 import type { Peer, UpstreamTarget } from '../../contract/admission.ts'
 import type { UpstreamSession } from '../login/protocol.ts'
 import type { Sasl } from '../login/sasl.ts'
-import { encodeOauthBearer, encodePlain, encodeXoauth2, OAUTHBEARER_GIVE_UP } from '../login/sasl.ts'
-import { isSendable, UpstreamTalk, withoutSecret, withPending } from '../login/upstream-talk.ts'
+import { encodePlain } from '../login/sasl.ts'
+import { actsForAnother, isSendable, UpstreamTalk, withoutSecret, withPending } from '../login/upstream-talk.ts'
 import type { Wire } from '../net/wire.ts'
 import type { Response, ResponseCode } from './responses.ts'
 import { capabilityNames, offers, parseResponse } from './responses.ts'
@@ -74,17 +74,12 @@ async function authenticate(talk: ImapTalk, target: UpstreamTarget, capabilities
   const { identity } = target
   const isDirect = offers(capabilities, 'SASL-IR')
   if (identity.kind === 'oauth') {
-    const login = { authzid: identity.authcid, token: identity.accessToken }
-    if (offers(capabilities, 'AUTH=OAUTHBEARER')) {
-      const { host, port } = target.hosts[0] ?? { host: '', port: 0 }
-      return talk.sasl('OAUTHBEARER', encodeOauthBearer(login, host, port), isDirect, OAUTHBEARER_GIVE_UP)
-    }
-    if (offers(capabilities, 'AUTH=XOAUTH2')) return talk.sasl('XOAUTH2', encodeXoauth2(login), isDirect, '')
-    throw talk.failure('upstream-protocol', 'offers neither OAUTHBEARER nor XOAUTH2')
+    const { mechanism, message, giveUp } = talk.tokenMessage(identity, (name) => offers(capabilities, `AUTH=${name}`))
+    return talk.sasl(mechanism, message, isDirect, giveUp)
   }
   if (offers(capabilities, 'AUTH=PLAIN')) return talk.sasl('PLAIN', encodePlain(identity), isDirect, null)
   if (offers(capabilities, 'LOGINDISABLED')) throw talk.failure('upstream-protocol', 'takes no password on this port')
-  if (identity.authzid !== '' && identity.authzid !== identity.authcid) {
+  if (actsForAnother(identity)) {
     throw talk.failure('upstream-protocol', 'does not offer AUTH=PLAIN, without which nobody can act for a user')
   }
   return talk.login(identity.authcid, identity.secret.reveal())

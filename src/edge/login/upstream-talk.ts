@@ -11,13 +11,28 @@ import type { LoginFailureReason } from '../../contract/failure.ts'
 import { LoginFailure } from '../../contract/failure.ts'
 import type { Leg, Wire } from '../net/wire.ts'
 import type { Sasl } from './sasl.ts'
-import { encodePlain } from './sasl.ts'
+import { encodeOauthBearer, encodePlain, encodeXoauth2, OAUTHBEARER_GIVE_UP } from './sasl.ts'
 
 /** threats D2. A login takes about five rounds and ten lines; SMTP's lists are the longest. */
 const MAX_LINES = 100
 const MAX_ROUNDS = 10
 /** How much of an upstream's line goes into a message. */
 const MAX_QUOTED_CHARS = 300
+
+type PasswordIdentity = Extract<UpstreamIdentity, { readonly kind: 'password' }>
+type TokenIdentity = Extract<UpstreamIdentity, { readonly kind: 'oauth' }>
+
+/** Whether an identity logs in by its own name to be somebody else, for which most mechanisms have no word. */
+export function actsForAnother({ authcid, authzid }: PasswordIdentity): boolean {
+  return authzid !== '' && authzid !== authcid
+}
+
+/** How to show a token: in which mechanism, with what, and what to answer an upstream that asks on, so that it gives its verdict. */
+export interface TokenMessage {
+  readonly mechanism: 'OAUTHBEARER' | 'XOAUTH2'
+  readonly message: Sasl<string>
+  readonly giveUp: string
+}
 
 /**
  * One connection to an upstream: what has been used of its limits, and how one speaks to it. A protocol adds its own words
@@ -71,6 +86,24 @@ export class UpstreamTalk {
   async startTls(): Promise<void> {
     if (this.#wire.dialled === null) throw new TypeError('TLS can only be started on a wire that was dialled')
     await this.#wire.startTls(this.#wire.dialled)
+  }
+
+  /** How to show the identity's token, by the best way that is offered. @throws LoginFailure when none is */
+  tokenMessage(
+    { authcid, accessToken }: TokenIdentity,
+    isOffered: (mechanism: TokenMessage['mechanism']) => boolean,
+  ): TokenMessage {
+    const login = { authzid: authcid, token: accessToken }
+    if (isOffered('OAUTHBEARER')) {
+      const { host, port } = this.#wire.dialled?.endpoint ?? { host: '', port: 0 }
+      return {
+        mechanism: 'OAUTHBEARER',
+        message: encodeOauthBearer(login, host, port),
+        giveUp: OAUTHBEARER_GIVE_UP,
+      }
+    }
+    if (isOffered('XOAUTH2')) return { mechanism: 'XOAUTH2', message: encodeXoauth2(login), giveUp: '' }
+    throw this.failure('upstream-protocol', 'offers neither OAUTHBEARER nor XOAUTH2')
   }
 
   failure(reason: LoginFailureReason, what: string): LoginFailure {

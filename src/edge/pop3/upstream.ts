@@ -7,8 +7,8 @@
 import type { Peer, UpstreamTarget } from '../../contract/admission.ts'
 import type { UpstreamSession } from '../login/protocol.ts'
 import type { Sasl } from '../login/sasl.ts'
-import { encodeOauthBearer, encodePlain, encodeXoauth2, OAUTHBEARER_GIVE_UP } from '../login/sasl.ts'
-import { isSendable, UpstreamTalk, withoutSecret, withPending } from '../login/upstream-talk.ts'
+import { encodePlain } from '../login/sasl.ts'
+import { actsForAnother, isSendable, UpstreamTalk, withoutSecret, withPending } from '../login/upstream-talk.ts'
 import type { Wire } from '../net/wire.ts'
 import type { Capabilities, Reply } from './parse.ts'
 import { parseCapabilities, parseReply } from './parse.ts'
@@ -67,19 +67,14 @@ async function authenticate(talk: Pop3Talk, target: UpstreamTarget, capabilities
   // RFC 3206 §6: who announces this says AUTH whenever the credential was wrong.
   const saysWhy = capabilities.has('AUTH-RESP-CODE')
   if (identity.kind === 'oauth') {
-    const login = { authzid: identity.authcid, token: identity.accessToken }
-    if (mechanisms.includes('OAUTHBEARER')) {
-      const { host, port } = target.hosts[0] ?? { host: '', port: 0 }
-      return talk.sasl('OAUTHBEARER', encodeOauthBearer(login, host, port), saysWhy, OAUTHBEARER_GIVE_UP)
-    }
-    if (mechanisms.includes('XOAUTH2')) return talk.sasl('XOAUTH2', encodeXoauth2(login), saysWhy, '')
-    throw talk.failure('upstream-protocol', 'offers neither OAUTHBEARER nor XOAUTH2')
+    const { mechanism, message, giveUp } = talk.tokenMessage(identity, (name) => mechanisms.includes(name))
+    return talk.sasl(mechanism, message, saysWhy, giveUp)
   }
   if (mechanisms.includes('PLAIN')) return talk.sasl('PLAIN', encodePlain(identity), saysWhy, null)
   if (capabilities !== NONE && !capabilities.has('USER')) {
     throw talk.failure('upstream-protocol', 'takes no password on this port')
   }
-  if (identity.authzid !== '' && identity.authzid !== identity.authcid) {
+  if (actsForAnother(identity)) {
     throw talk.failure('upstream-protocol', 'does not offer SASL PLAIN, without which nobody can act for a user')
   }
   return talk.userPass(identity.authcid, identity.secret.reveal(), saysWhy)

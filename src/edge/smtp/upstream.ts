@@ -6,12 +6,12 @@
  */
 
 import { isIPv6 } from 'node:net'
-import type { Peer, UpstreamIdentity, UpstreamTarget } from '../../contract/admission.ts'
+import type { Peer, UpstreamTarget } from '../../contract/admission.ts'
 import type { LoginFailure } from '../../contract/failure.ts'
 import type { UpstreamSession } from '../login/protocol.ts'
 import type { Sasl } from '../login/sasl.ts'
-import { encodeLoginAnswer, encodeOauthBearer, encodePlain, encodeXoauth2, OAUTHBEARER_GIVE_UP } from '../login/sasl.ts'
-import { UpstreamTalk, withoutSecret } from '../login/upstream-talk.ts'
+import { encodeLoginAnswer, encodePlain } from '../login/sasl.ts'
+import { actsForAnother, UpstreamTalk, withoutSecret } from '../login/upstream-talk.ts'
 import type { Wire } from '../net/wire.ts'
 import { keywordsOf, parametersOf, parseReplyLine, xtext } from './parse.ts'
 
@@ -91,19 +91,6 @@ async function enter(
   return { keywords: await talk.ehlo(caller.name), asClient: offered !== null }
 }
 
-/** The ways to show a token, best first. */
-function oauthMessages(
-  identity: Extract<UpstreamIdentity, { kind: 'oauth' }>,
-  hosts: UpstreamTarget['hosts'],
-): readonly { readonly mechanism: string; readonly message: Sasl<string>; readonly giveUp: string }[] {
-  const login = { authzid: identity.authcid, token: identity.accessToken }
-  const { host, port } = hosts[0] ?? { host: '', port: 0 }
-  return [
-    { mechanism: 'OAUTHBEARER', message: encodeOauthBearer(login, host, port), giveUp: OAUTHBEARER_GIVE_UP },
-    { mechanism: 'XOAUTH2', message: encodeXoauth2(login), giveUp: '' },
-  ]
-}
-
 /** Asks an upstream what it offers, without logging in. @throws LoginFailure, WireError */
 export async function askUpstream(wire: Wire, server: SmtpServer, name: string): Promise<readonly string[]> {
   const talk = new SmtpTalk(wire, server.name, (text) => text)
@@ -161,10 +148,8 @@ function xclientCommand(offered: readonly string[], { client, sessionId }: SmtpC
 async function authenticate(talk: SmtpTalk, target: UpstreamTarget, mechanisms: readonly string[]): Promise<void> {
   const { identity } = target
   if (identity.kind === 'oauth') {
-    for (const { mechanism, message, giveUp } of oauthMessages(identity, target.hosts)) {
-      if (mechanisms.includes(mechanism)) return talk.sasl(mechanism, message, giveUp)
-    }
-    throw talk.failure('upstream-protocol', 'offers neither OAUTHBEARER nor XOAUTH2')
+    const { mechanism, message, giveUp } = talk.tokenMessage(identity, (name) => mechanisms.includes(name))
+    return talk.sasl(mechanism, message, giveUp)
   }
   if (mechanisms.includes('PLAIN')) return talk.sasl('PLAIN', encodePlain(identity), null)
   if (actsForAnother(identity)) {
@@ -172,10 +157,6 @@ async function authenticate(talk: SmtpTalk, target: UpstreamTarget, mechanisms: 
   }
   if (mechanisms.includes('LOGIN')) return talk.login(identity.authcid, identity.secret.reveal())
   throw talk.failure('upstream-protocol', 'offers neither AUTH PLAIN nor AUTH LOGIN on this port')
-}
-
-function actsForAnother(identity: Extract<UpstreamIdentity, { kind: 'password' }>): boolean {
-  return identity.authzid !== '' && identity.authzid !== identity.authcid
 }
 
 /** How one speaks SMTP to an upstream. */

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { UpstreamIdentity } from '../../../src/contract/admission.ts'
 import { UpstreamTalk, withoutSecret } from '../../../src/edge/login/upstream-talk.ts'
+import { trusting } from '../../../src/edge/net/tls.ts'
 import { Wire } from '../../../src/edge/net/wire.ts'
 import { Secret } from '../../../src/secret.ts'
 import { never, socketPair } from '../net/sockets.ts'
@@ -57,6 +58,23 @@ t.test('D2: ten rounds and a hundred lines, whatever a protocol makes of them', 
     for (let i = 0; i < times; i++) await step(talk)
     await t.rejects(step(talk), { reason: 'upstream-protocol', message: new RegExp(`more than ${what}`) })
   }
+})
+
+t.test('RFC 7628 §3.1: a token is shown to the host that was dialled, by the best way that is offered', async (t) => {
+  const { near } = await socketPair(t)
+  const endpoint = { host: 'second.example.org', port: 993 }
+  const dialled = { side: 'client', serverName: 'x', context: trusting(null), endpoint } as const
+  using wire = new Wire(near, { budgetBytes: 64 * 1024, deadline: never, dialled })
+  const talk = new UpstreamTalk(wire, 'main', (text) => text)
+  const identity = { kind: 'oauth', authcid: 'ann', accessToken: new Secret('t'), expiresAt: new Date() } as const
+  const shown = (...offered: string[]) => {
+    const { mechanism, message, giveUp } = talk.tokenMessage(identity, (name) => offered.includes(name))
+    return [mechanism, message.ok && Buffer.from(message.value, 'base64').toString(), giveUp]
+  }
+  const bearer = 'n,a=ann,\x01host=second.example.org\x01port=993\x01auth=Bearer t\x01\x01'
+  t.strictSame(shown('XOAUTH2', 'OAUTHBEARER'), ['OAUTHBEARER', bearer, 'AQ=='])
+  t.strictSame(shown('XOAUTH2'), ['XOAUTH2', 'user=ann\x01auth=Bearer t\x01\x01', ''])
+  t.throws(() => shown('PLAIN'), { reason: 'upstream-protocol', message: /neither OAUTHBEARER nor XOAUTH2/ })
 })
 
 t.test('what is no secret stays, and so does a text that has none', async (t) => {
