@@ -60,7 +60,7 @@ const RFCS: Readonly<Record<number, readonly [title: string, status: Status, not
   6901: ['JSON Pointer', 'Yes', 'names the place of a fault in a request of the API'],
   7301: ['TLS ALPN', 'Yes', 'a client that says it speaks another protocol is refused'],
   7617: ['HTTP Basic', 'Yes', 'ActiveSync; one header, UTF-8 before Latin-1'],
-  7628: ['SASL OAUTHBEARER', 'Partial', 'towards upstreams; no method obtains tokens yet'],
+  7628: ['SASL OAUTHBEARER', 'Partial', 'encoding and decoding; no method obtains tokens yet'],
   7888: ['IMAP LITERAL+ / LITERAL-', 'Yes', 'LITERAL- before login; afterwards the upstream’s'],
   8176: ['Authentication method references', 'Reference', 'amr values of a second step'],
   8259: ['JSON', 'Yes', 'as Node has it'],

@@ -28,7 +28,7 @@ async function ask(accounts: readonly Account[], count: number): Promise<void> {
     for (let n = next++; n < count; n = next++) {
       const [authcid, password] = accounts[n % accounts.length] ?? ['', '']
       const secret = new Secret(password)
-      const credential = { authcid, authzid: '', secret } as const
+      const credential = { kind: 'password', authcid, authzid: '', secret } as const
       const grant = await gate.admit({ protocol: 'imap', mechanism: 'LOGIN', credential, peer, agent: null })
       gate.settle(grant.id, 'client-gone')
     }

@@ -32,11 +32,9 @@ export interface Peer {
 }
 
 /** What a client presented. authcid proves, authzid is whom to act as ('' means the same). Names are canonical (`names.ts`). */
-export interface Credential {
-  readonly authcid: string
-  readonly authzid: string
-  readonly secret: Secret
-}
+export type Credential =
+  | { readonly kind: 'password'; readonly authcid: string; readonly authzid: string; readonly secret: Secret }
+  | { readonly kind: 'bearer'; readonly authcid: string; readonly token: Secret }
 
 /** Of a device: raw bytes stand in hexadecimal, so twice the 64 that a client may send. */
 export const DEVICE_ID = /^[\x21-\x7e]{1,128}$/

@@ -51,7 +51,10 @@ const deviceId = z.string().regex(DEVICE_ID)
 const attemptSchema = z.strictObject({
   protocol: z.enum(PROTOCOL_NAMES),
   mechanism: z.string().max(32),
-  credential: z.strictObject({ authcid: name, authzid: name, secret: z.string().max(MAX_SECRET) }),
+  credential: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('password'), authcid: name, authzid: name, secret: z.string().max(MAX_SECRET) }),
+    z.strictObject({ kind: z.literal('bearer'), authcid: name, token: z.string().max(MAX_SECRET) }),
+  ]),
   peer: z.strictObject({
     ip: z.string().max(64),
     port,

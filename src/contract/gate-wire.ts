@@ -16,8 +16,11 @@ import { LOGIN_FAILURE_REASONS, LoginFailure } from './failure.ts'
 export const GATE_ROLE = 'edge'
 
 type WithText<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: string }
+type PasswordCredential = Extract<Credential, { readonly kind: 'password' }>
+type BearerCredential = Extract<Credential, { readonly kind: 'bearer' }>
 
-export type AttemptWire = Omit<LoginAttempt, 'credential'> & { readonly credential: WithText<Credential, 'secret'> }
+export type CredentialWire = WithText<PasswordCredential, 'secret'> | WithText<BearerCredential, 'token'>
+export type AttemptWire = Omit<LoginAttempt, 'credential'> & { readonly credential: CredentialWire }
 
 type PasswordIdentity = Extract<UpstreamIdentity, { readonly kind: 'password' }>
 type OauthIdentity = Extract<UpstreamIdentity, { readonly kind: 'oauth' }>
@@ -61,7 +64,10 @@ export function attemptToWire(attempt: LoginAttempt): AttemptWire {
     peer,
     agent,
     ...(device && { device }),
-    credential: { ...credential, secret: credential.secret.reveal() },
+    credential:
+      credential.kind === 'password'
+        ? { ...credential, secret: credential.secret.reveal() }
+        : { ...credential, token: credential.token.reveal() },
   }
 }
 
@@ -69,7 +75,10 @@ export function attemptFromWire(wire: AttemptWire): LoginAttempt {
   const { credential } = wire
   return {
     ...wire,
-    credential: { ...credential, secret: new Secret(credential.secret) },
+    credential:
+      credential.kind === 'password'
+        ? { ...credential, secret: new Secret(credential.secret) }
+        : { ...credential, token: new Secret(credential.token) },
   }
 }
 

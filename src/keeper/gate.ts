@@ -143,12 +143,15 @@ export function createGate(options: GateOptions): Admit {
   async function admit(attempt: LoginAttempt, port: GrantPort): Promise<Grant> {
     const { credential, peer } = attempt
     const name = CANONICAL.test(credential.authcid) ? credential.authcid : ''
-    const { secret } = credential
+    const secret = credential.kind === 'password' ? credential.secret : credential.token
     const charge = throttle.charge(name, peer.ip, secret)
     try {
       // Threat C2: a name to act as that is not one's own is refused, never ignored.
-      if (credential.authzid !== '' && credential.authzid !== credential.authcid) {
+      if (credential.kind === 'password' && credential.authzid !== '' && credential.authzid !== credential.authcid) {
         throw await guessed(name, null, secret, charge, 'the authorization identity is not the authentication identity')
+      }
+      if (credential.kind !== 'password') {
+        throw await guessed(name, null, secret, charge, 'bearer tokens are not taken')
       }
       const verdict = verifier.seen(name, secret, peer.ip) ?? (await verify(name, secret, peer.ip, charge))
       charge.checked()

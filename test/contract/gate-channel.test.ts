@@ -80,7 +80,7 @@ t.test('attempts and grants cross whole, secrets as Secret', async (t) => {
     async admit(attempt) {
       const grant = grantOf(attempt, {
         ca: attempt.mechanism === 'PLAIN' ? ca : null,
-        ...(attempt.peer.tls && {
+        ...(attempt.credential.kind === 'bearer' && {
           identity: {
             kind: 'oauth',
             authcid: 'ann@example.org',
@@ -101,7 +101,9 @@ t.test('attempts and grants cross whole, secrets as Secret', async (t) => {
     attemptOf('ann@example.org', 'x', { mechanism: 'PLAIN' }),
     attemptOf('ann@example.org', 'y', { mechanism: 'PLAIN' }),
     {
-      ...attemptOf('ann@example.org', 't'.repeat(12_000)),
+      ...attemptOf('ann@example.org', ''),
+      mechanism: 'OAUTHBEARER',
+      credential: { kind: 'bearer', authcid: 'ann@example.org', token: new Secret('t'.repeat(12_000)) },
       peer: {
         ip: '2001:db8::1',
         port: 1,
@@ -380,7 +382,7 @@ t.test('an edge can do four things, each in its exact form; anything else ends i
   const attempt = {
     protocol: 'imap',
     mechanism: 'LOGIN',
-    credential: { authcid: 'ann', authzid: '', secret: 'hunter2' },
+    credential: { kind: 'password', authcid: 'ann', authzid: '', secret: 'hunter2' },
     peer: { ip: '192.0.2.7', port: 1, localIp: '::1', localPort: 2, tls: null },
     agent: null,
   }
@@ -392,7 +394,7 @@ t.test('an edge can do four things, each in its exact form; anything else ends i
     [request('admit', { ...attempt, protocol: 'ldap' }), 'an unknown protocol'],
     [request('admit', { ...attempt, extra: 1 }), 'an unknown key'],
     [request('admit', { ...attempt, credential: { ...password, secret: 'hunter2'.repeat(3000) } }), 'a long secret'],
-    [request('admit', { ...attempt, credential: { ...password, kind: 'token' } }), 'a kind of credential'],
+    [request('admit', { ...attempt, credential: { ...password, kind: 'token' } }), 'an unknown kind'],
     [request('admit', { ...attempt, credential: { ...password, secret: { $: 1 } } }), 'a secret that is no text'],
     [request('admit', { ...attempt, peer: { ...attempt.peer, port: 70_000 } }), 'no port'],
     [request('admit', { ...attempt, agent: 'x'.repeat(129) }), 'a long agent'],

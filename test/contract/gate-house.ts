@@ -17,7 +17,7 @@ export function attemptOf(authcid: string, secret: string, change: Partial<Login
   return {
     protocol: 'imap',
     mechanism: 'LOGIN',
-    credential: { authcid, authzid: '', secret: new Secret(secret) },
+    credential: { kind: 'password', authcid, authzid: '', secret: new Secret(secret) },
     peer: { ip: '192.0.2.7', port: 4711, localIp: '192.0.2.1', localPort: 143, tls: null },
     agent: null,
     ...change,

@@ -57,6 +57,8 @@ const parsers: Readonly<Record<string, readonly [number, (text: string) => unkno
   'smtp reply': [LINE, (text) => [smtp.parseReplyLine(`250 ${text}`), smtp.keywordsOf([text, text]), smtp.xtext(text)]],
   'smtp parameters': [LINE, (text) => smtp.parametersOf([`AUTH ${text}`], 'AUTH')],
   'SASL PLAIN': [LINE, (text) => sasl.decodePlain(octets(text))],
+  'SASL XOAUTH2': [LINE, (text) => sasl.decodeXoauth2(octets(`user=${text}`))],
+  'SASL OAUTHBEARER': [LINE, (text) => sasl.decodeOauthBearer(octets(`n,a=${text}`))],
   base64: [LINE, (text) => sasl.decodeInitialResponse(text)],
   'another language': [LINE, (text) => isForeign(text)],
   'what an upstream echoes': [8 * 1024, (text) => withoutSecret(text, MASTER)],

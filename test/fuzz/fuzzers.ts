@@ -19,7 +19,13 @@ import {
 } from '../../src/edge/imap/parse.ts'
 import { capabilityNames, parseResponse } from '../../src/edge/imap/responses.ts'
 import { isForeign } from '../../src/edge/login/dialogue.ts'
-import { decodeBase64, decodeInitialResponse, decodePlain } from '../../src/edge/login/sasl.ts'
+import {
+  decodeBase64,
+  decodeInitialResponse,
+  decodeOauthBearer,
+  decodePlain,
+  decodeXoauth2,
+} from '../../src/edge/login/sasl.ts'
 import { echo, openHouse, PASSWORD } from '../edge/login/house.ts'
 import { commandText, responseText, word } from './imap-text.ts'
 import { fuzzPop3Dialogue, fuzzPop3Parsers, fuzzPop3Upstream } from './pop3.ts'
@@ -66,10 +72,13 @@ export const fuzzParsers: Fuzzer = async (random, rounds) => {
     for (const decode of [decodeBase64, decodeInitialResponse]) {
       const octets = decode(word(random))
       if (!octets.ok) continue
-      const decoded = decodePlain(octets.value)
-      if (!decoded.ok) continue
-      const { authzid, authcid, secret } = decoded.value
-      for (const text of [authzid, authcid, secret.reveal()]) assertNoLine(text)
+      for (const mechanism of [decodePlain, decodeXoauth2, decodeOauthBearer]) {
+        const decoded = mechanism(octets.value)
+        if (!decoded.ok) continue
+        const { authzid } = decoded.value
+        assertNoLine(authzid)
+        assertNoLine('secret' in decoded.value ? decoded.value.secret.reveal() : decoded.value.token.reveal())
+      }
     }
   }
 }

@@ -154,7 +154,7 @@ export function attempt(user: string, secret: string, options: AttemptOptions = 
   return {
     protocol,
     mechanism: 'PLAIN',
-    credential: { authcid: user, authzid, secret: new Secret(secret) },
+    credential: { kind: 'password', authcid: user, authzid, secret: new Secret(secret) },
     peer: {
       ip,
       port: 40_000,

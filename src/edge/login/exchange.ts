@@ -75,5 +75,5 @@ export function passwordCredential(login: PasswordLogin, rules: NameRules): Logi
   const authcid = canonicalName(login.authcid, rules)
   const authzid = login.authzid === '' ? authcid : canonicalName(login.authzid, rules)
   const isOwn = authcid.ok && authzid.ok && authzid.name === authcid.name
-  return { authcid: isOwn ? authcid.name : '', authzid: '', secret: login.secret }
+  return { kind: 'password', authcid: isOwn ? authcid.name : '', authzid: '', secret: login.secret }
 }

@@ -1,10 +1,9 @@
 /**
  * SASL mechanisms as pure functions: octets → what they say, and back. No socket, no state, no protocol's framing.
  *
- * PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login), decoded for the client's side and encoded for the upstream's;
- * XOAUTH2 (Google's and Microsoft's description) and OAUTHBEARER (RFC 7628) for the upstream's alone. Both directions answer a
- * union: what a peer sent wrong and what may not be sent are ordinary outcomes, never exceptions. A refusal never holds what
- * was refused.
+ * PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login), XOAUTH2 (Google's and Microsoft's description) and OAUTHBEARER
+ * (RFC 7628), each decoded for the client's side and encoded for the upstream's. Both directions answer a union: what a
+ * peer sent wrong and what may not be sent are ordinary outcomes, never exceptions. A refusal never holds what was refused.
  *
  * Passwords are octets on the wire and text in here: UTF-8 where they are valid UTF-8 (RFC 4616 §2), otherwise each octet
  * is taken as Latin-1, which is what clients of before 2005 send for "é". They go upstream as UTF-8, so such a client
@@ -24,9 +23,9 @@ export type SaslRefusal =
   | 'base64'
   /** Not the fields the mechanism asks for, in number or form; a forbidden NUL ends up here, too. */
   | 'fields'
-  /** A field of ours that may not be empty is. */
+  /** A field that may not be empty is. */
   | 'empty'
-  /** CR, LF or NUL inside a field; in one of ours \x01 as well. */
+  /** CR, LF, NUL or (where it separates fields) \x01 inside a field. */
   | 'control'
   /** A name that is not valid UTF-8. */
   | 'utf-8'
@@ -42,7 +41,7 @@ export interface PasswordLogin {
   readonly secret: Secret
 }
 
-/** authzid '': the token alone says who it is. */
+/** authzid '' where the mechanism or the client gave none; then the token alone says who it is. */
 export interface TokenLogin {
   readonly authzid: string
   readonly token: Secret
@@ -119,6 +118,45 @@ export function decodePassword(octets: Buffer): Sasl<Secret> {
   return hasLineOrNul(text) ? refused('control') : read(new Secret(text))
 }
 
+/** Decodes XOAUTH2's only message: `user=` name \x01 `auth=Bearer ` token \x01 \x01. */
+export function decodeXoauth2(octets: Buffer): Sasl<TokenLogin> {
+  const text = utf8Text(octets)
+  if (text === null) return refused('utf-8')
+  const [user, auth, end, rest, ...more] = text.split('\x01')
+  if (user === undefined || auth === undefined || end !== '' || rest !== '' || more.length > 0) return refused('fields')
+  if (!user.startsWith('user=')) return refused('fields')
+  const name = user.slice('user='.length)
+  if (name === '') return refused('empty')
+  if (hasLineOrNul(name)) return refused('control')
+  const token = bearerToken(auth)
+  return token.ok ? read({ authzid: name, token: token.value }) : token
+}
+
+/**
+ * Decodes OAUTHBEARER's first message (RFC 7628 §3.1): a GS2 header without channel binding, then key=value pairs that
+ * each end in \x01, then one more \x01. Pairs other than `auth` (host, port) are checked for form and not used.
+ */
+export function decodeOauthBearer(octets: Buffer): Sasl<TokenLogin> {
+  const text = utf8Text(octets)
+  if (text === null) return refused('utf-8')
+  const pieces = text.split('\x01')
+  if (pieces.length < 4 || pieces.at(-1) !== '' || pieces.at(-2) !== '') return refused('fields')
+  const authzid = gs2Name(pieces[0] ?? '')
+  if (!authzid.ok) return authzid
+  let auth: string | null = null
+  for (const pair of pieces.slice(1, -2)) {
+    const equals = pair.indexOf('=')
+    if (equals < 1 || !isLetters(pair.slice(0, equals))) return refused('fields')
+    if (hasLineOrNul(pair)) return refused('control')
+    if (pair.slice(0, equals).toLowerCase() !== 'auth') continue
+    if (auth !== null) return refused('fields')
+    auth = pair
+  }
+  if (auth === null) return refused('fields')
+  const token = bearerToken(auth)
+  return token.ok ? read({ authzid: authzid.value, token: token.value }) : token
+}
+
 /** The base64 text of a PLAIN message. @see decodePlain */
 export function encodePlain(login: PasswordLogin): Sasl<string> {
   const { authzid, authcid } = login
@@ -161,9 +199,38 @@ function base64(text: string): Sasl<string> {
   return encoded.length > MAX_SASL_CHARS ? refused('too-long') : read(encoded)
 }
 
+/** `n,` or `y,` then an optional `a=` saslname then `,` (RFC 5801 §4). We do no channel binding, so `p=` is refused. */
+function gs2Name(header: string): Sasl<string> {
+  const [flag, name, end, ...more] = header.split(',')
+  if ((flag !== 'n' && flag !== 'y') || name === undefined || end !== '' || more.length > 0) return refused('fields')
+  if (name === '') return read('')
+  if (!name.startsWith('a=') || name === 'a=') return refused('fields')
+  const [head = '', ...escapes] = name.slice('a='.length).split('=')
+  let decoded = head
+  for (const piece of escapes) {
+    if (piece.startsWith('2C')) decoded += `,${piece.slice(2)}`
+    else if (piece.startsWith('3D')) decoded += `=${piece.slice(2)}`
+    else return refused('fields')
+  }
+  return hasLineOrNul(decoded) ? refused('control') : read(decoded)
+}
+
+/** `auth=Bearer ` and a token; the scheme in any case (RFC 9110 §11.1). */
+function bearerToken(pair: string): Sasl<Secret> {
+  const scheme = 'auth=bearer '
+  if (pair.slice(0, scheme.length).toLowerCase() !== scheme) return refused('fields')
+  const token = pair.slice(scheme.length)
+  if (token === '') return refused('empty')
+  return isToken(token) ? read(new Secret(token)) : refused('control')
+}
+
 /** VCHAR only, as any bearer token is (RFC 6750 §2.1). */
 function isToken(text: string): boolean {
   return everyCode(text, (code) => code > 0x20 && code < 0x7f)
+}
+
+function isLetters(text: string): boolean {
+  return everyCode(text.toLowerCase(), (code) => code >= 0x61 && code <= 0x7a)
 }
 
 /** threats C3: what no emitter may send, whatever the mechanism would make of it. */

@@ -75,7 +75,7 @@ export class ListedGate implements Gate {
 
   async admit(attempt: LoginAttempt): Promise<Grant> {
     const { credential } = attempt
-    const secret = credential.secret.reveal()
+    const secret = credential.kind === 'password' ? credential.secret.reveal() : credential.token.reveal()
     this.attempts.push(attempt)
     this.secrets.push(secret)
     await this.decide(attempt, secret)

@@ -4,8 +4,10 @@ import {
   decodeBase64,
   decodeInitialResponse,
   decodeName,
+  decodeOauthBearer,
   decodePassword,
   decodePlain,
+  decodeXoauth2,
   encodeLoginAnswer,
   encodeOauthBearer,
   encodePlain,
@@ -103,21 +105,53 @@ t.test('LOGIN, decoded', async (t) => {
   t.equal(shown(decodePassword(bytes('p\0'))), 'control')
 })
 
-t.test('XOAUTH2 and OAUTHBEARER, as they are described', async (t) => {
-  const clear = (result: Sasl<string>) =>
-    result.ok ? Buffer.from(result.value, 'base64').toString('utf8') : result.why
-  const bearer = (authzid: string, token: string) => ({ authzid, token: new Secret(token) })
-  t.equal(clear(encodeXoauth2(bearer('ann@x.org', 'ya29.t'))), 'user=ann@x.org\x01auth=Bearer ya29.t\x01\x01')
-  t.equal(
-    clear(encodeOauthBearer(bearer('user@example.com', 'vF9dft4qmT'), 'server.example.com', 143)),
-    'n,a=user@example.com,\x01host=server.example.com\x01port=143\x01auth=Bearer vF9dft4qmT\x01\x01',
-    'the example of RFC 7628 §4.1',
-  )
-  t.match(clear(encodeOauthBearer(bearer('a,b=c', 't'), 'x', 1)), /^n,a=a=2Cb=3Dc,\x01/, 'RFC 5801 §4 escapes')
-  t.match(clear(encodeOauthBearer(bearer('', 't'), 'x', 1)), /^n,,\x01/, 'no authzid: the token says who')
-  t.equal(clear(encodeXoauth2(bearer('ann', 'a b'))), 'control', 'a blank in the token')
-  t.equal(clear(encodeXoauth2(bearer('ann', ''))), 'empty', 'no token')
-  t.equal(clear(encodeOauthBearer(bearer('ann', ''), 'x', 1)), 'empty', 'no token')
+t.test('XOAUTH2, decoded', async (t) => {
+  for (const [raw, want, why] of [
+    ['user=ann@x.org\x01auth=Bearer ya29.t\x01\x01', { authzid: 'ann@x.org', token: 'ya29.t' }, 'as described'],
+    ['user=ann\x01auth=bearer t\x01\x01', { authzid: 'ann', token: 't' }, 'scheme in any case'],
+    ['user=ann\x01auth=Bearer t\x01', 'fields', 'one \\x01 short'],
+    ['user=ann\x01auth=Bearer t\x01\x01\x01', 'fields', 'one \\x01 too many'],
+    ['user=ann\x01user=bob\x01auth=Bearer t\x01\x01', 'fields', 'C6: a second user'],
+    ['auth=Bearer t\x01user=ann\x01\x01', 'fields', 'another order'],
+    ['user=\x01auth=Bearer t\x01\x01', 'empty', 'no user'],
+    ['user=ann\x01auth=Bearer \x01\x01', 'empty', 'no token'],
+    ['user=ann\x01auth=Basic t\x01\x01', 'fields', 'another scheme'],
+    ['user=ann\x01auth=Bearer a b\x01\x01', 'control', 'a blank in the token'],
+    ['user=a\nb\x01auth=Bearer t\x01\x01', 'control', 'LF in the user (C3)'],
+    ['user=a\0b\x01auth=Bearer t\x01\x01', 'control', 'NUL in the user'],
+    ['', 'fields', 'empty'],
+  ] as const) {
+    t.strictSame(shown(decodeXoauth2(bytes(raw))), want, why)
+  }
+  t.equal(shown(decodeXoauth2(Buffer.from([0xff]))), 'utf-8')
+})
+
+t.test('OAUTHBEARER, decoded (RFC 7628 §3.1)', async (t) => {
+  for (const [raw, want, why] of [
+    [
+      'n,a=user@example.com,\x01host=server.example.com\x01port=143\x01auth=Bearer vF9dft4qmT\x01\x01',
+      { authzid: 'user@example.com', token: 'vF9dft4qmT' },
+      'the example of RFC 7628 §4.1',
+    ],
+    ['n,,\x01auth=Bearer t\x01\x01', { authzid: '', token: 't' }, 'no authzid: the token says who'],
+    ['y,,\x01auth=Bearer t\x01\x01', { authzid: '', token: 't' }, 'a client that could do channel binding'],
+    ['n,a=a=2Cb=3Dc,\x01auth=Bearer t\x01\x01', { authzid: 'a,b=c', token: 't' }, 'RFC 5801 §4 escapes'],
+    ['n,a=a=2Xb,\x01auth=Bearer t\x01\x01', 'fields', 'an unknown escape'],
+    ['n,a=,\x01auth=Bearer t\x01\x01', 'fields', 'an empty authzid'],
+    ['n,b=ann,\x01auth=Bearer t\x01\x01', 'fields', 'not an authzid'],
+    ['p=tls-unique,,\x01auth=Bearer t\x01\x01', 'fields', 'channel binding that we do not do'],
+    ['n,a=ann,extra\x01auth=Bearer t\x01\x01', 'fields', 'more behind the header'],
+    ['n,,\x01auth=Bearer t\x01auth=Bearer u\x01\x01', 'fields', 'two tokens'],
+    ['n,,\x01host=x\x01\x01', 'fields', 'no token'],
+    ['n,,\x01=x\x01auth=Bearer t\x01\x01', 'fields', 'a pair without a key'],
+    ['n,,\x01ho st=x\x01auth=Bearer t\x01\x01', 'fields', 'a key that is not letters'],
+    ['n,,\x01host=a\nb\x01auth=Bearer t\x01\x01', 'control', 'LF in a value'],
+    ['n,a=a\nb,\x01auth=Bearer t\x01\x01', 'control', 'LF in the authzid'],
+    ['n,,\x01auth=Bearer t\x01', 'fields', 'one \\x01 short'],
+    ['', 'fields', 'empty'],
+  ] as const) {
+    t.strictSame(shown(decodeOauthBearer(bytes(raw))), want, why)
+  }
 })
 
 t.test('what goes upstream holds no CR, LF, NUL or \\x01 (C3)', async (t) => {
@@ -161,21 +195,30 @@ t.test('round trips, fixed seed', async (t) => {
   let refusals = 0
   for (let i = 0; i < 20_000; i++) {
     const [a, b, c] = [word(), word(), word()]
-    const login = { authzid: a, authcid: b, secret: new Secret(c) }
-    const encoded = encodePlain(login)
-    if (!encoded.ok) refusals++
-    else {
+    const cases = [
+      [{ authzid: a, authcid: b, secret: new Secret(c) }, encodePlain, decodePlain],
+      [{ authzid: a, token: new Secret(c) }, encodeXoauth2, decodeXoauth2],
+      [{ authzid: a, token: new Secret(c) }, (l: never) => encodeOauthBearer(l, 'host', 143), decodeOauthBearer],
+    ] as const
+    for (const [login, encode, decode] of cases) {
+      const encoded = encode(login as never)
+      if (!encoded.ok) {
+        refusals++
+        continue
+      }
       kept++
       const octets = decodeBase64(encoded.value)
-      const back = octets.ok ? shown(decodePlain(octets.value)) : octets.why
+      const back = octets.ok ? shown(decode(octets.value)) : octets.why
       const want = shown({ ok: true, value: login })
       if (JSON.stringify(back) !== JSON.stringify(want)) t.strictSame(back, want, `case ${i}`)
     }
     // Any octets at all: an answer, never an exception, and no secret with what separates lines.
     const noise = Buffer.from(Array.from({ length: random(24) }, () => random(256)))
-    for (const octets of [noise, bytes(`${a}\0${b}\0${c}`)]) {
-      const result = decodePlain(octets)
-      if (result.ok && /[\r\n]/.test(JSON.stringify(shown(result)))) t.fail(`case ${i} let a line end through`)
+    for (const decode of [decodePlain, decodeXoauth2, decodeOauthBearer]) {
+      for (const octets of [noise, bytes(`${a}\0${b}\0${c}`), bytes(`n,${a},\x01auth=Bearer ${b}\x01\x01`)]) {
+        const result = decode(octets)
+        if (result.ok && /[\r\n]/.test(JSON.stringify(shown(result)))) t.fail(`case ${i} let a line end through`)
+      }
     }
   }
   t.ok(kept > 1000, `${kept} round trips`)

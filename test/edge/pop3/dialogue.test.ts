@@ -55,7 +55,7 @@ t.test('every way to log in that clients use (client 1, 2, 12, 14)', async (t) =
           protocol: 'pop3',
           mechanism,
           agent: null,
-          credential: { authcid: 'ann@example.org', authzid: '' },
+          credential: { kind: 'password', authcid: 'ann@example.org', authzid: '' },
         },
       ])
       t.strictSame(house.gate.secrets, [PASSWORD])

@@ -98,7 +98,7 @@ t.test('every way to log in that clients use (client 1, 2, 12)', async (t) => {
           protocol: 'smtp',
           mechanism,
           agent: 'client.example.net',
-          credential: { authcid: 'ann@example.org', authzid: '' },
+          credential: { kind: 'password', authcid: 'ann@example.org', authzid: '' },
         },
       ])
       t.strictSame(house.gate.secrets, [PASSWORD])
