@@ -191,5 +191,5 @@ function usageError(error: CommanderError): CliError | 'shown' {
   if (error.code === 'commander.help') return new CliError('usage', '')
   // The value of an unknown option may be a secret that somebody hoped to pass.
   const message = error.message.replace(/^error: /, '').replace(/(--?[\w-]+)=[^']*/, '$1')
-  return new CliError('usage', `${message.replace('\n', ' ')}; see --help`)
+  return new CliError('usage', `${message.replace('\n', ' ').replace(/\.$/, '')}; see --help`)
 }

@@ -141,10 +141,15 @@ export function createExpiryWatch(log: Log, metrics: Metrics, now: () => Date = 
   }
 }
 
-/** Under which names a self-made certificate is found: all that clients and browsers are told to connect to. */
-export function certificateNames({ portal, eas, clientSetup, domains, listeners }: Config): readonly string[] {
+/** All that clients and browsers are told to connect to. */
+export function publishedNames({ portal, eas, clientSetup, domains, listeners }: Config): readonly string[] {
   const setsUp = listeners.some((listener) => listener.protocol === 'https' && listener.serves.includes('autoconfig'))
   const named = [portal && new URL(portal.url).hostname, eas.host, clientSetup.host]
   const found = setsUp ? domains.flatMap((domain) => [`autoconfig.${domain}`, `autodiscover.${domain}`]) : []
-  return [...new Set([...named.filter((name) => name !== null), ...domains, ...found])]
+  return [...new Set([...named.filter((name) => name !== null), ...found])]
+}
+
+/** Under which names a self-made certificate is found. */
+export function certificateNames(config: Config): readonly string[] {
+  return [...new Set([...publishedNames(config), ...config.domains])]
 }

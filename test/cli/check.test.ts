@@ -407,7 +407,8 @@ t.test('local steps: configuration, certificates, store, keys; words for people'
   const ca = await createCa()
   const { launch, directory } = house(
     t,
-    `${config('host: 127.0.0.1, port: 1')}tls: { certificates: [{ certFile: cert.pem, keyFile: key.pem }] }\n`,
+    `${config('host: 127.0.0.1, port: 1')}tls: { certificates: [{ certFile: cert.pem, keyFile: key.pem }] }
+clientSetup: { host: mail.example.org }\n`,
   )
   const pair = await ca.issue({ names: ['mail.example.org'] })
   const other = await ca.issue({ names: ['mail.example.org'] })
@@ -417,6 +418,7 @@ t.test('local steps: configuration, certificates, store, keys; words for people'
   t.equal(good.status, 1, 'the upstream is not there')
   t.match(good.stdout, /^configuration\n {2}ok {4}read: .*sallyport\.yaml\n/m)
   t.match(good.stdout, /certificate .*cert\.pem\n {2}(ok {2}|note) {2}read: for mail\.example\.org, valid until/)
+  t.match(good.stdout, /^certificates\n {2}ok {4}names: mail\.example\.org\n/m)
   t.match(good.stdout, /^store\n {2}ok {4}open: .*no server is running\n/m)
   t.match(good.stdout, /^keys\n {2}ok {4}fit the store/m)
   t.match(good.stdout, /FAIL {2}connect: 127\.0\.0\.1:1 refuses.*\n {8}→ Nothing listens/)
@@ -428,6 +430,13 @@ t.test('local steps: configuration, certificates, store, keys; words for people'
     status: 78,
     stderr: new RegExp(`sallyport\\.yaml:${line}: tls\\.certificates\\[0\\]: the key in .*key\\.pem is not that of`),
   })
+  const moved = await ca.issue({ names: ['old.example.org'] })
+  writeFileSync(join(directory, 'cert.pem'), moved.cert)
+  writeFileSync(join(directory, 'key.pem'), moved.key)
+  t.match(
+    (await launch(['check'])).stdout,
+    /^certificates\n {2}note {2}names: none is good for mail\.example\.org\n {8}→ /m,
+  )
   writeFileSync(join(directory, 'sallyport.yaml'), 'nonsense: 1')
   t.equal((await launch(['check'])).status, 78)
 })

@@ -5,11 +5,11 @@
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { BlockList } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import type { Config, MailListenerConfig } from '../../config.ts'
 import type { ServiceAnswer } from '../../contract/services.ts'
-import { CertificateError, readPair } from '../../supervisor/certificates.ts'
+import { CertificateError, publishedNames, readPair } from '../../supervisor/certificates.ts'
 import { readGreeting } from './imap.ts'
 import { readGreeting as readPop3Greeting } from './pop3.ts'
 import type { Finding, Report } from './report.ts'
@@ -24,31 +24,46 @@ import { Talk } from './talk.ts'
 const DAY_MS = 86_400_000
 const WARN_DAYS = 30
 
-/** The certificates shown to clients: do they pair with their keys, and how long will they last? */
+/** The certificates shown to clients: do they pair with their keys, how long will they last, and are they for our names? */
 export async function checkCertificates(report: Report, config: Config): Promise<void> {
-  for (const { certFile, keyFile } of config.tls.certificates) {
-    report.add(`certificate ${certFile}`, 'read', await judgeCertificate(certFile, keyFile))
+  const leaves: X509Certificate[] = []
+  for (const files of config.tls.certificates) {
+    const hop = `certificate ${files.certFile}`
+    try {
+      const { cert, expiresAt } = await readPair(files)
+      const leaf = new X509Certificate(cert)
+      leaves.push(leaf)
+      report.add(hop, 'read', judgeCertificate(leaf, expiresAt))
+    } catch (error) {
+      if (!(error instanceof CertificateError)) throw error
+      const advice =
+        'certFile must hold the certificate with its chain, keyFile its private key without a pass phrase; both are renewed at once.'
+      report.add(hop, 'read', bad(error.message, advice))
+    }
   }
+  const names = publishedNames(config)
+  if (leaves.length > 0 && names.length > 0) report.add('certificates', 'names', judgeNames(leaves, names))
 }
 
-async function judgeCertificate(certFile: string, keyFile: string): Promise<Finding> {
-  try {
-    const { cert, expiresAt: until } = await readPair({ certFile, keyFile })
-    const certificate = new X509Certificate(cert)
-    const days = Math.floor((until.getTime() - Date.now()) / DAY_MS)
-    const names = certificate.subjectAltName?.replaceAll('DNS:', '') ?? 'no name'
-    if (days < 0) return bad(`ran out on ${day(until)}`, 'Renew it: clients refuse it.')
-    return good(
-      `for ${names}, valid until ${day(until)}`,
-      days < WARN_DAYS ? `It runs out in ${days} days: renew it.` : null,
-    )
-  } catch (error) {
-    if (!(error instanceof CertificateError)) throw error
-    return bad(
-      error.message,
-      'certFile must hold the certificate with its chain, keyFile its private key without a pass phrase; both are renewed at once.',
-    )
-  }
+function judgeCertificate({ subjectAltName }: X509Certificate, until: Date): Finding {
+  const days = Math.floor((until.getTime() - Date.now()) / DAY_MS)
+  const names = subjectAltName?.replaceAll('DNS:', '') ?? 'no name'
+  if (days < 0) return bad(`ran out on ${day(until)}`, 'Renew it: clients refuse it.')
+  return good(
+    `for ${names}, valid until ${day(until)}`,
+    days < WARN_DAYS ? `It runs out in ${days} days: renew it.` : null,
+  )
+}
+
+/** Clients that meet another name leave, the ones that set themselves up without a word. */
+function judgeNames(leaves: readonly X509Certificate[], names: readonly string[]): Finding {
+  const covers = (leaf: X509Certificate, name: string) => (isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name))
+  const missing = names.filter((name) => !leaves.some((leaf) => covers(leaf, name) !== undefined))
+  if (missing.length === 0) return good(names.join(', '))
+  return good(
+    `none is good for ${missing.join(', ')}`,
+    'Clients are told to go there and will refuse what they find: get a certificate for these names as well.',
+  )
 }
 
 /** What the keeper says of itself. */
