@@ -5,7 +5,7 @@ import t from 'tap'
 import type { LoginAttempt } from '../../src/contract/admission.ts'
 import { LoginFailure } from '../../src/contract/failure.ts'
 import { attempt, edge } from './house.ts'
-import { CLIENT, enrol, peopleHouse } from './people.ts'
+import { CLIENT, enrol, invitationFor, peopleHouse } from './people.ts'
 
 const STEP_UP_MS = 5 * 60_000 + 1
 
@@ -124,6 +124,16 @@ t.test('H9: blocking takes no fresh factor; allowing and forgetting do', async (
   await t.rejects(h.ask('device.allow', asked), { code: 'step-up-needed' })
   await t.rejects(h.ask('device.forget', asked), { code: 'step-up-needed' })
   t.strictSame(await states(session), ['lost blocked'])
+
+  await h.call('user.add', { address: 'eve@a.test' })
+  await (await phone('eve@a.test', 'hers')).comes()
+  const begun = await h.ask('invitation.accept', {
+    client: CLIENT,
+    invitation: await invitationFor(h, 'eve@a.test'),
+  })
+  if (begun.next !== 'signed-in') throw new Error(begun.why)
+  const early = h.ask('device.block', { client: CLIENT, session: begun.session.token, id: 'hers' })
+  await t.rejects(early, { code: 'forbidden' }, 'nor may somebody who has proved no second step yet')
 })
 
 t.test('quarantine: only an administrator lets a device in, whichever way its owner turns', async (t) => {

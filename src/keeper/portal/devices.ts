@@ -22,7 +22,8 @@ export function deviceHandlers({ config, services }: PortalDeps, presence: Prese
     },
 
     async 'device.block'({ session, id }) {
-      const { user } = await presence.demandAny(session)
+      // No fresh factor, since taking access away is never made hard; but a password alone must not cut off its owner's phone.
+      const { user } = await presence.demand(session)
       return await services['device.block']({ user: user.address, id }, `user:${user.id}`)
     },
 
