@@ -45,8 +45,8 @@ export interface Devices extends AsyncDisposable {
   visit(visit: DeviceVisit): string | null | Promise<string | null>
   /** By id, as the store has them, with when they were seen last. @throws StoreError */
   of(userId: string): Promise<readonly DeviceRow[]>
-  /** The same, from memory where it is as good as the store; when they were seen may be some seconds old. @throws StoreError */
-  known(userId: string): Promise<ReadonlyMap<string, DeviceRow>>
+  /** Which devices may not come any more, as far as is known: one that was forgotten may stay. @throws StoreError */
+  keptOut(userId: string): Promise<(device: string, appPasswordId: string | null) => boolean>
   /** Changes them in a transaction that no visit comes between, and tells everybody. What `work` throws undoes it. */
   change<T>(userId: string, work: (tx: StoreTransaction, rows: readonly DeviceRow[]) => Promise<T>): Promise<T>
   /** Forgets all that have not been seen for a long time. */
@@ -201,7 +201,16 @@ export function createDevices({ store, bus, policy, clock, flushMs, onError }: D
       return await store.devices.of(userId)
     },
 
-    known: load,
+    async keptOut(userId) {
+      const known = await load(userId)
+      const { bindAppPassword } = policy()
+      return (device, appPasswordId) => {
+        const row = known.get(device)
+        if (row === undefined) return false
+        const owner = bindAppPassword && appPasswordId !== null ? ownerOf(known, appPasswordId) : null
+        return row.state !== 'allowed' || (owner !== null && owner.id !== device)
+      }
+    },
 
     async change(userId, work) {
       await sightings.flush()

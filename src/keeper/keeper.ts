@@ -382,8 +382,8 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       livePolicy.reload(next)
       names = nameRulesOf(next)
       throttle.configure(throttleSettings(next))
-      const admission = ({ appPasswords, groups, primaryPassword, routes, upstreams }: Config) =>
-        fingerprint([appPasswords, groups, primaryPassword, routes, upstreams])
+      const admission = ({ appPasswords, groups, primaryPassword, routes, upstreams, eas }: Config) =>
+        fingerprint([appPasswords, groups, primaryPassword, routes, upstreams, eas])
       if (admission(next) === admission(before)) return
       await ending({ grants, store, clock, loss }, { actor: 'system', cause: 'configuration' }, async () => {
         bus.publish({ kind: 'policy-changed' })

@@ -57,9 +57,12 @@ export function createRevocation(options: RevocationOptions): Revocation {
   /** Sessions of devices that are kept out now; of one that was forgotten they go on. */
   async function reviewDevices(userId: string): Promise<void> {
     if (grants.of(userId).every(({ device }) => device === undefined)) return
-    const known = await devices.known(userId)
-    const isKeptOut = (id: string) => (known.get(id)?.state ?? 'allowed') !== 'allowed'
-    grants.end(({ device }) => (device !== undefined && isKeptOut(device) ? 'device-blocked' : null), userId)
+    const isKeptOut = await devices.keptOut(userId)
+    grants.end(
+      ({ device, appPassword }) =>
+        device !== undefined && isKeptOut(device, appPassword?.id ?? null) ? 'device-blocked' : null,
+      userId,
+    )
   }
 
   async function reviewUser(userId: string): Promise<void> {

@@ -176,6 +176,18 @@ t.test('bindAppPassword: from the first device and no other, until that is forgo
   t.equal(await result(visit(phone.password, 'three')), 'in')
 })
 
+t.test('M2: a reload that binds app passwords ends what other devices have open, and says how much', async (t) => {
+  const { h, e, phone } = await setUp(t)
+  for (const id of ['first', 'second', 'second']) e.settle(await e.admit(visit(phone.password, id)), 'accepted')
+  await h.keeper.reload({ ...h.config, eas: { ...h.config.eas, bindAppPassword: true } })
+  t.equal(e.sessions.size, 1)
+  t.match((await h.call('audit.list', { order: 'newest', limit: 1 })).entries, [
+    { event: 'sessions_ended', actor: 'system', detail: { why: 'configuration', count: 2 } },
+  ])
+  await h.keeper.reload({ ...h.config, eas: { ...h.config.eas, bindAppPassword: true, quarantine: true } })
+  t.equal(e.sessions.size, 1, 'who is in already was let in')
+})
+
 t.test('at most so many devices; a wrong secret is never a device', async (t) => {
   const { phone, result, list } = await setUp(t, 'devicesPerUser: 2')
   t.match(await result(visit('wrong-wrong-wrong-wr', 'guess')), /^bad-credentials/)
