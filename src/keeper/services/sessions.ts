@@ -4,26 +4,22 @@
 
 import type { ServiceHandlers, SessionView } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
-import { isUserId } from '../../records/lookup.ts'
 import type { SessionInfo } from '../grants.ts'
 import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
-import { canonical, fitting } from './shared.ts'
+import { fitting } from './shared.ts'
 
 type SessionServices = Pick<ServiceHandlers, 'session.list' | 'session.end'>
 
 export function sessionServices(deps: ServiceDeps): SessionServices {
-  const { grants, names, users } = deps
-
-  async function addressOf(user: string): Promise<string> {
-    return isUserId(user) ? (await users.show(user)).address : canonical(user, names())
-  }
+  const { grants, users } = deps
 
   return {
     async 'session.list'({ user, after, limit }) {
-      const address = user === undefined ? null : await addressOf(user)
+      // A name that is nobody's is said so: an empty list would read as if nobody was in.
+      const owner = user === undefined ? null : await users.show(user)
       const isMeant = (session: SessionInfo) =>
-        (address === null || session.user === address) && (after === null || session.id > after)
+        (owner === null || session.userId === owner.id) && (after === null || session.id > after)
       // One more than wanted tells whether there is another page.
       const found = lowest(grants.all(), isMeant, limit + 1)
       const page = fitting(found.slice(0, limit).map(sessionView))
