@@ -84,6 +84,8 @@ interface Connection {
   /** The end of the exchange before. */
   last: Promise<void>
   waiting: number
+  /** Of the request whose turn it is. */
+  answer: ServerResponse | null
 }
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
@@ -113,12 +115,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     answerPlainly(request, response, 417)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const connection = connections.get(socket as Socket)
     log.event('debug', 'connection_closed', 'a client does not speak HTTP as it is written', {
       listener,
-      remote_ip: connections.get(socket as Socket)?.peer.ip,
+      remote_ip: connection?.peer.ip,
       error_code: error.code,
     })
-    if (socket.writable && error.code !== 'ECONNRESET') socket.end(refusalOf(error.code), () => socket.destroy())
+    // Once an answer has begun, a refusal would be read as a part of it.
+    const mayRefuse = socket.writable && error.code !== 'ECONNRESET' && !connection?.answer?.headersSent
+    if (mayRefuse) socket.end(refusalOf(error.code), () => socket.destroy())
     else socket.destroy()
   })
 
@@ -147,8 +152,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     })
     connection.last = connection.last.then(async () => {
       clearTimeout(turn)
+      connection.answer = response
       if (!gone.signal.aborted) await exchange(request, response, connection, gone.signal, waitsForLeave)
       await closed
+      connection.answer = null
       connection.waiting -= 1
     })
   }
@@ -199,7 +206,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       const given = surrendered(wire)
       if (given === null) return
       const { socket, established } = given
-      connections.set(socket, { peer, established, last: Promise.resolve(), waiting: 0 })
+      connections.set(socket, { peer, established, last: Promise.resolve(), waiting: 0, answer: null })
       const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()))
       stalls.follow(socket)
       server.emit('connection', socket)

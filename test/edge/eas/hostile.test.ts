@@ -168,6 +168,23 @@ t.test('G-3: path and host tricks', async (t) => {
   t.match(house.seen[0]?.url, /User=ann@example\.org/, 'and User is whoever logged in')
 })
 
+t.test('G-1: what makes no sense behind a request does not get into its answer', async (t) => {
+  const house = await openHouse(t, {
+    upstream: (_, response) => void response.writeHead(200, { 'Content-Length': '500' }).write('half'),
+  })
+  const socket = connect(house.port, '127.0.0.1')
+  socket.on('error', () => {})
+  let answer = ''
+  socket.on('data', (part: Buffer) => {
+    if (!answer.includes('half') && String(part).includes('half')) socket.write('no request\r\n\r\n')
+    answer += part
+  })
+  socket.write(head(POST, 'Content-Length: 0\r\n\r\n'))
+  await once(socket, 'close')
+  t.match(answer, /\r\n\r\nhalf$/)
+  await house.quiet()
+})
+
 t.test('G-8: header bombs, slow heads, slow bodies', async (t) => {
   const house = await openHouse(t, { tuning: { headMs: 300 } })
   const bomb = await house.raw(head(POST, `X: ${'x'.repeat(20_000)}\r\n\r\n`))
