@@ -14,6 +14,7 @@ import { printable } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { answerPlainly } from '../http/answers.ts'
 import { headerPairs, headerValues } from '../http/headers.ts'
+import type { Refusal } from '../http/request.ts'
 import type { Exchange } from '../http/server.ts'
 import { asLoginFailure } from '../login/serve.ts'
 import type { SessionRegistry } from '../login/sessions.ts'
@@ -77,10 +78,11 @@ export async function serveEas(exchange: Exchange, deps: EasDeps): Promise<void>
   if (grant === null) return
   exchange.established()
 
-  const status = refusalOf(request.method ?? '', parsed, device)
-  if (status !== null) {
+  const objection = objectionTo(request.method ?? '', parsed, device)
+  if (objection !== null) {
     deps.gate.settle(grant.id, 'failed')
-    return refuse(exchange, status)
+    record.unusable(objection.status, objection.why)
+    return refuse(exchange, objection.status)
   }
   await serveGranted(exchange, grant, query, record, deps)
   if (!response.headersSent && !response.destroyed) unavailable(exchange, RETRY_AFTER_SECONDS)
@@ -118,12 +120,13 @@ function queryOf({ target: { query } }: Exchange): ParsedQuery | null {
 }
 
 /** What is wrong with a request whose credentials are right; null: nothing. */
-function refusalOf(method: string, parsed: ParsedQuery | null, device: DeviceClaim | null): number | null {
-  if (method !== 'POST' && method !== 'OPTIONS') return 405
-  if (parsed !== null && !parsed.ok) return 400
+function objectionTo(method: string, parsed: ParsedQuery | null, device: DeviceClaim | null): Refusal | null {
+  if (method !== 'POST' && method !== 'OPTIONS') return { status: 405, why: 'a method other than POST and OPTIONS' }
+  if (parsed !== null && !parsed.ok) return { status: 400, why: `a query that is ${parsed.why}` }
+  if (method === 'OPTIONS') return null
   // MS-ASHTTP §2.2.1.1.1: both are required, and a device that does not say its name could not be told from a blocked one.
-  if (method === 'POST' && (parsed === null || device === null)) return 400
-  return null
+  if (parsed === null) return { status: 400, why: 'no query' }
+  return device === null ? { status: 400, why: 'no device' } : null
 }
 
 function deviceOf(

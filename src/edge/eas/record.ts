@@ -15,6 +15,8 @@ export interface EasRecord {
   /** The gate, or we, refused it. */
   refused(why: LoginFailure, status: number): void
   granted(grant: Grant): void
+  /** The credentials were right, and the request makes no sense: nobody was asked. */
+  unusable(status: number, why: string): void
   /** The upstream has taken the request. */
   accepted(): void
   /** An operator should know: the upstream is at fault, or refuses what we are. */
@@ -67,6 +69,14 @@ export function recordRequest(
     },
     granted(grant) {
       fields = { ...fields, ...grantFields(grant) }
+    },
+    unusable(status, why) {
+      log.event('info', 'session_ended', 'request refused', {
+        ...fields,
+        status,
+        detail: why,
+        duration_ms: elapsedMs(),
+      })
     },
     accepted() {
       metrics.logins.inc({ protocol, result: 'accepted', reason: '' })

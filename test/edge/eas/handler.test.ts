@@ -167,6 +167,19 @@ t.test('credentials are checked before anything else; then method, query and dev
     t.equal((await house.send(sent)).status, status, why)
   }
   t.strictSame(house.seen, [])
+  const told = house.logs.lines.filter(({ event }) => event === 'session_ended')
+  t.strictSame(
+    told.map(({ user, status, detail }) => [user, status, detail]),
+    [
+      ...Array(2).fill([405, 'a method other than POST and OPTIONS']),
+      [400, 'no query'],
+      [400, 'no device'],
+      [400, 'a query that is no-command'],
+      [400, 'a query that is ambiguous'],
+      ...Array(2).fill([400, 'a query that is malformed']),
+    ].map(([status, detail]) => ['ann@example.org', status, detail]),
+    'and whoever looks after a phone can read what is wrong with it',
+  )
   t.equal((await house.send({ method: 'OPTIONS', path: PATH })).status, 200, 'OPTIONS needs no query')
   t.equal(house.seen[0]?.url, PATH)
   await house.quiet()
