@@ -212,7 +212,8 @@ t.test('I-3: Redis dies: logins go on, one line says so, and it comes back by it
   for (const [i, { password }] of issued.entries()) {
     const start = performance.now()
     t.equal(await e.result('ann@a.test', password), 'in', `login ${i}`)
-    t.ok(performance.now() - start < 200, `within 200 ms: ${Math.round(performance.now() - start)}`)
+    // An answer of Redis would be waited for 150 ms, a connection for five seconds; a hash takes its own time.
+    t.ok(performance.now() - start < 1500, `${Math.round(performance.now() - start)} ms`)
   }
   t.equal(await e.result('ann@a.test', WRONG), 'bad-credentials')
   await redisIs(h, 'down')

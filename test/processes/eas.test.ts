@@ -96,7 +96,7 @@ async function deleted(t: Test, { server, waiting, phoneOf }: House): Promise<vo
   const done = await services.call('app-password.delete', { id })
   t.match(done, { sessionsEnded: 1 }, 'M2')
   t.strictSame((await poll).body, PING_OVER)
-  t.ok(performance.now() - since < 1500)
+  t.ok(performance.now() - since < 5000, 'long before the poll is over')
   await until(() => waiting() === 0, 'the upstream’s side is over')
   t.equal((await answer(ask('Ping'))).status, 401)
 }
@@ -134,7 +134,7 @@ async function blocked(t: Test, { server, waiting, phoneOf }: House): Promise<vo
   const done = await again.call('device.block', { user: address, id: 'lost' })
   t.match(done, { device: { state: 'blocked' }, sessionsEnded: 1, unanswered: [] })
   t.strictSame((await poll).body, PING_OVER)
-  t.ok(performance.now() - since < 1500)
+  t.ok(performance.now() - since < 5000, 'long before the poll is over')
   await until(() => waiting() === 1, 'the upstream’s side is over')
   t.equal((await answer(ask('Ping', 'lost'))).status, 403)
   t.match(await again.call('session.list', {}), { sessions: { length: 1 } })

@@ -49,7 +49,7 @@ t.test('health and metrics: all processes in one answer', async (t) => {
   t.teardown(() => process.kill(server.pidOf('keeper'), 'SIGCONT'))
   const started = performance.now()
   const without = await server.get('/metrics')
-  t.ok(performance.now() - started < 3000, 'a process that does not answer holds nobody up')
+  t.ok(performance.now() - started < 10_000, 'a process that does not answer holds nobody up')
   t.match(without.text, /^sallyport_sessions\{protocol="imap"\} 6$/m)
   const ready = await server.get('/readyz')
   t.equal(ready.status, 503)

@@ -154,7 +154,7 @@ for (const [clientTls, upstreamTls] of [
       for (const { socket } of [client, server]) socket.resume().once('end', () => socket.end())
       if (below(2) === 0) end.abort()
       else client.socket.end()
-      const result = await Promise.race([ended, sleep(5000, null)])
+      const result = await Promise.race([ended, sleep(20_000, null, { ref: false })])
       if (result === null) return void t.fail(`round ${round} did not end: ${done.join(', ')}`)
       reasons.add(result.reason)
       for (const { socket, raw } of [client, server]) {
