@@ -50,6 +50,8 @@ export interface OneTimeLinks {
   show(token: string, kind: OneTimeLinkRow['kind']): Promise<FoundLink | null>
   /** As `show`, and uses it up: of two at once one gets null. An invitation also needs its user to be without two-step. */
   use(token: string, kind: OneTimeLinkRow['kind'], ip: string): Promise<FoundLink | null>
+  /** It was used and has made nothing: it may be used again. */
+  giveBack(link: OneTimeLinkRow): Promise<void>
   /** What a set-up link has made. */
   noteResult(link: OneTimeLinkRow, user: UserRow, appPasswordId: string, ip: string): Promise<void>
   setUpsOf(userId: string, since: Date): Promise<readonly OneTimeLinkRow[]>
@@ -127,6 +129,8 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
         return found
       })
     },
+
+    giveBack: ({ id }) => store.people.giveBackOneTimeLink(id),
 
     async noteResult(link, user, appPassword, ip) {
       await store.transaction(async (tx) => {

@@ -128,6 +128,9 @@ t.test('a link is no way around the cap or the policy, also when they change whi
   await t.rejects(h.consume(two), { code: 'cap-reached' }, 'R8')
   await t.rejects(h.link('three'), { code: 'cap-reached' })
   t.equal((await h.ask('methods.list', { session: h.ann.session })).appPasswords.length, 1)
+  await h.call('app-password.delete-all', { user: 'ann@a.test' })
+  t.ok(await h.consume(two), 'what was refused has not used it up')
+  t.equal(await h.consume(two), null)
 
   const narrow = await house(t, published, 'appPasswords: { protocols: [imap] }')
   await t.rejects(narrow.link(), { code: 'forbidden', message: /smtp/ })

@@ -101,7 +101,11 @@ export function setUpHandlers(deps: PortalDeps, presence: Presence): SetUpHandle
       if (found === null) return null
       const { link, user } = found
       const request = { user: user.address, name: link.name ?? '', networks: [], protocols: [...PROTOCOLS[kind]] }
-      const issued = await services['app-password.create'](request, `user:${user.id}`)
+      const issued = await services['app-password.create'](request, `user:${user.id}`).catch(async (error: unknown) => {
+        // Too busy, or one app password too many: whoever stands there with the phone tries again.
+        await links.giveBack(link)
+        throw error
+      })
       await links.noteResult(link, user, issued.id, client.ip)
       const detail = { name: issued.name, appPassword: issued.id, ip: client.ip }
       await store.people.putNotice({ id: randomUUID(), userId: user.id, kind: 'set-up-used', detail, at: clock() })

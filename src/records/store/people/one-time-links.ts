@@ -47,6 +47,8 @@ export interface OneTimeLinkRows {
   oneTimeLinksOf(userId: string, kind: OneTimeLinkRow['kind'], since: Date): Promise<readonly OneTimeLinkRow[]>
   /** Uses it up; false: it is used, run out or gone. */
   useOneTimeLink(id: string, at: Date, ip: string): Promise<boolean>
+  /** Makes one that was used, and came to nothing, good again for the rest of its time. */
+  giveBackOneTimeLink(id: string): Promise<void>
   noteLinkResult(id: string, appPasswordId: string): Promise<void>
   /** Those of a user that are not used yet; `id` null: all of the kind. */
   cancelOneTimeLinks(userId: string, kind: OneTimeLinkRow['kind'], id: string | null): Promise<number>
@@ -91,6 +93,15 @@ export function sqlOneTimeLinks(db: () => Db): OneTimeLinkRows {
           .where('expires_at', '>', at.getTime())
           .executeTakeFirst(),
       )
+    },
+
+    async giveBackOneTimeLink(id) {
+      await db()
+        .updateTable('one_time_links')
+        .set({ used_at: null, used_ip: null })
+        .where('id', '=', id)
+        .where('app_password_id', 'is', null)
+        .execute()
     },
 
     async noteLinkResult(id, appPasswordId) {
