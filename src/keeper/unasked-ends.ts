@@ -7,7 +7,7 @@
 
 import type { EndCause } from './ending.ts'
 import { countEnded } from './ending.ts'
-import type { UnaskedEnd } from './grants.ts'
+import type { UnaskedEnd } from './grants/ends.ts'
 import type { EndingDeps } from './services/ending.ts'
 import { noteEnded } from './services/ending.ts'
 

@@ -5,7 +5,7 @@
 import { isLive } from '../records/app-password.ts'
 import type { LiveCheck } from '../records/store/store.ts'
 import type { EndCause } from './ending.ts'
-import type { SessionInfo } from './grants.ts'
+import type { SessionInfo } from './grants/places.ts'
 import type { PolicyConfig } from './policy.ts'
 import { appPasswordsAllowed, mayUsePrimaryPassword, refusalOf } from './policy.ts'
 import type { RoutesConfig } from './upstream/routes.ts'

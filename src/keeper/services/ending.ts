@@ -8,7 +8,9 @@ import type { Store } from '../../records/store/store.ts'
 import { StoreError } from '../../records/store/store.ts'
 import type { AuditLoss } from '../audit-loss.ts'
 import type { EndCause } from '../ending.ts'
-import type { EndWatch, Grants, SessionInfo } from '../grants.ts'
+import type { EndWatch } from '../grants/ends.ts'
+import type { SessionInfo } from '../grants/places.ts'
+import type { Grants } from '../grants.ts'
 
 export interface EndingDeps {
   readonly grants: Grants

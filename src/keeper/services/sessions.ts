@@ -4,7 +4,7 @@
 
 import type { ServiceHandlers, SessionView } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
-import type { SessionInfo } from '../grants.ts'
+import type { SessionInfo } from '../grants/places.ts'
 import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
 import { fitting } from './shared.ts'

@@ -5,7 +5,7 @@
 import type { Actor, ServiceHandlers, SessionsEnded, UserView } from '../../contract/services.ts'
 import type { UserUpdate } from '../../records/users.ts'
 import { Secret } from '../../secret.ts'
-import type { SessionInfo } from '../grants.ts'
+import type { SessionInfo } from '../grants/places.ts'
 import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
 import { fitting, MAX_WHOLE_LIST_BYTES } from './shared.ts'
