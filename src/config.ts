@@ -72,14 +72,9 @@ export type ListenerConfig = ResolvedSettings['listeners'][number] & { readonly 
 export type MailListenerConfig = Extract<ListenerConfig, { readonly tls: string }>
 
 export type UpstreamConfig = ResolvedSettings['upstreams'][string]
-/** Where one protocol's sessions of an upstream go. `ca`: PEM; `serverName` null: the host's own name. */
-export type UpstreamSection = NonNullable<UpstreamConfig['imap']>
 export type IdentityConfig = UpstreamConfig['identity']
 /** Exactly one of `domain` and `users` is not null. */
 export type RouteConfig = ResolvedSettings['routes'][number]
-/** `expiry`: milliseconds from creation, null for never. */
-export type AppPasswordPolicy = Config['appPasswords']
-export type GroupConfig = Config['groups'][string]
 
 export interface LoadOptions {
   /** The file (--config); left out: $SALLYPORT_CONFIG, ./sallyport.yaml, /etc/sallyport/sallyport.yaml. */

@@ -17,7 +17,7 @@ import type { CertificateWatch } from './supervisor/certificate-watch.ts'
 import { createCertificateWatch } from './supervisor/certificate-watch.ts'
 import type { CertificatePair } from './supervisor/certificates.ts'
 import { CertificateError, certificateNames, createExpiryWatch, loadCertificates } from './supervisor/certificates.ts'
-import type { CrewTuning, InUse } from './supervisor/crew.ts'
+import type { InUse } from './supervisor/crew.ts'
 import { Crew } from './supervisor/crew.ts'
 import type { OperatorListener, OperatorServer } from './supervisor/http.ts'
 import { serveOperators } from './supervisor/http.ts'
@@ -36,12 +36,6 @@ export interface ServerOptions {
   readonly reload: () => Promise<LoadedConfig>
   readonly version: string
   readonly roles: InProcessRoles
-  readonly tuning?: ServerTuning
-}
-
-/** What tests set. */
-export interface ServerTuning extends CrewTuning {
-  readonly spreadMs?: number
 }
 
 /** Sessions that outlive the grace are cut over this time. */
@@ -138,7 +132,6 @@ class Server {
     this.#crew = new Crew({
       version: options.version,
       roles: options.roles,
-      tuning: options.tuning ?? {},
       log,
       metrics: this.#metrics,
       inUse: () => this.#inUse,
@@ -229,9 +222,8 @@ class Server {
     this.#draining = true
     this.#certificateWatch[Symbol.dispose]()
     const graceMs = this.#config.limits.drain
-    const spreadMs = this.#options.tuning?.spreadMs ?? SPREAD_MS
     this.#log.event('info', 'draining', `${signal}: no new connections; open sessions have ${graceMs} ms`)
-    await Promise.all([notifyService('stopping'), this.#crew.drainEdges({ graceMs, spreadMs })])
+    await Promise.all([notifyService('stopping'), this.#crew.drainEdges({ graceMs, spreadMs: SPREAD_MS })])
     await this.#crew.stop()
     await Promise.all(this.#operators.map((server) => server.close()))
     for (const timer of this.#timers) clearInterval(timer)

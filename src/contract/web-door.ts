@@ -26,8 +26,8 @@ export interface WebClient {
 export type DoorKeys = Readonly<Record<Door, Secret>>
 
 /** In lower case, as Node has header names. */
-export const WEB_KEY_HEADER = 'x-sallyport-key'
-export const WEB_CLIENT_HEADER = 'x-sallyport-client'
+const WEB_KEY_HEADER = 'x-sallyport-key'
+const WEB_CLIENT_HEADER = 'x-sallyport-client'
 
 /** A key for each door, so that who knows one can't come through the other. */
 export function doorKeys(secret: Secret): DoorKeys {

@@ -86,7 +86,7 @@ async function read(file: string): Promise<string> {
 }
 
 /** @throws CertificateError */
-export function checkPair(certFile: string, cert: string, key: string, keyFile: string = certFile): CertificatePair {
+function checkPair(certFile: string, cert: string, key: string, keyFile: string = certFile): CertificatePair {
   const leaf = attempt(`${certFile} holds no certificate in PEM form`, () => new X509Certificate(cert))
   // Without a cause: an error about a key could quote it.
   const privateKey = attempt(`${keyFile} holds no private key in PEM form, or one that needs a passphrase`, () =>

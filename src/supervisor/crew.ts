@@ -16,7 +16,7 @@ import type { Log } from '../log.ts'
 import type { Metrics, MetricsSnapshot } from '../metrics.ts'
 import { Secret } from '../secret.ts'
 import type { CertificatePair } from './certificates.ts'
-import type { ChildOptions, ChildTuning } from './child.ts'
+import type { ChildOptions } from './child.ts'
 import { Child } from './child.ts'
 import type { ChildRole } from './launch.ts'
 import { launchOf } from './launch.ts'
@@ -37,18 +37,10 @@ export interface InUse {
 export interface CrewOptions {
   readonly version: string
   readonly roles: InProcessRoles
-  readonly tuning: CrewTuning
   readonly log: Log
   readonly metrics: Metrics
   /** As it is now; asked at each start of a child and each time they are told what is new. */
   readonly inUse: () => InUse
-}
-
-/** What tests set. */
-export interface CrewTuning {
-  readonly child?: Partial<ChildTuning>
-  readonly edgeFlags?: readonly string[]
-  readonly testHooks?: boolean
 }
 
 const TICKET_KEY_BYTES = 48
@@ -171,14 +163,17 @@ export class Crew {
     return edgeSlice(this.#config, this.#inUse.certificates, this.#ticketKeys, shares)
   }
 
-  #child(name: string, role: ChildRole, init: () => Init | Promise<Init>, more: Partial<ChildOptions> = {}): Child {
-    const { tuning } = this.#options
+  #child(
+    name: string,
+    role: ChildRole,
+    init: () => Init | Promise<Init>,
+    more: Pick<ChildOptions, 'onReady'> = {},
+  ): Child {
     return new Child({
       name,
       launch: launchOf(role, process.env),
       init,
       log: this.#log,
-      ...(tuning.child && { tuning: tuning.child }),
       ...more,
     })
   }
@@ -192,7 +187,6 @@ export class Crew {
       return next
     }
     return this.#child(name, role, init, {
-      launch: launchOf(role, process.env, this.#options.tuning.edgeFlags),
       onReady: (isReady) => this.#edgeRuns(name, isReady ? edgeId : null),
     })
   }
@@ -247,7 +241,7 @@ export class Crew {
       name,
       edgeId,
       gate: { path, key: edgeKey(this.#edgeSecret, edgeId).reveal() },
-      testHooks: this.#options.tuning.testHooks ?? false,
+      testHooks: false,
     }
     return { ...this.#slice(), ...identity }
   }

@@ -9,7 +9,7 @@
 import { printable } from '../../log.ts'
 
 /** RFC 9051 sets no length; nobody's tags come near this (threats A14). */
-export const MAX_TAG_CHARS = 64
+const MAX_TAG_CHARS = 64
 /** Longest command line but for AUTHENTICATE's, which may carry a SASL response. */
 export const MAX_LINE_CHARS = 8 * 1024
 /** Largest literal that is asked for with '+' (threats A5). */

@@ -198,7 +198,7 @@ function onlyThis(applicationProtocol: string) {
   return callback
 }
 
-export function tlsInfoOf(socket: TLSSocket): TlsInfo {
+function tlsInfoOf(socket: TLSSocket): TlsInfo {
   const serverName = (socket as { servername?: unknown }).servername
   return {
     version: socket.getProtocol() ?? 'unknown',

@@ -23,8 +23,6 @@ export interface ProberOptions {
   /** How we call ourselves. */
   readonly name: string
   readonly log: Log
-  /** Until those that did not answer are asked again. Default a minute. */
-  readonly retryMs?: number
 }
 
 export interface Prober {
@@ -40,13 +38,14 @@ interface Asked {
   readonly key: HostKey
 }
 
+/** Until those that did not answer are asked again. */
 const RETRY_MS = 60_000
 /** Hosts that are asked at the same time. */
 const AT_ONCE = 8
 /** The connection is nobody's; a PROXY header needs some address. */
 const NOBODY: Peer = { ip: '127.0.0.1', port: 0, localIp: '127.0.0.1', localPort: 0, tls: null }
 
-export function createProber({ dialer, offers, name, log, retryMs = RETRY_MS }: ProberOptions): Prober {
+export function createProber({ dialer, offers, name, log }: ProberOptions): Prober {
   let round = new AbortController()
   let timer: NodeJS.Timeout | undefined
 
@@ -82,7 +81,7 @@ export function createProber({ dialer, offers, name, log, retryMs = RETRY_MS }: 
       await Promise.all(asked.slice(at, at + AT_ONCE).map((host) => ask(host, signal)))
     }
     if (signal.aborted || offers.unknown().length === 0) return
-    timer = setTimeout(() => again(hosts, signal), retryMs)
+    timer = setTimeout(() => again(hosts, signal), RETRY_MS)
     timer.unref()
   }
 
