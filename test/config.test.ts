@@ -320,6 +320,14 @@ const REFUSED: readonly [why: string, from: string, to: string, line: number | n
     'runtimeDirectory',
     /too long/,
   ],
+  [
+    'the name of ActiveSync alone is the portal’s',
+    'routes:',
+    'portal: { url: https://mail.example.org }\neas: { host: mail.example.org }\nroutes:',
+    18,
+    'eas.host',
+    /nothing but ActiveSync/,
+  ],
   ['portal served and not set up', 'protocol: http\n', 'protocol: https\n', 5, 'listeners[1].serves', /portal section/],
   [
     'an app password longer than promised',
@@ -535,6 +543,15 @@ t.test('warnings: works, and should be known', async (t) => {
     loopback.warnings.some((warning) => warning.key.startsWith('upstreams')),
     'loopback may be in clear',
   )
+})
+
+t.test('mails by an upstream that sends none: a warning', async (t) => {
+  const text = `${GOOD}mail: { from: noreply@example.org }\n`
+  const warned = async (written: string) =>
+    (await load(directoryFor(t), written)).warnings.filter(({ key }) => key === 'mail.from')
+  t.match(await warned(text), [{ line: 20, message: /sends nothing: upstreams\.main, .* has no smtp section/ }])
+  const sends = text.replace('identity:', 'smtp: { host: mail.internal }\n    identity:')
+  t.strictSame(await warned(sends), [])
 })
 
 t.test('what this version cannot do is accepted, and named for serve', async (t) => {

@@ -9,13 +9,20 @@ import type { Check } from './check.ts'
 import { suggest } from './check.ts'
 
 export function checkPortal({ config, refuse }: Check): void {
-  for (const [index, listener] of config.listeners.entries()) {
-    if (listener.protocol === 'https' && listener.serves.includes('portal') && config.portal === null) {
+  const { portal, eas, listeners } = config
+  for (const [index, listener] of listeners.entries()) {
+    if (listener.protocol === 'https' && listener.serves.includes('portal') && portal === null) {
       refuse(
         ['listeners', index, 'serves'],
         'names portal, but there is no portal section: add portal: { url: https://mail.example.org }',
       )
     }
+  }
+  if (portal !== null && eas.host === new URL(portal.url).hostname) {
+    refuse(
+      ['eas', 'host'],
+      'is the host of portal.url, where nothing but ActiveSync would be served: give it another name',
+    )
   }
 }
 
@@ -74,11 +81,17 @@ function checkProviders({ config, refuse }: Check, providers: SignIn['oidc']): v
   }
 }
 
-export function checkMail({ config, refuse }: Check): void {
+export function checkMail({ config, refuse, warn }: Check): void {
   if (config.mail === null) return
-  const [, domain = ''] = config.mail.from.split('@')
+  const { from } = config.mail
+  const [, domain = ''] = from.split('@')
   if (!config.domains.includes(domain)) {
     refuse(['mail', 'from'], `is of no served domain${suggest(domain, config.domains)}`)
+    return
+  }
+  const route = config.routes.find(({ users, domain: of }) => users?.includes(from) ?? of === domain)
+  if (route !== undefined && config.upstreams[route.upstream]?.smtp === null) {
+    warn(['mail', 'from'], `sends nothing: upstreams.${route.upstream}, which should, has no smtp section`)
   }
 }
 
