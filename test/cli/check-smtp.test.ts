@@ -8,6 +8,7 @@ import t from 'tap'
 import type { Step } from '../../src/cli/check/report.ts'
 import { COMPILE_CACHE } from '../support/compile-cache.ts'
 import { SAMPLE_USER, startDovecot } from '../support/dovecot.ts'
+import { waitForLine } from '../support/logs.ts'
 import type { ScriptedPeer } from '../support/peer.ts'
 import { scriptedServer } from '../support/peer.ts'
 import { freePort } from '../support/ports.ts'
@@ -133,6 +134,8 @@ workers: 1
       cwd: own.directory,
       env: { PATH: process.env.PATH, ...COMPILE_CACHE },
     })
+    // Before that, a command would open the store itself, and the server could not.
+    await waitForLine(() => server.output, 'started', undefined, 90_000)
     let steps: Step[] = []
     // The upstream is asked in the background.
     const start = performance.now()
