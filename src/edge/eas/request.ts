@@ -168,7 +168,8 @@ async function carry(carried: Carried): Promise<EndReason> {
       return 'error'
     }
     discardBody(request)
-    await finished(exchange)
+    await finished(exchange, giveUp)
+    if (session.ended.aborted) return session.ended.reason as EndReason
     return gone.aborted ? 'client-closed' : 'upstream-closed'
   } catch (error) {
     return await failed(carried, error, giveUp)
@@ -286,12 +287,19 @@ function ownUrl({ request }: Exchange): string {
   return `https://${request.headers.host ?? ''}${ACTIVE_SYNC_PATH}`
 }
 
-/** Resolves when the answer has left, or nobody is there to take it. */
-function finished({ response }: Exchange): Promise<void> {
+/** Resolves when the answer has left, or nobody is there to take it. Who is to go does not stay by not reading the rest. */
+function finished({ response }: Exchange, giveUp: AbortSignal): Promise<void> {
   if (response.closed || response.writableFinished) return Promise.resolve()
   return new Promise((resolve) => {
-    response.once('finish', resolve)
-    response.once('close', resolve)
+    const cut = () => void response.destroy()
+    const over = () => {
+      giveUp.removeEventListener('abort', cut)
+      resolve()
+    }
+    response.once('finish', over)
+    response.once('close', over)
+    if (giveUp.aborted) cut()
+    else giveUp.addEventListener('abort', cut)
   })
 }
 

@@ -195,6 +195,7 @@ export function createListener(options: ListenerOptions): Listener {
     } catch (error) {
       wire?.[Symbol.dispose]()
       socket.destroy()
+      if (error instanceof ProxyHeaderError && !error.hasLeft) turnAway.headless(peer.ip, error.message)
       if (error instanceof WireError || error instanceof ProxyHeaderError) {
         log.event('debug', 'connection_closed', 'connection ended before it began', {
           listener: options.name,
@@ -274,32 +275,42 @@ interface Visit {
 /** What did not begin with the PROXY header that it owes. */
 class ProxyHeaderError extends Error {
   readonly code = 'ERR_PROXY_HEADER'
+  /** It was gone before it said anything wrong: load balancers do that to see whether we are there. */
+  readonly hasLeft: boolean
+  constructor(message: string, hasLeft: boolean) {
+    super(message)
+    this.hasLeft = hasLeft
+  }
 }
 
 /** Reads the header; what follows it stays in the socket. null: the proxy speaks for itself. */
 function readProxyHeader(socket: Socket, reader: SocketReader, withinMs: number): Promise<ProxiedAddresses | null> {
   return new Promise((resolve, reject) => {
     let bytes = Buffer.alloc(0)
-    const finish = (error: string | null, addresses: ProxiedAddresses | null = null) => {
+    const leave = () => {
       clearTimeout(timer)
       socket.pause()
       reader.leave()
-      if (error === null) resolve(addresses)
-      else reject(new ProxyHeaderError(error))
     }
-    const timer = setTimeout(() => finish(`no PROXY header within ${withinMs} ms`), withinMs)
+    const fail = (why: string, hasLeft: boolean) => {
+      leave()
+      reject(new ProxyHeaderError(why, hasLeft))
+    }
+    const left = () => fail('the connection ended before its PROXY header', true)
+    const timer = setTimeout(() => fail(`no PROXY header within ${withinMs} ms`, false), withinMs)
     reader.take({
       data(more) {
         bytes = Buffer.concat([bytes, more])
         const header = parseProxyHeader(bytes)
         if (header.kind === 'more') return
-        if (header.kind === 'bad') return finish(header.why)
+        if (header.kind === 'bad') return fail(header.why, false)
         const rest = bytes.subarray(header.length)
-        finish(null, header.addresses)
+        leave()
+        resolve(header.addresses)
         if (rest.length > 0) socket.unshift(rest)
       },
-      end: () => finish('the connection ended before its PROXY header'),
-      closed: () => finish('the connection ended before its PROXY header'),
+      end: left,
+      closed: left,
     })
     socket.resume()
   })

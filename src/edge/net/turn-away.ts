@@ -31,6 +31,8 @@ export interface TurnAway {
   stranger(socket: Socket, ip: string): void
   /** A client whose address has all the connections that it may have. @param isProxied whether a proxy says that it is its address */
   crowd(socket: Socket, ip: string, isProxied: boolean): void
+  /** Told only, of a proxy that sent no header: whoever comes through it can't get in. @param why what it did instead */
+  headless(ip: string, why: string): void
   /**
    * The house is full: a newcomer, or one that has not logged in and makes room for a newcomer.
    *
@@ -44,7 +46,7 @@ const ignore = (): void => {}
 
 export function createTurnAway(options: TurnAwayOptions): TurnAway {
   const { listener, room, log, tls } = options
-  const isTold = { stranger: seldom(), crowd: seldom(), full: seldom() }
+  const isTold = { stranger: seldom(), crowd: seldom(), headless: seldom(), full: seldom() }
 
   function close(socket: Socket, reason: string, words = '', wire: Wire | null = null): void {
     log.event('debug', 'connection_closed', 'connection refused', {
@@ -86,6 +88,16 @@ export function createTurnAway(options: TurnAwayOptions): TurnAway {
           reason: 'perAddress',
           detail: `${addressBlock(ip)} has ${room.limits.perAddress} connections in this process, as many as it may have`,
         },
+      )
+    },
+
+    headless(ip, why) {
+      if (!isTold.headless()) return
+      log.event(
+        'warn',
+        'warning',
+        'a connection from proxyProtocol.from of this listener began without the PROXY header that it owes: have the proxy send one, or take it from the list',
+        { listener, remote_ip: ip, reason: 'proxy-header', detail: why },
       )
     },
 

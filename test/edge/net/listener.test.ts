@@ -316,6 +316,12 @@ t.test('A13: from a listed network a PROXY header is believed, and mandatory', a
   local.write('PROXY UNKNOWN\r\n')
   t.equal(await firstWord(local), 'hello 127.0.0.1 plain\r\n', 'the proxy itself')
 
+  const looking = call()
+  looking.end('PROXY')
+  await untilClosed(looking)
+  t.match(capture.of('connection_closed').at(-1), { detail: /ended before its PROXY header/ })
+  t.strictSame(capture.of('warning'), [], 'a load balancer that looks whether we are there is nothing to tell of')
+
   for (const [text, why] of [
     ['a1 NOOP\r\n', /did not begin with a PROXY header/],
     ['\x16\x03\x01\x02\x00\x01', /did not begin with a PROXY header/],
@@ -328,10 +334,10 @@ t.test('A13: from a listed network a PROXY header is believed, and mandatory', a
     t.equal(await firstWord(socket), null, JSON.stringify(text))
     t.match(capture.of('connection_closed').at(-1), { error_code: 'ERR_PROXY_HEADER', detail: why })
   }
-  const left = call()
-  left.end('PROXY')
-  await untilClosed(left)
-  t.match(capture.of('connection_closed').at(-1), { detail: /ended before its PROXY header/ })
+  t.match(capture.of('warning'), [
+    { remote_ip: '127.0.0.1', reason: 'proxy-header', msg: /proxyProtocol\.from/, detail: /did not begin with/ },
+  ])
+  t.equal(capture.of('warning').length, 1, 'whoever comes through it is locked out: said once a minute')
 
   const direct = call('127.0.0.9')
   t.equal(await firstWord(direct), 'hello 127.0.0.9 plain\r\n', 'from anywhere else the address is what it is')
