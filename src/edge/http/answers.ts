@@ -45,5 +45,7 @@ export function discardBody(request: IncomingMessage): void {
   const timer = setTimeout(() => {
     if (!request.complete) socket.destroy()
   }, LINGER_MS)
+  // Node tells a request nothing more once its answer has left, so this may run for a client that has gone.
+  timer.unref()
   request.once('close', () => clearTimeout(timer))
 }
