@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { AuditView, UserView } from '../../src/contract/services.ts'
@@ -93,7 +93,11 @@ t.test('backup and restore', async (t) => {
   rmSync(keys)
   t.match(await run(['restore', 'copy.db']), { status: 78, stderr: /key file .*put it back/ })
   writeFileSync(keys, kept, { mode: 0o600 })
-  t.equal((await run(['restore', 'copy.db'])).status, 0)
+  const again = await run(['restore', 'copy.db'])
+  t.equal(again.status, 0, again.stderr)
+  const oncemore = await run(['restore', 'copy.db'])
+  t.equal(oncemore.status, 0, `in the same second, or the next: ${oncemore.stderr}`)
+  t.equal(readdirSync(join(directory, 'data')).filter((name) => /before-restore-[^.]*$/.test(name)).length, 3)
 })
 
 t.test('health: exit 69 with no server, and nothing is made', async (t) => {

@@ -151,7 +151,7 @@ function replace(target: string, partial: string, now: Date): string | null {
     syncDirectory(target)
     return null
   }
-  const aside = `${target}.before-restore-${now.toISOString().replace(/[-:]|\.\d+/g, '')}`
+  const aside = asideOf(target, now)
   // Held until the new one is in place, so that no server can open the old one in between.
   const old = openOld(target)
   try {
@@ -170,6 +170,15 @@ function replace(target: string, partial: string, now: Date): string | null {
     old?.close()
   }
   return aside
+}
+
+/** A name that nothing has: there may have been another restore in the same second. */
+function asideOf(target: string, now: Date): string {
+  const name = `${target}.before-restore-${now.toISOString().replace(/[-:]|\.\d+/g, '')}`
+  for (let n = 1; ; n++) {
+    const aside = n === 1 ? name : `${name}-${n}`
+    if (statSync(aside, { throwIfNoEntry: false }) === undefined) return aside
+  }
 }
 
 /** null when it is too damaged to be opened, which may be why there is a restore. */
