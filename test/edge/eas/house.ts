@@ -25,6 +25,7 @@ import { Secret } from '../../../src/secret.ts'
 import type { LogCapture } from '../../support/logs.ts'
 import { captureLog } from '../../support/logs.ts'
 import { ListedGate, MASTER_SECRET, PASSWORD, RULES } from '../login/house.ts'
+import { PLAIN } from '../net/plain-listener.ts'
 
 export { ListedGate, MASTER_SECRET, PASSWORD }
 
@@ -141,13 +142,7 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
   const listener = createListener({
     name: 'https-test',
     protocol: 'https',
-    bind: '127.0.0.1',
-    port: 0,
-    reusePort: false,
-    tls: 'none',
-    contexts: null,
-    proxyFrom: [],
-    limits: { loginMs: 60_000 },
+    ...PLAIN,
     room: createRoom({ connections: 5000, perAddress: 5000 }),
     log: logs.log,
     metrics,

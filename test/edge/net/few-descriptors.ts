@@ -8,19 +8,14 @@ import { createListener } from '../../../src/edge/net/listener.ts'
 import { createRoom } from '../../../src/edge/net/room.ts'
 import { createLog } from '../../../src/log.ts'
 import { createMetrics } from '../../../src/metrics.ts'
+import { PLAIN } from './plain-listener.ts'
 
 const log = createLog({ level: 'info', version: 'test', process: 'test', destination: process.stdout })
 const connections = process.argv[2] === 'counted' ? connectionsThatFit() : 1000
 const listener = createListener({
   name: 'few',
   protocol: 'imap',
-  bind: '127.0.0.1',
-  port: 0,
-  reusePort: false,
-  tls: 'none',
-  contexts: null,
-  proxyFrom: [],
-  limits: { loginMs: 60_000 },
+  ...PLAIN,
   room: createRoom({ connections, perAddress: 1000 }),
   log,
   metrics: createMetrics(),

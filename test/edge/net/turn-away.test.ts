@@ -9,6 +9,7 @@ import { createRoom } from '../../../src/edge/net/room.ts'
 import { createLog } from '../../../src/log.ts'
 import { createMetrics } from '../../../src/metrics.ts'
 import type { Flood } from './flood.ts'
+import { PLAIN } from './plain-listener.ts'
 
 const WORDS = '* BYE [UNAVAILABLE] Too many connections from your address, please try again later.\r\n'
 const SEATS = 50
@@ -21,13 +22,7 @@ async function opened(t: Test, limits: RoomLimits, speaks: boolean): Promise<{ p
   const listener = createListener({
     name: 'imap:test',
     protocol: 'imap',
-    bind: '127.0.0.1',
-    port: 0,
-    reusePort: false,
-    tls: 'none',
-    contexts: null,
-    proxyFrom: [],
-    limits: { loginMs: 60_000 },
+    ...PLAIN,
     room,
     log: createLog({ level: 'error', version: 'test', process: 'test', destination: process.stderr }),
     metrics: createMetrics(),
