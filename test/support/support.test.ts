@@ -2,6 +2,8 @@
  * The test support itself: what other tests believe without asking.
  */
 
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -92,6 +94,10 @@ t.test('a free port is free, and never given twice', async (t) => {
   const ports = await Promise.all(Array.from({ length: 20 }, () => freePort()))
   t.equal(new Set(ports).size, 20)
   t.notOk(await accepts(ports[0] ?? 0))
+  // Another process asks in the same way, and must not be given one of these before they are bound or while a server restarts.
+  const other = createSocket('udp4').bind({ port: ports[0] ?? 0, address: '127.0.0.1', exclusive: true })
+  const [error] = (await once(other, 'error')) as [NodeJS.ErrnoException]
+  t.equal(error.code, 'EADDRINUSE')
 })
 
 t.test('requireService skips, or fails where everything must be there', async (t) => {
