@@ -37,6 +37,7 @@ import type { LogCapture } from '../../support/logs.ts'
 import { captureLog } from '../../support/logs.ts'
 import type { ScriptedPeer, ScriptedServer } from '../../support/peer.ts'
 import { scriptedClient, scriptedServer } from '../../support/peer.ts'
+import { PLAIN } from '../net/plain-listener.ts'
 
 export const RULES: NameRules = {
   domains: ['example.org'],
@@ -214,12 +215,9 @@ export async function openHouse(t: Test, options: HouseOptions = {}): Promise<Ho
   const listener = createListener({
     name: 'test',
     protocol: protocol.name,
-    bind: '127.0.0.1',
-    port: 0,
-    reusePort: false,
-    tls: options.tls ?? 'none',
-    contexts: options.contexts ?? null,
-    proxyFrom: [],
+    ...PLAIN,
+    tls: options.tls ?? PLAIN.tls,
+    contexts: options.contexts ?? PLAIN.contexts,
     limits: { loginMs: options.loginMs ?? 30_000 },
     room: options.room ?? createRoom({ connections: 1000, perAddress: 1000 }),
     log: logs.log,

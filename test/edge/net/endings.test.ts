@@ -23,6 +23,7 @@ import { createMetrics } from '../../../src/metrics.ts'
 import { Secret } from '../../../src/secret.ts'
 import { createRandom } from '../../fuzz/random.ts'
 import { captureLog } from '../../support/logs.ts'
+import { PLAIN } from './plain-listener.ts'
 import { listen, localTls } from './sockets.ts'
 
 const { authority, leaf, contexts } = await localTls()
@@ -68,13 +69,9 @@ async function house(t: Test, clientTls: boolean, upstreamTls: boolean) {
   const listener = createListener({
     name: 'imap:test',
     protocol: 'imap',
-    bind: '127.0.0.1',
-    port: 0,
-    reusePort: false,
+    ...PLAIN,
     tls: clientTls ? 'implicit' : 'none',
     contexts,
-    proxyFrom: [],
-    limits: { loginMs: 60_000 },
     room: createRoom({ connections: 100, perAddress: 100 }),
     log,
     metrics,

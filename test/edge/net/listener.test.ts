@@ -18,6 +18,7 @@ import type { Wire } from '../../../src/edge/net/wire.ts'
 import { createMetrics } from '../../../src/metrics.ts'
 import { captureLog } from '../../support/logs.ts'
 import { Program } from '../../support/program.ts'
+import { PLAIN } from './plain-listener.ts'
 import { allOf, localTls } from './sockets.ts'
 
 const { authority, contexts } = await localTls()
@@ -59,18 +60,14 @@ async function opened(
   const listener = createListener({
     name: 'imap:test',
     protocol: 'imap',
-    bind: '127.0.0.1',
-    port: 0,
-    reusePort: false,
-    tls: 'none',
+    ...PLAIN,
     contexts,
-    proxyFrom: [],
     log: capture.log,
     metrics,
     onConnection: echo,
     room: createRoom({ connections: 1000, perAddress: 1000, ...limits }),
     ...options,
-    limits: { loginMs: 60_000, ...limits },
+    limits: { ...PLAIN.limits, ...limits },
   })
   const port = await listener.start()
   const calls: Socket[] = []
