@@ -10,7 +10,7 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 import type { IpcHandlers, IpcLimits, IpcPeer, IpcServer } from '../ipc.ts'
-import { IpcError, IpcFailure, serveIpc } from '../ipc.ts'
+import { DEFAULT_LIMITS, IpcError, IpcFailure, serveIpc } from '../ipc.ts'
 import type { Log } from '../log.ts'
 import { Secret } from '../secret.ts'
 import type { EdgePort, EndReason, GateHouse, LiveSession, Outcome, SessionEnd } from './admission.ts'
@@ -34,6 +34,11 @@ export interface GateServerOptions {
 
 const GRACE_MS = 2000
 const MAX_SESSIONS = 100_000
+/**
+ * Beyond what an edge asks at once. A primary password waits for its turn until the edge has told what came of the one before it,
+ * and of a channel that waits for an answer nothing is read: the two must never wait for each other.
+ */
+const IN_WORK = DEFAULT_LIMITS.pending + 1
 /** Longer than a SASL response may be (12 KiB), so that the edge's own limit is the one that is met. */
 const MAX_SECRET = 16 * 1024
 
@@ -236,7 +241,7 @@ export async function serveGate(options: GateServerOptions): Promise<IpcServer> 
     accept,
     refused: (why) =>
       log.event('warn', 'warning', 'a caller was turned away', { error_code: why.code, detail: why.message }),
-    ...(options.limits && { limits: options.limits }),
+    limits: { inWork: IN_WORK, ...options.limits },
   })
   return {
     path: server.path,

@@ -14,6 +14,7 @@ import type { GateServerOptions } from '../../src/contract/gate-server.ts'
 import { edgeKey, serveGate } from '../../src/contract/gate-server.ts'
 import { encodeFrame, FrameDecoder } from '../../src/ipc/frames.ts'
 import type { IpcServer } from '../../src/ipc.ts'
+import { DEFAULT_LIMITS } from '../../src/ipc.ts'
 import { Secret } from '../../src/secret.ts'
 import { captureLog } from '../support/logs.ts'
 import type { ScriptedHouse } from './gate-house.ts'
@@ -215,6 +216,27 @@ t.test('notices go in order, and behind the grants that they are about', async (
     house.port.told,
     ids.flatMap((id) => [`settle ${id} accepted`, `ended ${id} client-closed`]),
   )
+})
+
+t.test('logins that wait for what the edge tells of another one never keep it from being heard', async (t) => {
+  const first = Promise.withResolvers<void>()
+  const house = scriptedHouse({
+    async admit(attempt) {
+      // As primary passwords do behind an address: one at a time, until the upstream's verdict on it is told.
+      if (attempt.credential.authcid !== 'first') await first.promise
+      return grantOf(attempt)
+    },
+  })
+  const at = place(t)
+  await at.serve(house)
+  const { gate } = at.edge()
+  const { id } = await gate.admit(attemptOf('first', 'x'))
+  const others = Array.from({ length: DEFAULT_LIMITS.pending }, () => gate.admit(attemptOf('ann', 'y')))
+  gate.settle(id, 'upstream-refused')
+  await refused(t, gate.admit(attemptOf('ann', 'one too many')), 'busy')
+  await house.until(() => house.port.told.length > 0)
+  first.resolve()
+  t.equal((await Promise.all(others)).length, DEFAULT_LIMITS.pending)
 })
 
 t.test('keeper gone and back within 2 s: a login in flight is asked again and succeeds', async (t) => {
