@@ -7,23 +7,19 @@ import type { Peer, UpstreamTarget } from '../../../src/contract/admission.ts'
 import { createImap } from '../../../src/edge/imap/index.ts'
 import { createDialer } from '../../../src/edge/net/dial.ts'
 import { createMetrics } from '../../../src/metrics.ts'
-import { Secret } from '../../../src/secret.ts'
-import { SAMPLE_USER, startDovecot } from '../../support/dovecot.ts'
+import { startDovecot } from '../../support/dovecot.ts'
 import { captureLog } from '../../support/logs.ts'
 import { requireService } from '../../support/services.ts'
 import { openHouse, PASSWORD, RULES } from '../login/house.ts'
+import { byAuthzid, byMasterUser } from '../login/identities.ts'
 
 t.test('real Dovecot', async (t) => {
   if (!requireService(t, 'dovecot')) return
   await using dovecot = await startDovecot()
   const at = (port: number) => ({ hosts: [{ host: '127.0.0.1', port }], ca: dovecot.ca })
-  const secret = new Secret(dovecot.master.password)
   const identities = [
-    { why: 'authzid', identity: { kind: 'password', authcid: dovecot.master.user, authzid: SAMPLE_USER, secret } },
-    {
-      why: 'master user',
-      identity: { kind: 'password', authcid: `${SAMPLE_USER}*${dovecot.master.user}`, authzid: '', secret },
-    },
+    { why: 'authzid', identity: byAuthzid(dovecot) },
+    { why: 'master user', identity: byMasterUser(dovecot) },
   ] as const
   for (const [transport, target] of [
     ['implicit TLS', { tls: 'implicit', ...at(dovecot.ports.imaps) }],
@@ -48,12 +44,7 @@ t.test('real Dovecot', async (t) => {
   }
 
   await t.test('a wrong credential of ours is no wrong password (D7, invariant 11)', async (t) => {
-    const identity = {
-      kind: 'password',
-      authcid: dovecot.master.user,
-      authzid: SAMPLE_USER,
-      secret: new Secret('not it at all'),
-    } as const
+    const identity = byAuthzid(dovecot, 'not it at all')
     await using house = await openHouse(t, { target: { tls: 'implicit', ...at(dovecot.ports.imaps), identity } })
     const client = await house.connect()
     await client.line()

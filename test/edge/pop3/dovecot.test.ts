@@ -6,23 +6,19 @@ import t from 'tap'
 import type { Peer, UpstreamTarget } from '../../../src/contract/admission.ts'
 import { createDialer } from '../../../src/edge/net/dial.ts'
 import { loginUpstream } from '../../../src/edge/pop3/upstream.ts'
-import { Secret } from '../../../src/secret.ts'
-import { SAMPLE_USER, startDovecot } from '../../support/dovecot.ts'
+import { startDovecot } from '../../support/dovecot.ts'
 import { requireService } from '../../support/services.ts'
 import { PASSWORD } from '../login/house.ts'
+import { byAuthzid, byMasterUser } from '../login/identities.ts'
 import { openPop3 } from './house.ts'
 
 t.test('real Dovecot', async (t) => {
   if (!requireService(t, 'dovecot')) return
   await using dovecot = await startDovecot()
   const at = (port: number) => ({ hosts: [{ host: '127.0.0.1', port }], ca: dovecot.ca })
-  const secret = new Secret(dovecot.master.password)
   const identities = [
-    { why: 'authzid', identity: { kind: 'password', authcid: dovecot.master.user, authzid: SAMPLE_USER, secret } },
-    {
-      why: 'master user',
-      identity: { kind: 'password', authcid: `${SAMPLE_USER}*${dovecot.master.user}`, authzid: '', secret },
-    },
+    { why: 'authzid', identity: byAuthzid(dovecot) },
+    { why: 'master user', identity: byMasterUser(dovecot) },
   ] as const
   for (const [transport, target] of [
     ['implicit TLS', { tls: 'implicit', ...at(dovecot.ports.pop3s) }],
@@ -51,12 +47,7 @@ t.test('real Dovecot', async (t) => {
   }
 
   await t.test('a wrong credential of ours is no wrong password (D7, invariant 11)', async (t) => {
-    const identity = {
-      kind: 'password',
-      authcid: dovecot.master.user,
-      authzid: SAMPLE_USER,
-      secret: new Secret('not it at all'),
-    } as const
+    const identity = byAuthzid(dovecot, 'not it at all')
     await using house = await openPop3(t, { target: { tls: 'implicit', ...at(dovecot.ports.pop3s), identity } })
     const client = await house.connect()
     await client.line()

@@ -7,13 +7,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { UpstreamTarget } from '../../../src/contract/admission.ts'
-import { Secret } from '../../../src/secret.ts'
 import type { Dovecot } from '../../support/dovecot.ts'
 import { SAMPLE_USER, startDovecot } from '../../support/dovecot.ts'
 import { scriptedClient } from '../../support/peer.ts'
 import { freePort } from '../../support/ports.ts'
 import { canRunPostfix, saslListener, startPostfix } from '../../support/postfix.ts'
 import { MASTER_SECRET, PASSWORD } from '../login/house.ts'
+import { byAuthzid, byMasterUser } from '../login/identities.ts'
 import { base64, ehlo, GOOD, hello, openSmtpHouse } from './house.ts'
 
 const IN = '235 2.7.0 Authentication successful'
@@ -25,18 +25,11 @@ t.test('real Postfix', async (t) => {
   const saslPort = await freePort()
   await using dovecot = await startDovecot({ extra: saslListener(saslPort) })
   await using postfix = await startPostfix(dovecot, saslPort)
-  const identity = (password: string) =>
-    ({
-      kind: 'password',
-      authcid: dovecot.master.user,
-      authzid: SAMPLE_USER,
-      secret: new Secret(password),
-    }) as const
   const at = (port: number): Partial<UpstreamTarget> => ({
     hosts: [{ host: '127.0.0.1', port }],
     ca: postfix.ca,
     serverName: 'localhost',
-    identity: identity(dovecot.master.password),
+    identity: byAuthzid(dovecot),
   })
 
   for (const [transport, target] of [
@@ -63,7 +56,11 @@ t.test('real Postfix', async (t) => {
   }
 
   await t.test('a wrong credential of ours is no wrong password (D7, invariant 11)', async (t) => {
-    const target = { tls: 'implicit', ...at(postfix.ports.submissions), identity: identity(MASTER_SECRET) } as const
+    const target = {
+      tls: 'implicit',
+      ...at(postfix.ports.submissions),
+      identity: byAuthzid(dovecot, MASTER_SECRET),
+    } as const
     await using house = await openSmtpHouse(t, { target })
     const client = await house.connect()
     await hello(client)
@@ -122,16 +119,8 @@ t.test('real Postfix', async (t) => {
   })
 
   for (const [method, own] of [
-    ['authzid', identity(dovecot.master.password)],
-    [
-      'master-user',
-      {
-        kind: 'password',
-        authcid: `${SAMPLE_USER}*${dovecot.master.user}`,
-        authzid: '',
-        secret: new Secret(dovecot.master.password),
-      },
-    ],
+    ['authzid', byAuthzid(dovecot)],
+    ['master-user', byMasterUser(dovecot)],
   ] as const) {
     await t.test(`F5: whoever logs in through us sends as nobody else, identity ${method}`, async (t) => {
       const target = { tls: 'implicit', ...at(postfix.ports.submissions), identity: own } as const

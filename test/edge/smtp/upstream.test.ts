@@ -10,6 +10,7 @@ import type { ScriptedPeer } from '../../support/peer.ts'
 import { scriptedServer } from '../../support/peer.ts'
 import type { HouseOptions, Script } from '../login/house.ts'
 import { MASTER_SECRET, openHouse } from '../login/house.ts'
+import { BEARER, BY_TOKEN, byPassword } from '../login/identities.ts'
 import { base64, echo, GOOD, hello, KEYWORDS, NAME, openSmtpHouse, reply, takeLogin, UPSTREAM_PLAIN } from './house.ts'
 
 const IN = '235 2.7.0 Authentication successful'
@@ -44,23 +45,11 @@ async function logIn(t: Parameters<typeof openSmtpHouse>[0], options: HouseOptio
 }
 
 t.test('each way in that an upstream may offer', async (t) => {
-  const password = (authzid: string, secret = MASTER_SECRET): UpstreamIdentity => ({
-    kind: 'password',
-    authcid: 'master',
-    authzid,
-    secret: new Secret(secret),
-  })
-  const oauth: UpstreamIdentity = {
-    kind: 'oauth',
-    authcid: 'ann@example.org',
-    accessToken: new Secret(MASTER_SECRET),
-    expiresAt: new Date(Date.now() + 3_600_000),
-  }
   const long = `${MASTER_SECRET}${'x'.repeat(600)}`
   for (const [why, identity, script] of [
     [
       'PLAIN with an initial response, a greeting of several lines',
-      password('ann@example.org'),
+      byPassword('ann@example.org'),
       async (peer) => {
         peer.send('220-up\r\n220-hello\r\n220 there\r\n')
         await last(peer, ['AUTH LOGIN PLAIN'])
@@ -70,7 +59,7 @@ t.test('each way in that an upstream may offer', async (t) => {
     ],
     [
       'PLAIN in two steps when it is long (RFC 4954 §4)',
-      password('', long),
+      byPassword('', long),
       async (peer) => {
         await greet(peer, ['auth=plain'])
         await peer.expect(/^AUTH PLAIN$/)
@@ -81,7 +70,7 @@ t.test('each way in that an upstream may offer', async (t) => {
     ],
     [
       'LOGIN',
-      password('master'),
+      byPassword('master'),
       async (peer) => {
         await greet(peer, ['AUTH LOGIN CRAM-MD5'])
         await peer.expect(/^AUTH LOGIN$/)
@@ -94,7 +83,7 @@ t.test('each way in that an upstream may offer', async (t) => {
     ],
     [
       'XOAUTH2',
-      oauth,
+      BY_TOKEN,
       async (peer) => {
         await greet(peer, ['AUTH PLAIN XOAUTH2'])
         const [, message] = await peer.expect(/^AUTH XOAUTH2 (\S+)$/)
@@ -104,14 +93,11 @@ t.test('each way in that an upstream may offer', async (t) => {
     ],
     [
       'OAUTHBEARER',
-      oauth,
+      BY_TOKEN,
       async (peer) => {
         await greet(peer, ['AUTH OAUTHBEARER XOAUTH2'])
         const [, message = ''] = await peer.expect(/^AUTH OAUTHBEARER (\S+)$/)
-        t.match(
-          Buffer.from(message, 'base64').toString(),
-          /^n,a=ann@example\.org,\x01host=127\.0\.0\.1\x01port=\d+\x01/,
-        )
+        t.match(Buffer.from(message, 'base64').toString(), BEARER)
         peer.send('235 in\r\n')
       },
     ],
