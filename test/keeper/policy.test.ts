@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { PolicyConfig } from '../../src/keeper/policy.ts'
 import { isUsable, mayUsePrimaryPassword, policyFor, refusalOf } from '../../src/keeper/policy.ts'
-import type { AppPasswordRow, UserRow } from '../../src/records/store/store.ts'
+import type { AppPasswordRow } from '../../src/records/store/store.ts'
+import { userRow } from './user-row.ts'
 
 const DAY = 24 * 60 * 60_000
 const NOW = new Date('2026-01-02T03:04:05Z')
@@ -17,22 +18,6 @@ const config: PolicyConfig = {
   primaryPassword: 'refuse',
 }
 
-const user = (patch: Partial<UserRow> = {}): UserRow => ({
-  id: 'u1',
-  address: 'ann@a.test',
-  name: null,
-  groups: [],
-  admin: false,
-  enabled: true,
-  epoch: 1,
-  enrolledAt: null,
-  passwordHash: null,
-  passwordKeyId: null,
-  createdAt: NOW,
-  appPasswords: null,
-  language: null,
-  ...patch,
-})
 const row = (patch: Partial<AppPasswordRow> = {}): AppPasswordRow => ({
   id: 'p1',
   userId: 'u1',
@@ -69,25 +54,32 @@ t.test('R29: policy global and per group; of several groups the strictest counts
 
 t.test('what may not be used at all reads as a wrong secret; the rest says why', async (t) => {
   for (const [u, r, protocol, ip, want, why] of [
-    [user(), row(), 'imap', '192.0.2.1', null, 'admitted'],
-    [user({ enabled: false }), row(), 'imap', '192.0.2.1', 'bad-credentials', 'disabled user'],
-    [user({ groups: ['contractors'] }), row(), 'imap', '192.0.2.1', 'bad-credentials', 'forbidden by policy (R29)'],
-    [user(), row({ networks: ['10.0.0.0/8'] }), 'imap', '192.0.2.1', 'bad-credentials', 'wrong network'],
-    [user(), row({ networks: ['10.0.0.0/8'] }), 'imap', '10.1.1.1', null, 'right network'],
-    [user(), row(), 'smtp', '192.0.2.1', 'not-on-this-protocol', 'wrong protocol (M9)'],
-    [user(), row({ expiresAt: NOW }), 'imap', '192.0.2.1', 'app-password-expired', 'run out this very moment'],
-    [user(), row({ expiresAt: new Date(NOW.getTime() + 1) }), 'imap', '192.0.2.1', null, 'not yet run out'],
-    [user({ enabled: false }), row({ expiresAt: NOW }), 'smtp', '192.0.2.1', 'bad-credentials', 'disabled goes first'],
+    [userRow(), row(), 'imap', '192.0.2.1', null, 'admitted'],
+    [userRow({ enabled: false }), row(), 'imap', '192.0.2.1', 'bad-credentials', 'disabled user'],
+    [userRow({ groups: ['contractors'] }), row(), 'imap', '192.0.2.1', 'bad-credentials', 'forbidden by policy (R29)'],
+    [userRow(), row({ networks: ['10.0.0.0/8'] }), 'imap', '192.0.2.1', 'bad-credentials', 'wrong network'],
+    [userRow(), row({ networks: ['10.0.0.0/8'] }), 'imap', '10.1.1.1', null, 'right network'],
+    [userRow(), row(), 'smtp', '192.0.2.1', 'not-on-this-protocol', 'wrong protocol (M9)'],
+    [userRow(), row({ expiresAt: NOW }), 'imap', '192.0.2.1', 'app-password-expired', 'run out this very moment'],
+    [userRow(), row({ expiresAt: new Date(NOW.getTime() + 1) }), 'imap', '192.0.2.1', null, 'not yet run out'],
+    [
+      userRow({ enabled: false }),
+      row({ expiresAt: NOW }),
+      'smtp',
+      '192.0.2.1',
+      'bad-credentials',
+      'disabled goes first',
+    ],
   ] as const) {
     t.equal(refusalOf(config, u, r, protocol, ip, NOW), want, why)
   }
-  t.equal(isUsable(config, user(), row({ networks: ['10.0.0.0/8'] }), null), true, 'from anywhere')
+  t.equal(isUsable(config, userRow(), row({ networks: ['10.0.0.0/8'] }), null), true, 'from anywhere')
 })
 
 t.test('R5: the primary password is for known, enabled users who never enrolled, and only if configured', async (t) => {
   const open: PolicyConfig = { ...config, primaryPassword: 'until-enrolled' }
-  t.equal(mayUsePrimaryPassword(config, user()), false, 'refuse is the default')
-  t.equal(mayUsePrimaryPassword(open, user()), true)
-  t.equal(mayUsePrimaryPassword(open, user({ enrolledAt: NOW })), false, 'enrolment is one-way')
-  t.equal(mayUsePrimaryPassword(open, user({ enabled: false })), false)
+  t.equal(mayUsePrimaryPassword(config, userRow()), false, 'refuse is the default')
+  t.equal(mayUsePrimaryPassword(open, userRow()), true)
+  t.equal(mayUsePrimaryPassword(open, userRow({ enrolledAt: NOW })), false, 'enrolment is one-way')
+  t.equal(mayUsePrimaryPassword(open, userRow({ enabled: false })), false)
 })

@@ -4,8 +4,8 @@ import { identityFor, primaryIdentity } from '../../src/keeper/upstream/identity
 import type { Route, RoutesConfig } from '../../src/keeper/upstream/routes.ts'
 import { routeFor, upstreamOf } from '../../src/keeper/upstream/routes.ts'
 import type { OpenedSecret, StoredSecrets } from '../../src/records/secrets.ts'
-import type { UserRow } from '../../src/records/store/store.ts'
 import { Secret } from '../../src/secret.ts'
+import { userRow } from './user-row.ts'
 
 type Upstream = RoutesConfig['upstreams'][string]
 const MASTER = new Secret('master secret')
@@ -83,21 +83,7 @@ t.test('a route carries all that a dial needs', async (t) => {
   }
 })
 
-const user = (address = 'ann@a.test'): UserRow => ({
-  id: 'u1',
-  address,
-  name: null,
-  groups: [],
-  admin: false,
-  enabled: true,
-  epoch: 1,
-  enrolledAt: null,
-  passwordHash: null,
-  passwordKeyId: null,
-  createdAt: new Date(0),
-  appPasswords: null,
-  language: null,
-})
+const user = (address = 'ann@a.test') => userRow({ address })
 const route = (identity: Route['identity']): Route => ({
   name: 'main',
   identity,
