@@ -2,6 +2,7 @@
  * IMAP as nobody should write it: lines and whole conversations, weighted towards what parsers stumble over.
  */
 
+import { ENDS } from './fuzzer.ts'
 import type { Random } from './random.ts'
 
 const TAGS = ['a', '1', 'A0001', '*', '+', '', 'a+', ']', 'x'.repeat(64), 'x'.repeat(65), '{3}', '"', 'GET', 'é']
@@ -25,7 +26,6 @@ const MARKERS = [
   '{1 }',
   '~{3}',
 ]
-const ENDS = ['\r\n', '\r\n', '\r\n', '\r\n', '\n', '\r', '\r\r\n', '']
 
 export function word(random: Random): string {
   switch (random.below(8)) {

@@ -3,15 +3,13 @@
  */
 
 import assert from 'node:assert/strict'
-import { LoginFailure } from '../../src/contract/failure.ts'
 import { parseAuth, parseCapabilities, parseCommandLine, parseReply } from '../../src/edge/pop3/parse.ts'
 import { PASSWORD } from '../edge/login/house.ts'
 import { base64, echo, openPop3 } from '../edge/pop3/house.ts'
-import type { Fuzzer } from './fuzzers.ts'
+import type { Fuzzer } from './fuzzer.ts'
+import { admitWhoKnowsThePassword, ENDS, leave, play, sendInAnyCut } from './fuzzer.ts'
 import type { Random } from './random.ts'
-import { inTurns } from './turns.ts'
 
-const ENDS = ['\r\n', '\r\n', '\r\n', '\r\n', '\n', '\r', '\r\r\n', '']
 const NAMES = `USER USER PASS PASS AUTH AUTH CAPA STLS QUIT STAT UIDL NOOP APOP XCLIENT user Auth __proto__ constructor
   GET`.split(/\s+/)
 const WORDS = ['ann', 'ann@example.org', 'PLAIN', 'login', '=', '*', 'x*y', '\xe9', '\0', '\x01', '\r', '\t', ' ', '']
@@ -60,20 +58,12 @@ export const fuzzPop3Parsers: Fuzzer = async (random, rounds) => {
 /** Clients that send anything, in any cut, over real sockets. */
 export const fuzzPop3Dialogue: Fuzzer = async (random, rounds, t) => {
   await using house = await openPop3(t, { loginMs: 20_000, hasRandomSecrets: true })
-  house.gate.decide = (_, secret) => {
-    if (secret !== PASSWORD) throw new LoginFailure('bad-credentials', 'no')
-  }
+  admitWhoKnowsThePassword(house.gate)
   const one = async (): Promise<void> => {
     const client = await house.connect()
     const commands = Array.from({ length: 1 + random.below(8) }, () => commandText(random))
     if (random.oneIn(3)) commands.splice(random.below(commands.length), 0, `USER ann\r\nPASS ${PASSWORD}\r\n`)
-    const bytes = Buffer.from(commands.join(''), 'latin1')
-    for (let at = 0; at < bytes.length; ) {
-      const size = 1 + random.below(random.oneIn(3) ? 7 : 400)
-      client.send(bytes.subarray(at, at + size))
-      at += size
-      if (random.oneIn(3)) await new Promise((resolve) => setImmediate(resolve))
-    }
+    await sendInAnyCut(client, commands.join(''), random)
     client.end()
     // Behind the OK of the login it is the upstream that speaks.
     const [ours = ''] = (await client.rest()).split('+OK Logged in.')
@@ -82,9 +72,7 @@ export const fuzzPop3Dialogue: Fuzzer = async (random, rounds, t) => {
       assert.match(line, /^(\+OK |-ERR |\+ |[A-Z.])[\x20-\x7e]*$/, `no answer of ours: ${JSON.stringify(ours)}`)
     }
   }
-  await inTurns(rounds, 16, one)
-  await house.served(rounds)
-  assert.equal(house.logs.log.bugs, 0, house.logs.of('bug')[0]?.stack as string)
+  await play(house, rounds, 16, one)
 }
 
 /** Upstreams that answer anything. */
@@ -102,8 +90,7 @@ export const fuzzPop3Upstream: Fuzzer = async (random, rounds, t) => {
         else peer.send(line.startsWith('AUTH') ? '+ \r\n' : '+OK\r\n')
         if (random.oneIn(10)) break
       }
-      if (random.oneIn(2)) peer.end()
-      else await Promise.race([echo(peer), new Promise((resolve) => setTimeout(resolve, 5))]).then(() => peer.end())
+      await leave(peer, random, echo)
     },
   })
   const one = async (): Promise<void> => {
@@ -115,7 +102,5 @@ export const fuzzPop3Upstream: Fuzzer = async (random, rounds, t) => {
     client.end()
     await client.rest()
   }
-  await inTurns(rounds, 8, one)
-  await house.served(rounds)
-  assert.equal(house.logs.log.bugs, 0, house.logs.of('bug')[0]?.stack as string)
+  await play(house, rounds, 8, one)
 }

@@ -3,7 +3,6 @@
  */
 
 import assert from 'node:assert/strict'
-import { LoginFailure } from '../../src/contract/failure.ts'
 import { createOffers } from '../../src/edge/login/offers.ts'
 import {
   agentOf,
@@ -15,13 +14,11 @@ import {
   xtext,
 } from '../../src/edge/smtp/parse.ts'
 import { announceable, mergeParameters } from '../../src/edge/smtp/replies.ts'
-import { PASSWORD } from '../edge/login/house.ts'
 import { base64, echo, GOOD, openSmtpHouse } from '../edge/smtp/house.ts'
-import type { Fuzzer } from './fuzzers.ts'
+import type { Fuzzer } from './fuzzer.ts'
+import { admitWhoKnowsThePassword, ENDS, leave, play, sendInAnyCut } from './fuzzer.ts'
 import type { Random } from './random.ts'
-import { inTurns } from './turns.ts'
 
-const ENDS = ['\r\n', '\r\n', '\r\n', '\r\n', '\n', '\r', '\r\r\n', '']
 const NAMES =
   `EHLO EHLO HELO AUTH AUTH AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP WIZ SHELL KILL XCLIENT XFORWARD STARTTLS
   LHLO auth Ehlo __proto__ constructor GET`.split(/\s+/)
@@ -113,21 +110,13 @@ export const fuzzSmtpParsers: Fuzzer = async (random, rounds) => {
 /** Clients that send anything, in any cut, over real sockets. */
 export const fuzzSmtpDialogue: Fuzzer = async (random, rounds, t) => {
   await using house = await openSmtpHouse(t, { loginMs: 20_000, hasRandomSecrets: true })
-  house.gate.decide = (_, secret) => {
-    if (secret !== PASSWORD) throw new LoginFailure('bad-credentials', 'no')
-  }
+  admitWhoKnowsThePassword(house.gate)
   const one = async (): Promise<void> => {
     const client = await house.connect()
     const commands = Array.from({ length: 1 + random.below(8) }, () => commandText(random))
     if (random.oneIn(2)) commands.unshift('EHLO x\r\n')
     if (random.oneIn(3)) commands.splice(random.below(commands.length), 0, `EHLO y\r\nAUTH PLAIN ${GOOD}\r\n`)
-    const bytes = Buffer.from(commands.join(''), 'latin1')
-    for (let at = 0; at < bytes.length; ) {
-      const size = 1 + random.below(random.oneIn(3) ? 7 : 400)
-      client.send(bytes.subarray(at, at + size))
-      at += size
-      if (random.oneIn(3)) await new Promise((resolve) => setImmediate(resolve))
-    }
+    await sendInAnyCut(client, commands.join(''), random)
     client.end()
     // Behind the 235 it is the upstream that speaks.
     const [ours = ''] = (await client.rest()).split('235 2.7.0 Auth')
@@ -135,9 +124,7 @@ export const fuzzSmtpDialogue: Fuzzer = async (random, rounds, t) => {
       assert.match(line, /^[2345][0-9]{2}[ -][\x20-\x7e]*$/, `no answer of ours: ${JSON.stringify(ours)}`)
     }
   }
-  await inTurns(rounds, 16, one)
-  await house.served(rounds)
-  assert.equal(house.logs.log.bugs, 0, house.logs.of('bug')[0]?.stack as string)
+  await play(house, rounds, 16, one)
 }
 
 /** Upstreams that answer anything. */
@@ -157,8 +144,7 @@ export const fuzzSmtpUpstream: Fuzzer = async (random, rounds, t) => {
         } else peer.send(line.startsWith('AUTH') ? '235 in\r\n' : '250 hm\r\n')
         if (random.oneIn(10)) break
       }
-      if (random.oneIn(2)) peer.end()
-      else await Promise.race([echo(peer), new Promise((resolve) => setTimeout(resolve, 5))]).then(() => peer.end())
+      await leave(peer, random, echo)
     },
   })
   const one = async (): Promise<void> => {
@@ -171,7 +157,5 @@ export const fuzzSmtpUpstream: Fuzzer = async (random, rounds, t) => {
     client.end()
     await client.rest()
   }
-  await inTurns(rounds, 8, one)
-  await house.served(rounds)
-  assert.equal(house.logs.log.bugs, 0, house.logs.of('bug')[0]?.stack as string)
+  await play(house, rounds, 8, one)
 }
