@@ -448,6 +448,11 @@ t.test('socket files: 0600 in a directory 0700 of our own', async (t) => {
   symlinkSync(join(base, 'a/b'), join(base, 'link'))
   await t.rejects(ensurePrivateDirectory(join(base, 'link')), { code: 'ERR_IPC_PATH' }, 'no link')
   await t.rejects(ensurePrivateDirectory(join(base, 'a/b/file.sock')), { code: 'ERR_IPC_PATH' }, 'no file')
+  await t.rejects(
+    ensurePrivateDirectory('/proc/sallyport/run'),
+    { code: 'ERR_IPC_PATH', message: /none can be made there \(ENOENT\): name one that can with runtimeDirectory/ },
+    'a file system that knows no new names: told at once',
+  )
   if (process.geteuid?.() === 0) {
     const { chownSync } = await import('node:fs')
     mkdirSync(join(base, 'theirs'), { mode: 0o700 })

@@ -8,10 +8,11 @@
 
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { chmod, lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { chmod, lstat, open, rename, unlink } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
+import { makeDirectory } from './directory.ts'
 import { IpcError } from './error.ts'
 
 /** sun_path holds 108 bytes on Linux and 104 elsewhere, with its NUL; seven more are for the name before the rename. */
@@ -37,7 +38,7 @@ export function checkSocketPath(path: string): void {
  */
 export async function ensurePrivateDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    makeDirectory(path)
     // Opened without following a link, so that what is checked is what is there.
     const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
     try {
@@ -63,7 +64,11 @@ export async function ensurePrivateDirectory(path: string): Promise<void> {
         cause,
       })
     }
-    throw new IpcError('ERR_IPC_PATH', `${path} is not a directory that can hold sockets (${errno})`, { cause })
+    throw new IpcError(
+      'ERR_IPC_PATH',
+      `${path} is not a directory that can hold sockets, and none can be made there (${errno}): name one that can with runtimeDirectory or dataDirectory`,
+      { cause },
+    )
   }
 }
 

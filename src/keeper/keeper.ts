@@ -5,8 +5,6 @@
  * Opening it opens the store, the key file and Redis; nothing else ever does. Closing it writes what is waiting.
  */
 
-import { mkdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { Config } from '../config.ts'
 import type { GateHouse } from '../contract/admission.ts'
@@ -415,7 +413,6 @@ async function openConfiguredStore(config: Config['store']): Promise<Store> {
   if (!('sqlite' in config)) {
     throw new StoreError('ERR_STORE_UNAVAILABLE', 'PostgreSQL is not supported yet: use store: { sqlite: … }')
   }
-  await mkdir(dirname(config.sqlite), { recursive: true, mode: 0o700 })
   return await openStore({ sqlite: config.sqlite })
 }
 

@@ -5,9 +5,10 @@
  */
 
 import { webcrypto, X509Certificate } from 'node:crypto'
-import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises'
+import { open, readFile, rename, unlink } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { makeDirectory } from '../ipc/directory.ts'
 
 export interface SelfMadeOptions {
   readonly dataDirectory: string
@@ -41,7 +42,7 @@ export async function selfMadeCertificate({ dataDirectory, names, now }: SelfMad
     if (cert !== undefined && key !== undefined && serves(cert, wanted, at)) return { cert, key, file, isNew: false }
   }
   const { cert, key } = await make(wanted, at)
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 })
+  makeDirectory(dataDirectory)
   const fresh = `${file}.${process.pid}`
   await unlink(fresh).catch(() => {})
   const handle = await open(fresh, 'wx', 0o600)

@@ -6,11 +6,12 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
 import { open, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
+import { makeDirectory } from '../../ipc/directory.ts'
 import type { Migrations } from './migrations.ts'
 import { storeErrorOf } from './sqlite-dialect.ts'
 import { StoreError } from './store.ts'
@@ -33,7 +34,7 @@ const ROOM_BYTES = 1024 * 1024
  */
 export function prepareFile(file: string): void {
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    makeDirectory(dirname(file))
     const found = statSync(file, { throwIfNoEntry: false })
     if (!found) {
       closeSync(openSync(file, 'wx', 0o600))

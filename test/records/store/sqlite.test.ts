@@ -165,6 +165,11 @@ t.test('what is not our store is refused and not touched', async (t) => {
 
   mkdirSync(join(directory, 'folder.db'))
   await t.rejects(openSqlite({ file: join(directory, 'folder.db') }), { code: 'ERR_STORE_UNAVAILABLE' })
+  await t.rejects(
+    openSqlite({ file: '/proc/sallyport/store.db' }),
+    { code: 'ERR_STORE_UNAVAILABLE', message: /can't prepare the store \/proc.*ENOENT/ },
+    'a file system that knows no new names: told at once',
+  )
   writeFileSync(join(directory, 'empty.db'), '')
   const fresh = await openSqlite({ file: join(directory, 'empty.db') })
   await fresh.ping()
