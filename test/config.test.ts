@@ -545,6 +545,106 @@ t.test('warnings: works, and should be known', async (t) => {
   )
 })
 
+t.test('what no listener serves, and looks as if it was served: a warning each, with what to add', async (t) => {
+  const warned = async (text: string) =>
+    (await load(directoryFor(t), text)).warnings
+      .filter(({ key }) => key !== 'tls.certificates')
+      .map(({ line, key, message }) => `${line} ${key}: ${message}`)
+  const portal = `${GOOD}portal: { url: https://mail.example.org }\n`
+  t.match(await warned(portal), [
+    /^20 portal: is served by no listener, .*add \{ protocol: https, port: 443, serves: \[portal\] \} .* to listeners$/,
+  ])
+  const eas = GOOD.replace('    identity:', '    eas: { url: https://mail.internal }\n    identity:')
+  t.match(await warned(eas), [/^13 upstreams\.main\.eas: is not used: .* takes eas; add \{ protocol: https, .*\[eas\]/])
+  const name = `${GOOD}eas: { host: eas.example.org }\n`
+  t.match(await warned(name), [/^20 eas\.host: is served by no listener: add .* serves: \[eas\]/])
+
+  const https = '  - { protocol: https, port: 8443, serves: [portal, eas] }\n'
+  const all = `${portal}eas: { host: eas.example.org }\n`.replace('listeners:\n', `listeners:\n${https}`)
+  t.strictSame(await warned(all.replace('    identity:', '    eas: { url: https://mail.internal }\n    identity:')), [])
+  t.match(
+    await problemsOf(directoryFor(t), all),
+    [{ line: 4, key: 'listeners[0]', message: /takes eas, but upstreams\.main, .* has no eas section: add one there/ }],
+    'the other way round nobody could log in: refused',
+  )
+
+  const smtp = GOOD.replace('    identity:', '    smtp: { host: mail.internal }\n    identity:')
+  t.match(await warned(smtp), [
+    /^13 upstreams\.main\.smtp: is not used: .*\{ protocol: smtp, port: 465, tls: implicit \}/,
+  ])
+  t.strictSame(await warned(`${smtp}mail: { from: noreply@example.org }\n`), [], 'used for our own mails')
+})
+
+t.test('directories of the system: refused, each once, with its line', async (t) => {
+  const at = (settings: string) =>
+    problemsOf(directoryFor(t), `${GOOD.replace('dataDirectory: data\n', '')}${settings}`)
+  for (const [path, of] of [
+    ['/proc/sallyport', '/proc'],
+    ['/proc', '/proc'],
+    ['/sys/fs/sallyport', '/sys'],
+    ['/dev/sallyport', '/dev'],
+    ['/dev/null', '/dev'],
+    ['/var/../dev/shmx', '/dev'],
+  ]) {
+    t.strictSame(
+      (await at(`dataDirectory: ${path}\n`)).map(({ line, key, message }) => [line, key, message]),
+      [
+        [
+          19,
+          'dataDirectory',
+          `is in ${of}, which the system keeps for itself: name a directory such as /var/lib/sallyport`,
+        ],
+      ],
+    )
+  }
+  t.match(
+    await at('dataDirectory: d\nruntimeDirectory: /proc/x\nstore: { sqlite: /sys/x.db }\nkeys: { file: /dev/k }\n'),
+    [
+      { line: 20, key: 'runtimeDirectory' },
+      { line: 21, key: 'store.sqlite' },
+      { line: 22, key: 'keys.file' },
+    ],
+  )
+  for (const path of ['/dev/shm/sallyport', '/process', '/srv/proc']) {
+    const { config } = await load(directoryFor(t), GOOD.replace('dataDirectory: data', `dataDirectory: ${path}`))
+    t.equal(config.dataDirectory, path)
+  }
+})
+
+t.test('networks that are nearly everybody (threat B2): a warning, or a refusal', async (t) => {
+  const trusted = async (block: string) => {
+    const text = `${GOOD}throttle:\n  trustedNetworks:\n    - 192.0.2.0/24\n    - ${block}\n`
+    const { warnings } = await load(directoryFor(t), text)
+    return warnings.filter(({ key }) => key.startsWith('throttle'))
+  }
+  for (const block of ['0.0.0.0/0', '"::/0"', '0.0.0.0/1', '128.0.0.0/7', '"2000::/3"', '"2a00::/12"', '"f000::/4"']) {
+    t.match(await trusted(block), [
+      { line: 23, key: 'throttle.trustedNetworks[1]', message: /nearly everybody, .*many users is not slowed down/ },
+    ])
+  }
+  for (const block of [
+    '10.0.0.0/8',
+    '192.0.2.1',
+    '"2001:db8::/32"',
+    '"fc00::/7"',
+    '"fd00::/8"',
+    '"2a00::/16"',
+    '"::1"',
+  ]) {
+    t.strictSame(await trusted(block), [], block)
+  }
+  const halves = (rest: string) => GOOD.replace('tls: implicit }', `tls: implicit, ${rest} }`)
+  t.match(
+    (await load(directoryFor(t), halves('proxyProtocol: { from: [0.0.0.0/1, 128.0.0.0/1] }'))).warnings.map(
+      ({ key }) => key,
+    ),
+    ['tls.certificates', 'listeners[0].proxyProtocol.from'],
+  )
+  t.match(await problemsOf(directoryFor(t), halves('scanner: { allowedNetworks: [0.0.0.0/1, 128.0.0.0/1] }')), [
+    { key: 'listeners[0].scanner.allowedNetworks', message: /lets everybody in/ },
+  ])
+})
+
 t.test('mails by an upstream that sends none: a warning', async (t) => {
   const text = `${GOOD}mail: { from: noreply@example.org }\n`
   const warned = async (written: string) =>

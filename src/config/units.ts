@@ -134,6 +134,21 @@ export function isNetwork(value: string): boolean {
   return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128)
 }
 
+/** More than an organisation has: not even 10.0.0.0/8 or an IPv6 block of its own. */
+const WIDEST_PREFIX = { ipv4: 8, ipv6: 16 } as const
+
+/**
+ * Whether a block holds so many addresses that it means (nearly) everybody: less than /8, for IPv6 less than /16.
+ * Unique local addresses (fc00::/7) are in no public network, however many.
+ */
+export function isNearlyEverybody(block: string): boolean {
+  const [ip = '', prefix] = block.split('/')
+  if (prefix === undefined) return false
+  if (isIP(ip) === 4) return Number(prefix) < WIDEST_PREFIX.ipv4
+  const isUniqueLocal = /^f[cd]/i.test(ip) && Number(prefix) >= 7
+  return Number(prefix) < WIDEST_PREFIX.ipv6 && !isUniqueLocal
+}
+
 /** A host name or IP address without a port. */
 export function host(description: string) {
   return z

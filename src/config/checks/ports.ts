@@ -3,7 +3,7 @@
  */
 
 import type { MailListenerConfig } from '../../config.ts'
-import { isLoopback } from '../units.ts'
+import { isLoopback, isNearlyEverybody } from '../units.ts'
 import type { Check } from './check.ts'
 import { suggest } from './check.ts'
 
@@ -25,7 +25,7 @@ export function checkListeners({ config, refuse, warn }: Check): void {
       }
       continue
     }
-    if (listener.proxyProtocol?.from.some((block) => block.endsWith('/0'))) {
+    if (listener.proxyProtocol?.from.some(isNearlyEverybody)) {
       warn(
         [...path, 'proxyProtocol', 'from'],
         'believes everybody: name the load balancer’s addresses, or any client can claim any address',
@@ -58,7 +58,7 @@ function checkScanner(
 ): void {
   if (scanner === null) return
   const path = [...listenerPath, 'scanner']
-  if (scanner.allowedNetworks.some((block) => block.endsWith('/0'))) {
+  if (scanner.allowedNetworks.some(isNearlyEverybody)) {
     refuse([...path, 'allowedNetworks'], 'lets everybody in: name the network that the devices are in')
   }
   if (scanner.allowInsecureTls !== null) {

@@ -106,6 +106,41 @@ export function checkProtocolsServed({ config, refuse }: Check): void {
   }
 }
 
+/** Something that is there for clients, and no port leads to it: half a service that looks whole. */
+export function checkSomethingServed({ config, warn }: Check): void {
+  const served = new Set<string>(
+    config.listeners.flatMap((listener): readonly string[] =>
+      listener.protocol === 'https' ? listener.serves : [listener.protocol],
+    ),
+  )
+  for (const [name, upstream] of Object.entries(config.upstreams)) {
+    if (!config.routes.some((route) => route.upstream === name)) continue // told of already
+    for (const protocol of PROTOCOLS) {
+      if (upstream[protocol] === null || served.has(protocol)) continue
+      if (protocol === 'smtp' && config.mail !== null) continue // our own mails go there
+      warn(
+        ['upstreams', name, protocol],
+        `is not used: no listener takes ${protocol}; add ${LISTENERS[protocol]} to listeners, or remove this`,
+      )
+    }
+  }
+  if (config.portal !== null && !served.has('portal')) {
+    warn(['portal'], `is served by no listener, so nobody can open it: add ${httpsFor('portal')} to listeners`)
+  }
+  if (config.eas.host !== null && !served.has('eas')) {
+    warn(['eas', 'host'], `is served by no listener: add ${httpsFor('eas')} to listeners, or remove this`)
+  }
+}
+
+const httpsFor = (what: string) => `{ protocol: https, port: 443, serves: [${what}] } (or ${what} to what one serves)`
+
+const LISTENERS: Readonly<Record<ProtocolKey, string>> = {
+  imap: '{ protocol: imap, port: 993, tls: implicit }',
+  pop3: '{ protocol: pop3, port: 995, tls: implicit }',
+  smtp: '{ protocol: smtp, port: 465, tls: implicit }',
+  eas: httpsFor('eas'),
+}
+
 function mail(protocol: string): ProtocolKey | null {
   return PROTOCOLS.find((known) => known === protocol) ?? null
 }
