@@ -61,7 +61,7 @@ export interface HttpTuning {
 export interface HttpServer {
   /** Takes a connection over. Resolves when it is over. */
   serve(wire: Wire, peer: Peer): Promise<void>
-  /** No request after those that are being answered. */
+  /** No request after those that are being answered: each answer is the last one of its connection. */
   stop(): void
 }
 
@@ -93,6 +93,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { headMs, requestMs, keepAliveMs, turnMs, stalledMs } = { ...TUNING, ...options.tuning }
   const connections = new WeakMap<Socket, Connection>()
   const stalls = createStallWatch(stalledMs)
+  /** Answers under way, and those whose turn has not come. */
+  const owed = new Set<ServerResponse>()
   let stopping = false
 
   const server: Server = createServer({
@@ -144,8 +146,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const gone = new AbortController()
     response.on('error', ignore)
     request.on('error', ignore) // told as the end of the response
+    owed.add(response)
     const closed = new Promise<void>((resolve) => {
       response.once('close', () => {
+        owed.delete(response)
         if (!response.writableFinished) gone.abort()
         resolve()
       })
@@ -157,6 +161,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       await closed
       connection.answer = null
       connection.waiting -= 1
+      // An answer that had begun by then could not say that it is the last one.
+      if (stopping && connection.waiting === 0) request.socket.destroySoon()
     })
   }
 
@@ -215,6 +221,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
     stop() {
       stopping = true
+      for (const answer of owed) answer.shouldKeepAlive = false
       server.closeIdleConnections()
     },
   }

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { LOGIN_FAILURE_REASONS, LoginFailure } from '../../../src/contract/failure.ts'
 import { PING_OVER } from '../../../src/edge/eas/replies.ts'
+import { scriptedClient } from '../../support/peer.ts'
 import { ANN, basic, MASTER_SECRET, openHouse, PASSWORD, PATH, QUERY } from './house.ts'
 
 const FIXTURES = resolve(import.meta.dirname, '../../../../shared/eas-fixtures/public-hex')
@@ -367,6 +368,32 @@ t.test('M2: ending a session answers its waiting poll', async (t) => {
   }
   await house.quiet()
   t.equal(house.gate.settled.length, 2, 'each settled once')
+})
+
+t.test('I-9: an answer that an edge owes when it goes down is the last one of its connection', async (t) => {
+  let finish = () => {}
+  const house = await openHouse(t, {
+    upstream({ url }, response) {
+      if (url.includes('Ping')) return
+      response.writeHead(200, { 'Content-Length': '4' }).write('ha')
+      finish = () => response.end('lf')
+    },
+    tuning: { keepAliveMs: 10 * 60_000 },
+  })
+  const request = (path: string) =>
+    `POST ${path} HTTP/1.1\r\nHost: eas.example.org\r\nAuthorization: ${ANN}\r\nContent-Length: 0\r\n\r\n`
+  const poll = await scriptedClient(house.port)
+  poll.send(request(PING))
+  while (house.seen.length === 0) await sleep(5)
+  const download = await scriptedClient(house.port)
+  download.send(request(`${PATH}?${QUERY}`))
+  await download.linesUntil(/^$/)
+  await download.bytes(2)
+  house.stop()
+  finish()
+  t.match(await download.rest(5000), /^lf$/, 'one that has begun')
+  house.sessions.endAll('drained')
+  t.match(await poll.rest(5000), /^HTTP\/1\.1 200 .*\r\nconnection: close\r\n/is, 'one that has not')
 })
 
 t.test('an upstream that is silent for too long is given up', async (t) => {

@@ -64,6 +64,8 @@ export interface EasHouse {
   raw(text: string | Buffer): Promise<string>
   /** Resolves when all requests have been served to their end. */
   quiet(): Promise<void>
+  /** As when the edge goes down. */
+  stop(): void
 }
 
 export interface Sent {
@@ -201,6 +203,7 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
       }
       if (inWork > 0 || sessions.size > 0) throw new Error(`${inWork} requests in work, ${sessions.size} sessions`)
     },
+    stop: () => server.stop(),
   }
 }
 
