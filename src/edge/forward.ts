@@ -14,6 +14,7 @@ import type { Log } from '../log.ts'
 import type { Secret } from '../secret.ts'
 import type { PageStatus } from './forward/page.ts'
 import { sendPage } from './forward/page.ts'
+import { discardBody } from './http/answers.ts'
 import { endToEnd, headerPairs, requestHeaders } from './http/headers.ts'
 
 export interface ForwardOptions {
@@ -69,17 +70,19 @@ export function createForward(options: ForwardOptions): Forward {
       const { request, response, client } = forwarded
       if (response.closed) return resolve()
       let to: ClientRequest | null = null
+      /** Web gets no more of the body. What is still to come must be read all the same, or its sender never gets to the answer. */
+      const hangUp = () => {
+        if (to !== null) request.unpipe(to)
+        to?.destroy()
+      }
       // The client has left, or has all it wanted.
       response.once('close', () => {
-        to?.destroy()
+        hangUp()
+        discardBody(request)
         resolve()
       })
-      const refuse = (status: 405 | 413) => {
-        response.shouldKeepAlive = status !== 413
-        answer(request, response, status)
-      }
-      if (!METHODS.has(request.method ?? '')) return refuse(405)
-      if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) return refuse(413)
+      if (!METHODS.has(request.method ?? '')) return answer(request, response, 405)
+      if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) return answer(request, response, 413)
 
       const asked = ask({
         socketPath: path,
@@ -123,8 +126,8 @@ export function createForward(options: ForwardOptions): Forward {
         bytes += part.length
         if (bytes <= maxBodyBytes || answered) return
         answered = true
-        asked.destroy()
-        refuse(413)
+        hangUp()
+        answer(request, response, 413)
       })
       request.pipe(asked)
     })

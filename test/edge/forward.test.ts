@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, Server } from 'node:http'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createServer as createSocketServer } from 'node:net'
+import { connect, createServer as createSocketServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -61,6 +61,16 @@ async function house(t: Test, { listener, raw, options }: Web) {
   return {
     logs,
     begin,
+    /** Of a client that reads nothing before it has sent all. */
+    async sendFirst(head: string, body: Buffer) {
+      const client = connect((door.address() as AddressInfo).port, '127.0.0.1')
+      client.on('error', () => {})
+      client.write(`POST / HTTP/1.1\r\nHost: portal.example.org\r\n${head}\r\n\r\n`)
+      await new Promise((resolve) => client.write(body, resolve))
+      const [part = ''] = await Promise.race([once(client, 'data'), once(client, 'close').then(() => [])])
+      client.destroy()
+      return String(part)
+    },
     get done() {
       return done
     },
@@ -157,6 +167,27 @@ t.test('a body is streamed up to its limit, and not read beyond it', async (t) =
   const chunked = await h.send({ 'Transfer-Encoding': 'chunked' }, 'POST', 'x'.repeat(100_001))
   t.equal(chunked.status, 413, 'found out')
   t.equal((await h.send({}, 'TRACE')).status, 405)
+})
+
+t.test('who is answered early and reads only when all is sent gets the answer, and no reset', async (t) => {
+  // More than the buffers between two sockets hold.
+  const body = Buffer.alloc(14_000_000, 'x')
+  const chunked = Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')])
+  const large = await house(t, { listener: (incoming) => incoming.resume(), options: { maxBodyBytes: 100_000 } })
+  const early = await house(t, {
+    listener(incoming, response) {
+      incoming.resume()
+      response.writeHead(403).end()
+    },
+    options: { maxBodyBytes: 2 * body.length },
+  })
+  for (const [h, status] of [
+    [large, 413],
+    [early, 403],
+  ] as const) {
+    t.match(await h.sendFirst(`Content-Length: ${body.length}`, body), `HTTP/1.1 ${status}`)
+    t.match(await h.sendFirst('Transfer-Encoding: chunked', chunked), `HTTP/1.1 ${status}`)
+  }
 })
 
 t.test('G-1: where a body ends is said anew, so no request hides in another', async (t) => {
