@@ -18,9 +18,9 @@ import type { Bus } from './bus.ts'
 import type { Revocation, RevokedAppPassword } from './deletion.ts'
 import { deleteAppPasswords, publishRevocation } from './deletion.ts'
 import type { PasswordHasher } from './hash.ts'
-import { HasherError } from './hash.ts'
 import type { IssuePolicy, IssueRequest, UpdateRequest } from './issue-request.ts'
 import { appPasswordName, checkIssueRequest, checkUpdateRequest } from './issue-request.ts'
+import { keptHash } from './kept-hash.ts'
 import type { Keys } from './keys.ts'
 import { noSuchUser, userAt } from './lookup.ts'
 import type { AppPasswordRow, Store, StoreTransaction, UserRow } from './store/store.ts'
@@ -98,8 +98,7 @@ export function createAppPasswords(options: AppPasswordsOptions): AppPasswords {
         userId: found.id,
         ...checked,
         selector: selectorOf(key, found.address, value),
-        hash: await hasher.hash(value, key).catch(unavailableWhenBusy),
-        keyId: key.id,
+        ...(await keptHash(hasher, value, key)),
         lastUsed: null,
         tombstoneDigest: tombstoneDigestOf(key, found.address, value),
       }
@@ -274,13 +273,6 @@ async function deleteLongExpired(tx: StoreTransaction, user: UserRow, actor: str
     .toSorted((a, b) => (b.expiresAt?.getTime() ?? 0) - (a.expiresAt?.getTime() ?? 0))
     .slice(EXPIRED_KEPT - 1)
   await deleteAppPasswords(tx, user, surplus, { why: 'expired-long-ago', actor, at })
-}
-
-function unavailableWhenBusy(error: unknown): never {
-  if (error instanceof HasherError && error.code === 'ERR_HASHER_BUSY') {
-    throw new ServiceError('unavailable', 'too many passwords are being checked just now; try again', { cause: error })
-  }
-  throw error
 }
 
 const day = (date: Date) => date.toISOString().slice(0, 10)

@@ -3,7 +3,7 @@
  */
 
 import type { Actor, ServiceHandlers, SessionsEnded, UserView } from '../../contract/services.ts'
-import type { UserUpdate } from '../../records/users.ts'
+import type { UserUpdate } from '../../records/user-fields.ts'
 import { Secret } from '../../secret.ts'
 import type { SessionInfo } from '../grants/places.ts'
 import { ending } from './ending.ts'
