@@ -26,6 +26,7 @@ export { ensurePrivateDirectory } from './ipc/socket-file.ts'
 
 /** A hello is small; whoever has not said it gets no more room than this. */
 const MAX_HELLO_BYTES = 1024
+/** In both directions. What came while a process stood still is read before it is said that nothing came. */
 const HELLO_MS = 2000
 /** Connections that have not said hello; a newcomer over it takes the place of the oldest. */
 const MAX_STRANGERS = 64
@@ -75,10 +76,8 @@ export async function serveIpc(options: IpcServerOptions): Promise<IpcServer> {
       socket.end(encodeFrame({ no: 'refused' }))
       socket.destroySoon()
     }
-    const timer = setTimeout(
-      () => turnAway(new IpcError('ERR_IPC_REFUSED', `a caller at ${options.path} did not say hello`)),
-      options.helloMs ?? HELLO_MS,
-    )
+    const silent = () => turnAway(new IpcError('ERR_IPC_REFUSED', `a caller at ${options.path} did not say hello`))
+    const timer = setTimeout(() => setImmediate(silent), options.helloMs ?? HELLO_MS)
     socket.on('error', () => socket.destroy())
     socket.once('close', () => {
       clearTimeout(timer)
@@ -189,16 +188,16 @@ export async function connectIpc(options: IpcClientOptions): Promise<IpcPeer> {
   const socket = connect(path)
   const decoder = new FrameDecoder()
   await new Promise<void>((resolve, reject) => {
+    let isWelcome = false
     const fail = (error: IpcError) => {
+      if (isWelcome) return
       clearTimeout(timer)
       socket.destroy()
       reject(error)
     }
     const connectMs = options.connectMs ?? HELLO_MS
-    const timer = setTimeout(
-      () => fail(new IpcError('ERR_IPC_TIMEOUT', `nobody answered at ${path} within ${connectMs} ms`)),
-      connectMs,
-    )
+    const silent = () => fail(new IpcError('ERR_IPC_TIMEOUT', `nobody answered at ${path} within ${connectMs} ms`))
+    const timer = setTimeout(() => setImmediate(silent), connectMs)
     socket.on('error', (cause: NodeJS.ErrnoException) => fail(asConnectError(path, cause)))
     socket.on('end', () => fail(new IpcError('ERR_IPC_CLOSED', `${path} hung up before it answered`)))
     socket.on('close', () => fail(new IpcError('ERR_IPC_CLOSED', `${path} hung up before it answered`)))
@@ -211,6 +210,7 @@ export async function connectIpc(options: IpcClientOptions): Promise<IpcPeer> {
       } catch (error) {
         return fail(error instanceof IpcError ? error : new IpcError('ERR_IPC_PROTOCOL', `${path} speaks otherwise`))
       }
+      isWelcome = true
       clearTimeout(timer)
       socket.pause()
       for (const event of ['data', 'error', 'end', 'close']) socket.removeAllListeners(event)

@@ -93,9 +93,9 @@ t.test('both sides ask and tell, in order, and answers find their questions', as
   const peer = await house.connectAs()
   const back = await house.accepted
   t.equal(back.name, 'edge-1')
-  const slow = peer.request('slow', 1, 1000)
+  const slow = peer.request('slow', 1, 30_000)
   peer.notify('one', { n: 1 })
-  const quick = peer.request('quick', 'żółw', 1000)
+  const quick = peer.request('quick', 'żółw', 30_000)
   peer.notify('two', null)
   t.strictSame(await quick, { method: 'quick', params: 'żółw' })
   t.strictSame(keeper.notices, [
@@ -103,9 +103,9 @@ t.test('both sides ask and tell, in order, and answers find their questions', as
     ['two', null],
   ])
   t.strictSame(await slow, { method: 'slow', params: 1 })
-  t.strictSame(await back.request('hello', [1, 2], 1000), [1, 2])
+  t.strictSame(await back.request('hello', [1, 2], 30_000), [1, 2])
   back.notify('end', 'x')
-  await back.request('after', null, 1000)
+  await back.request('after', null, 30_000)
   t.strictSame(house.edge.notices, [['end', 'x']], 'a notice goes before the request that was sent behind it')
 })
 
@@ -123,7 +123,7 @@ t.test('what may wait is told by itself, in order with all else, and before the 
   peer.notifySoon('two', null)
   peer.notify('three', null)
   peer.notifySoon('four', null)
-  await peer.request('after', null, 1000)
+  await peer.request('after', null, 30_000)
   t.strictSame(names(), ['one', 'two', 'three', 'four'])
   peer.notifySoon('last', null)
   peer.close()
@@ -139,20 +139,20 @@ t.test('a no is a code, a message and data; a bug is a word', async (t) => {
   })
   const house = await pair(t, { keeper })
   const peer = await house.connectAs()
-  await t.rejects(peer.request('no', null, 1000), {
+  await t.rejects(peer.request('no', null, 30_000), {
     name: 'IpcFailure',
     code: 'not-found',
     message: 'no such user',
     data: { user: 'ann' },
   })
-  const error = await peer.request('bug', null, 1000).catch((error: unknown) => error)
+  const error = await peer.request('bug', null, 30_000).catch((error: unknown) => error)
   t.match(error, { name: 'IpcFailure', code: 'internal' })
   t.notMatch(String(error), /secret-in-a-message/)
   t.match(keeper.bugs, [{ message: 'secret-in-a-message' }])
 })
 
 t.test('hello: role, name and key must be right, and said in time', async (t) => {
-  const house = await pair(t, { server: { helloMs: 60 } })
+  const house = await pair(t)
   for (const [client, why] of [
     [{ key: new Secret('another-key-of-this-tes') }, 'wrong key'],
     [{ key: new Secret('') }, 'no key'],
@@ -165,11 +165,11 @@ t.test('hello: role, name and key must be right, and said in time', async (t) =>
   t.equal(house.refused.length, 5)
   t.notMatch(house.refused.map(String).join(), /another-key/, 'no key is quoted')
 
-  const silent = connect(house.path)
+  const hurried = await pair(t, { server: { helloMs: 60 } })
+  const silent = connect(hurried.path)
   silent.resume()
-  const started = performance.now()
   await once(silent, 'close')
-  t.ok(performance.now() - started < 1500, 'whoever says nothing is shown out')
+  t.match(hurried.refused, [{ message: /did not say hello/ }], 'whoever says nothing is shown out')
 
   const eager = connect(house.path)
   eager.resume()
@@ -203,8 +203,9 @@ t.test('strangers are bounded, and the last to come is served', async (t) => {
       .resume()
   await Promise.all(strangers.map((stranger) => stranger.readyState === 'open' || once(stranger, 'connect')))
   const peer = await house.connectAs()
-  t.equal(await peer.request('x', 1, 1000), 1)
-  t.ok(gone >= 16, `${gone} turned out`)
+  t.equal(await peer.request('x', 1, 30_000), 1)
+  while (gone < 16) await new Promise((resolve) => setTimeout(resolve, 2))
+  t.pass('the oldest are turned out')
   for (const stranger of strangers) stranger.destroy()
 })
 
@@ -297,7 +298,7 @@ t.test('an answer that comes after its time is dropped', async (t) => {
   const peer = await house.connectAs()
   await t.rejects(peer.request('late', null, 10), { code: 'ERR_IPC_TIMEOUT' })
   release('too late')
-  t.equal(await peer.request('x', null, 1000), 'soon')
+  t.equal(await peer.request('x', null, 30_000), 'soon')
 })
 
 t.test('frames a second are bounded by reading more slowly', async (t) => {
@@ -305,7 +306,7 @@ t.test('frames a second are bounded by reading more slowly', async (t) => {
   const peer = await house.connectAs()
   const started = performance.now()
   for (let i = 0; i < 120; i++) peer.notify('n', i)
-  await peer.request('x', null, 2000)
+  await peer.request('x', null, 30_000)
   const took = performance.now() - started
   t.ok(took >= 150, `121 frames at 100 a second after a burst of 100 took ${Math.round(took)} ms`)
   t.strictSame(
@@ -367,10 +368,10 @@ t.test('long answers come in parts, to those who allow it', async (t) => {
   const keeper = side(async () => long)
   const house = await pair(t, { keeper })
   const trusting = await house.connectAs({ limits: { answerBytes: 4_000_000 } })
-  t.strictSame(await trusting.request('x', null, 5000), long)
+  t.strictSame(await trusting.request('x', null, 30_000), long)
   const edge = side()
   const wary = await house.connectAs({ handlers: edge.handlers, limits: { answerBytes: 50_000 } })
-  await t.rejects(wary.request('x', null, 5000), { code: 'ERR_IPC_PROTOCOL' })
+  await t.rejects(wary.request('x', null, 30_000), { code: 'ERR_IPC_PROTOCOL' })
   t.equal((await edge.closed).code, 'ERR_IPC_PROTOCOL')
 })
 
@@ -378,7 +379,7 @@ t.test('the end of a channel rejects what is pending, on both sides, once', asyn
   const keeper = side(() => new Promise(() => {}))
   const house = await pair(t, { keeper })
   const peer = await house.connectAs()
-  const pending = t.rejects(peer.request('x', null, 10_000), { code: 'ERR_IPC_CLOSED' })
+  const pending = t.rejects(peer.request('x', null, 30_000), { code: 'ERR_IPC_CLOSED' })
   await house.accepted
   await house.server.close()
   await pending

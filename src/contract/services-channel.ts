@@ -22,6 +22,8 @@ const ROLE = 'control'
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 /** Deleting many app passwords, a backup: the longest thing a service does. */
 const CALL_MS = 10 * 60_000
+/** A keeper on a machine that is busy is slow to greet, and a command that waits is better than one that fails. */
+const CONNECT_MS = 15_000
 const KEY_TRIES = 4
 const KEY_RETRY_MS = 50
 
@@ -171,6 +173,7 @@ async function connect(paths: ReturnType<typeof controlPaths>, actor: string): P
     role: ROLE,
     name: actor,
     key: new Secret(key),
+    connectMs: CONNECT_MS,
     handlers: {
       request: async () => {
         throw new IpcFailure('invalid', 'the keeper asks nothing here')
