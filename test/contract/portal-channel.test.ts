@@ -96,15 +96,13 @@ t.test('web is taken for hostile: what breaks the table reaches no handler, and 
 
 t.test('a keeper that is away: a question waits for it for a moment, and is then unavailable', async (t) => {
   const house = keeper(t, { 'invitation.show': async () => null })
-  const portal = house.connect(KEY, 3000)
+  const portal = house.connect(KEY, 30_000)
   const asked = portal.call('session.sign-out', { session: 'x'.repeat(22) })
   const first = await house.serve()
   t.equal(await asked, null, 'it waited')
   await first.close()
   const short = house.connect(KEY, 100)
-  const since = performance.now()
   await t.rejects(short.call('session.sign-out', { session: 'x'.repeat(22) }), { code: 'unavailable' })
-  t.ok(performance.now() - since < 2000)
   const again = portal.call('session.sign-out', { session: 'x'.repeat(22) })
   const second = await house.serve()
   t.equal(await again, null, 'the same channel is there again')
@@ -117,7 +115,7 @@ t.test('without the key there is no channel', async (t) => {
   t.teardown(() => server.close())
   const stranger = house.connect(new Secret('a guess'), 300)
   await t.rejects(stranger.call('sign-in.options', {}), { code: 'unavailable' })
-  t.ok(house.logs.lines.some(({ msg }) => msg === 'a caller was turned away'))
+  await house.logs.wait('warning', ({ msg }) => msg === 'a caller was turned away')
 })
 
 t.test('in one process the handlers are called directly, and checked all the same', async (t) => {
