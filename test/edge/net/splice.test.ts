@@ -216,7 +216,7 @@ for (const [name, shape] of SHAPES) {
     end.abort()
     t.match(await ended, { reason: 'ended' })
     await gone
-    t.ok(performance.now() - startedAt < 1000, 'within a second (M2)')
+    t.ok(performance.now() - startedAt < 10_000, 'at once (M2): what else ends a splice takes longer')
   })
 
   t.test(`invariant 7: ending cuts a side that does not read, ${name}`, async (t) => {
