@@ -343,7 +343,7 @@ t.test('G-6: a poll waits as long as it takes; the client’s end ends the upstr
   const since = performance.now()
   poll.destroy()
   await upstreamClosed
-  t.ok(performance.now() - since < 1000)
+  t.ok(performance.now() - since < 10_000, 'at once: nothing else looks after it so soon')
   await house.quiet()
   t.match(house.gate.ends, [{ end: { reason: 'client-closed' } }])
 })
@@ -364,7 +364,7 @@ t.test('M2: ending a session answers its waiting poll', async (t) => {
     const since = performance.now()
     house.sessions.end(session?.grantId ?? '')
     check(await answer)
-    t.ok(performance.now() - since < 1000)
+    t.ok(performance.now() - since < 10_000, 'at once')
   }
   await house.quiet()
   t.equal(house.gate.settled.length, 2, 'each settled once')

@@ -60,7 +60,7 @@ export interface EasHouse {
   send(options?: Sent): Promise<Answer>
   /** The same, as it is before its answer; its body is still to come unless it is whole (the default). */
   begin(options?: Sent, isWhole?: boolean): ReturnType<typeof request>
-  /** Bytes as they are, and all that comes back until the connection ends. */
+  /** Bytes as they are, and all that comes back until the connection ends. @throws when it does not */
   raw(text: string | Buffer): Promise<string>
   /** Resolves when all requests have been served to their end. */
   quiet(): Promise<void>
@@ -167,6 +167,8 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
       agent: agent ?? false,
       headers: { Host: 'eas.example.org', Authorization: ANN, ...headers },
     })
+    // Behind its answer nobody listens, and what is still being sent may break.
+    asked.on('error', () => {})
     if (isWhole) asked.end(body)
     return asked
   }
@@ -194,13 +196,19 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
       })
       socket.on('error', () => {})
       socket.write(text)
-      const timer = setTimeout(() => socket.destroy(), 5000)
+      let isOpen = false
+      const guard = setTimeout(() => {
+        isOpen = true
+        socket.destroy()
+      }, 30_000)
       await once(socket, 'close')
-      clearTimeout(timer)
+      clearTimeout(guard)
+      if (isOpen) throw new Error(`the connection stays open behind ${JSON.stringify(answer)}`)
       return answer
     },
     async quiet() {
-      for (let i = 0; i < 500 && (inWork > 0 || sessions.size > 0); i++) {
+      const until = performance.now() + 30_000
+      while ((inWork > 0 || sessions.size > 0) && performance.now() < until) {
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
       if (inWork > 0 || sessions.size > 0) throw new Error(`${inWork} requests in work, ${sessions.size} sessions`)
