@@ -21,9 +21,9 @@ const WRONG = 'wron gwro ngwr ongw'
 const withRedis = (port: number) => (config: Config) => ({ ...config, redis: redisConfig(port) })
 
 async function redisIs(h: House, state: 'up' | 'down'): Promise<void> {
-  const deadline = Date.now() + 8000
+  const deadline = Date.now() + 60_000
   while ((await h.keeper.health()).redis !== state) {
-    if (Date.now() > deadline) throw new Error(`Redis is not ${state} after 8 s`)
+    if (Date.now() > deadline) throw new Error(`Redis is not ${state} after a minute`)
     await delay(5)
   }
 }
@@ -38,6 +38,7 @@ async function redisHouse(t: Test, port: number, options: HouseOptions = {}) {
 async function stallable(t: Test, port: number) {
   const sockets = new Set<Socket>()
   let stalled = false
+  let swallowed = 0
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1')
     for (const [from, to] of [
@@ -49,6 +50,7 @@ async function stallable(t: Test, port: number) {
       from.on('close', () => to.destroy())
       from.on('data', (chunk) => {
         if (!stalled) to.write(chunk)
+        else if (from === client) swallowed += String(chunk).split('login').length - 1
       })
     }
   })
@@ -59,6 +61,10 @@ async function stallable(t: Test, port: number) {
   })
   return {
     port: (server.address() as AddressInfo).port,
+    /** Commands about logins that came while it was stalled. */
+    get swallowed() {
+      return swallowed
+    },
     set stalled(on: boolean) {
       stalled = on
       if (on) return
@@ -212,8 +218,8 @@ t.test('I-3: Redis dies: logins go on, one line says so, and it comes back by it
   for (const [i, { password }] of issued.entries()) {
     const start = performance.now()
     t.equal(await e.result('ann@a.test', password), 'in', `login ${i}`)
-    // An answer of Redis would be waited for 150 ms, a connection for five seconds; a hash takes its own time.
-    t.ok(performance.now() - start < 1500, `${Math.round(performance.now() - start)} ms`)
+    // A connection would be waited for five seconds; a hash takes its own time.
+    t.ok(performance.now() - start < 4500, `${Math.round(performance.now() - start)} ms`)
   }
   t.equal(await e.result('ann@a.test', WRONG), 'bad-credentials')
   await redisIs(h, 'down')
@@ -240,16 +246,14 @@ t.test('I-3: Redis hangs: the first login waits for 150 ms, the next ones not at
   for (let i = 0; i < 6; i++) issued.push(await h.issue('ann@a.test', { name: `device ${i}` }))
   const e = edge(h.keeper)
   way.stalled = true
-  const times = []
-  for (const { password } of issued) {
-    const start = performance.now()
+  const start = performance.now()
+  for (const [i, { password }] of issued.entries()) {
     t.equal(await e.result('ann@a.test', password), 'in')
-    times.push(performance.now() - start)
+    if (i === 0) t.ok(performance.now() - start > 100, 'the first one noticed')
+    t.match(h.capture.of('redis_lost'), [{ detail: /timed out/ }], 'once')
   }
-  const [first = 0, ...rest] = times
-  t.ok(first > 100 && first < 400, `the first one noticed: ${Math.round(first)} ms`)
-  t.ok(Math.max(...rest) < 150, `no other one waited: ${rest.map(Math.round)} ms`)
-  t.equal(h.capture.of('redis_lost').length, 1)
+  // What was not asked was not waited for.
+  t.equal(way.swallowed, 1, 'the others asked nothing')
   way.stalled = false
   await redisIs(h, 'up')
   t.equal(h.capture.of('redis_back').length, 1)
