@@ -13,6 +13,7 @@ import { dirname, join, resolve } from 'node:path'
 import { checkConfig } from './config/checks.ts'
 import type { ConfigDocument } from './config/document.ts'
 import { MAX_FILE_BYTES, parseConfigDocument } from './config/document.ts'
+import { unavailableFeatures } from './config/features.ts'
 import { applyOverrides } from './config/overrides.ts'
 import type { ConfigProblem } from './config/problems.ts'
 import { ConfigError, keyText } from './config/problems.ts'
@@ -28,7 +29,6 @@ export type { ConfigProblem } from './config/problems.ts'
 
 import { Secret } from './secret.ts'
 
-export { unavailableFeatures } from './config/features.ts'
 export { ConfigError, problemText } from './config/problems.ts'
 
 type ResolvedSettings = Resolved<Settings>
@@ -98,6 +98,8 @@ export interface LoadedConfig {
   readonly settings: Secret
   /** What works and is still not as it should be. */
   readonly warnings: readonly ConfigProblem[]
+  /** What it asks for and this version can't do: nobody serves with that. */
+  readonly unavailable: readonly ConfigProblem[]
   /** The file's content with the environment's settings over it, before defaults: plain values, passwords in URLs masked. */
   readonly written: unknown
 }
@@ -146,6 +148,7 @@ export async function loadConfig({
     file,
     settings: new Secret(JSON.stringify(value)),
     warnings,
+    unavailable: inOrder(unavailableFeatures(config).map(place)),
     written: withoutPasswords(value),
   }
 }

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import t from 'tap'
-import { ConfigError, loadConfig, unavailableFeatures } from '../src/config.ts'
+import { ConfigError, loadConfig } from '../src/config.ts'
 import { Secret } from '../src/secret.ts'
 import { directoryFor, GOOD, load, MASTER_PASSWORD, problemsOf, writeConfig } from './config/fixture.ts'
 import { createCa } from './support/certificates.ts'
@@ -219,6 +219,62 @@ const REFUSED: readonly [why: string, from: string, to: string, line: number | n
     17,
     'names.allow',
     /read as two/,
+  ],
+  [
+    'authzid beside eas, which has no word for it',
+    'identity:\n      method: master-user',
+    'eas: { url: "https://mail.internal" }\n    identity:\n      method: authzid',
+    13,
+    'upstreams.main.eas',
+    /eas: \{ identity: \{ method: stored-secret \} \}/,
+  ],
+  [
+    'authzid as ActiveSync’s own identity',
+    'identity:',
+    'eas: { url: "https://mail.internal", identity: { method: authzid, user: a, passwordFile: master } }\n    identity:',
+    13,
+    'upstreams.main.eas.identity.method',
+    /use stored-secret or master-user/,
+  ],
+  [
+    'ActiveSync’s own identity under primaryPassword: refuse',
+    'identity:',
+    'eas: { url: "https://mail.internal", identity: { method: pass-through } }\n    identity:',
+    13,
+    'upstreams.main.eas.identity.method',
+    /until-enrolled/,
+  ],
+  [
+    'unknown method of ActiveSync’s own identity',
+    'identity:',
+    'eas: { url: "https://mail.internal", identity: { method: storedsecret } }\n    identity:',
+    13,
+    'upstreams.main.eas.identity.method',
+    /master-user, authzid, stored-secret/,
+  ],
+  [
+    'a grant that nobody has, in ActiveSync’s own identity',
+    'identity:',
+    'eas: { url: "https://mail.internal", identity: { method: oauth2, provider: google, grant: client-credentials, clientId: x, clientSecretFile: master } }\n    identity:',
+    13,
+    'upstreams.main.eas.identity.grant',
+    /use service-account/,
+  ],
+  [
+    'names.allow holds the separator of ActiveSync’s own identity (threat C1)',
+    'upstreams:\n  main:',
+    'names: { allow: "!" }\nupstreams:\n  main:\n    eas: { url: "https://mail.internal", identity: { method: master-user, user: a, passwordFile: master, separator: "!" } }',
+    7,
+    'names.allow',
+    /upstreams\.main\.eas\.identity\.separator/,
+  ],
+  [
+    'a secret of ActiveSync’s own identity that is not there',
+    'identity:',
+    'eas: { url: "https://mail.internal", identity: { method: master-user, user: a, passwordFile: nowhere } }\n    identity:',
+    13,
+    'upstreams.main.eas.identity.passwordFile',
+    /does not exist/,
   ],
   ['no TLS towards strangers', 'tls: implicit }', 'tls: none }', 4, 'listeners[0].tls', /allowCleartextLogin/],
   [
@@ -655,16 +711,21 @@ t.test('mails by an upstream that sends none: a warning', async (t) => {
 })
 
 t.test('what this version cannot do is accepted, and named for serve', async (t) => {
-  t.strictSame(unavailableFeatures((await load(directoryFor(t))).config), [])
+  t.strictSame((await load(directoryFor(t))).unavailable, [])
   const text = `${GOOD.replace('listeners:\n', 'listeners:\n  - { protocol: https, port: 8443, serves: [portal, eas] }\n').replace('identity:', 'eas: { url: "https://mail.internal" }\n    identity:')}
 store: { postgres: { url: "postgres://a@b/c" } }
 portal: { url: "https://mail.example.org" }
 signIn: { local: true }
 `
-  const { config } = await load(directoryFor(t), text)
-  t.strictSame(
-    unavailableFeatures(config).map(({ key }) => key),
-    ['store.postgres'],
+  t.match((await load(directoryFor(t), text)).unavailable, [
+    { file: /sallyport\.yaml$/, line: 23, key: 'store.postgres', message: /not available in this version/ },
+  ])
+  const oauth = '{ method: oauth2, provider: google, grant: refresh-token, clientId: x }'
+  const own = GOOD.replace('identity:', `eas: { url: "https://mail.internal", identity: ${oauth} }\n    identity:`)
+  t.match(
+    (await load(directoryFor(t), own)).unavailable.map(({ line, key }) => `${line} ${key}`),
+    ['13 upstreams.main.eas.identity'],
+    'an identity of ActiveSync’s own as well',
   )
 })
 

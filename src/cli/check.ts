@@ -6,12 +6,13 @@ import type { Config } from '../config.ts'
 import { problemText } from '../config.ts'
 import type { Services } from '../contract/services.ts'
 import { ServiceError } from '../contract/services.ts'
+import { upstreamOf } from '../keeper/upstream/routes.ts'
 import { checkCertificates, checkListeners, judgeHealth } from './check/local.ts'
 import type { CheckIdentity } from './check/login.ts'
 import type { Step } from './check/report.ts'
 import { bad, good, Report } from './check/report.ts'
 import type { CheckedProtocol } from './check/upstream.ts'
-import { CHECKED_PROTOCOLS, checkUpstream, STEP_MS } from './check/upstream.ts'
+import { CHECKED_PROTOCOLS, checkUpstream, identityKey, STEP_MS } from './check/upstream.ts'
 import type { Context } from './context.ts'
 import { asCliError, EXIT } from './failure.ts'
 import type { Define } from './index.ts'
@@ -62,40 +63,16 @@ async function checkAll(context: Context, user: string | null): Promise<number> 
   return report.ok ? EXIT.ok : EXIT.failed
 }
 
-type Identities = Record<CheckedProtocol, CheckIdentity | null>
+type Identities = Readonly<Record<CheckedProtocol, CheckIdentity | null>>
+const NONE: Identities = { imap: null, pop3: null, smtp: null, eas: null }
 
 /** Store, keys, Redis, own listeners; and how to log in as the user. Failures are steps like others. */
 async function checkKeeper(context: Context, report: Report, config: Config, user: string | null): Promise<Identities> {
-  const none: Identities = { imap: null, pop3: null, smtp: null, eas: null }
   try {
     return await context.withServices(async (services, running) => {
       judgeHealth(report, await services.call('health', {}), running, config)
       await checkListeners(report, config, running, STEP_MS, (address) => isUser(services, address))
-      if (user === null) return none
-      const identities = { ...none }
-      let failure: ServiceError | null = null
-      for (const protocol of CHECKED_PROTOCOLS) {
-        try {
-          identities[protocol] = await services.call('check.identity', { protocol, user })
-        } catch (error) {
-          if (!(error instanceof ServiceError)) throw error
-          // Told when it is so for every protocol: an upstream need not speak all of them.
-          failure ??= error
-        }
-      }
-      const upstreams = new Set(Object.values(identities).flatMap((identity) => identity?.upstream ?? []))
-      const advice =
-        failure?.code === 'not-found'
-          ? 'Add the user first (sallyport user add), or check with one who is there.'
-          : 'See the upstream’s identity in the configuration.'
-      report.add(
-        `user ${plain(user)}`,
-        'route and identity',
-        failure === null || upstreams.size > 0
-          ? good(`goes to upstream ${[...upstreams].join(', ')}`)
-          : bad(failure.message, advice),
-      )
-      return identities
+      return user === null ? NONE : await identitiesOf(report, config, services, user)
     })
   } catch (error) {
     const failure = asCliError(error)
@@ -111,8 +88,43 @@ async function checkKeeper(context: Context, report: Report, config: Config, use
           : 'The message says what to do; the rest is tried without.',
       ),
     )
-    return none
+    return NONE
   }
+}
+
+/** How to log in as the user by each protocol that the user's upstream speaks. What can't be said is a step that failed. */
+async function identitiesOf(report: Report, config: Config, services: Services, user: string): Promise<Identities> {
+  const found = { ...NONE }
+  /** What the keeper said → the key that it is about. Once: protocols that share an identity share what is wrong with it. */
+  const failures = new Map<string, string | null>()
+  const hop = `user ${plain(user)}`
+  try {
+    const { address } = await services.call('user.show', { address: user })
+    const name = upstreamOf(config, address)
+    const upstream = name !== null && Object.hasOwn(config.upstreams, name) ? config.upstreams[name] : undefined
+    for (const protocol of CHECKED_PROTOCOLS) {
+      if (upstream && upstream[protocol] === null) continue
+      try {
+        found[protocol] = await services.call('check.identity', { protocol, user })
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error
+        const key = name !== null && upstream ? identityKey(name, upstream, protocol) : null
+        if (!failures.has(error.message)) failures.set(error.message, key)
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.code === 'unavailable') throw error
+    const advice = 'Add the user first (sallyport user add), or check with one who is there.'
+    report.add(hop, 'route and identity', bad(error.message, advice))
+    return found
+  }
+  const upstreams = new Set(Object.values(found).flatMap((identity) => identity?.upstream ?? []))
+  if (upstreams.size > 0) report.add(hop, 'route and identity', good(`goes to upstream ${[...upstreams].join(', ')}`))
+  for (const [message, key] of failures) {
+    const advice = key === null ? 'See routes and upstreams in the configuration.' : `See ${key} in the configuration.`
+    report.add(hop, 'route and identity', bad(message, advice))
+  }
+  return found
 }
 
 async function isUser(services: Services, address: string): Promise<boolean> {

@@ -9,7 +9,7 @@ import { referenceText } from '../config/reference.ts'
 import { sampleText } from '../config/sample.ts'
 import { memberAt } from '../config/shape.ts'
 import type { ConfigProblem, LoadedConfig } from '../config.ts'
-import { ConfigError, problemText, unavailableFeatures } from '../config.ts'
+import { ConfigError, problemText } from '../config.ts'
 import { CertificateError, readPair } from '../supervisor/certificates.ts'
 import type { Context } from './context.ts'
 import { EXIT } from './failure.ts'
@@ -70,9 +70,8 @@ Examples:
 async function check(context: Context): Promise<number> {
   try {
     const loaded = await context.loadConfig()
-    const { file, config, warnings } = loaded
-    const missing = unavailableFeatures(config).map((problem) => ({ ...problem, file }))
-    const all = [...warnings, ...missing, ...(await judgeCertificates(loaded))]
+    const { file, warnings, unavailable } = loaded
+    const all = [...warnings, ...unavailable, ...(await judgeCertificates(loaded))]
     if (context.json) await printJson(context.io, { ok: true, file, problems: [], warnings: all })
     else {
       for (const warning of all) await write(context.io, `${plain(`warning: ${problemText(warning)}`)}\n`)

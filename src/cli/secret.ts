@@ -1,5 +1,5 @@
 /**
- * `sallyport secret …`: a user's own password at an upstream, for identity method stored-secret. Sealed in the store.
+ * `sallyport secret …`: a user's own password at an upstream, for identity method stored-secret (an upstream's, or its ActiveSync's own). Sealed in the store.
  */
 
 import { CliError } from './failure.ts'
@@ -7,13 +7,15 @@ import type { Define } from './index.ts'
 import { readSecret } from './io.ts'
 
 export const secret: Define = (command, run) => {
-  command.description('Upstream passwords of users, for upstreams with method: stored-secret.').addHelpText(
-    'after',
-    `
+  command
+    .description('Upstream passwords of users, for upstreams where identity or eas.identity has method: stored-secret.')
+    .addHelpText(
+      'after',
+      `
 Examples:
   sallyport secret set --user ann@example.org --upstream main            # asks
   sallyport secret set --user ann@example.org --upstream main < file`,
-  )
+    )
 
   command
     .command('set')

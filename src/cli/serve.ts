@@ -3,7 +3,7 @@
  */
 
 import type { LoadedConfig } from '../config.ts'
-import { ConfigError, unavailableFeatures } from '../config.ts'
+import { ConfigError } from '../config.ts'
 import { showWarnings } from './context.ts'
 import type { Define } from './index.ts'
 
@@ -27,7 +27,6 @@ Signals: SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP r
 
 /** @throws ConfigError for settings that this version can't serve */
 function servable(loaded: LoadedConfig): LoadedConfig {
-  const problems = unavailableFeatures(loaded.config)
-  if (problems.length > 0) throw new ConfigError(problems.map((problem) => ({ ...problem, file: loaded.file })))
+  if (loaded.unavailable.length > 0) throw new ConfigError(loaded.unavailable)
   return loaded
 }

@@ -6,8 +6,8 @@
  */
 
 import type { Config } from '../config.ts'
-import type { ConfigProblem } from './problems.ts'
-import { keyText } from './problems.ts'
+import { identitiesOf } from './identities.ts'
+import type { PathProblem } from './wording.ts'
 
 interface Feature {
   /** 'PostgreSQL'; goes in front of 'not available in this version'. */
@@ -17,9 +17,7 @@ interface Feature {
 }
 
 const identities = (config: Config, method: string) =>
-  Object.entries(config.upstreams).flatMap(([name, { identity }]) =>
-    identity.method === method ? [['upstreams', name, 'identity']] : [],
-  )
+  identitiesOf(config).flatMap(({ identity, path }) => (identity.method === method ? [path] : []))
 
 const UNAVAILABLE: readonly Feature[] = [
   { what: 'PostgreSQL', asked: (config) => ('postgres' in config.store ? [['store', 'postgres']] : []) },
@@ -27,12 +25,11 @@ const UNAVAILABLE: readonly Feature[] = [
 ]
 
 /** The settings that this version can't serve; empty when it can serve all. */
-export function unavailableFeatures(config: Config): readonly ConfigProblem[] {
+export function unavailableFeatures(config: Config): readonly PathProblem[] {
   return UNAVAILABLE.flatMap(({ what, asked }) =>
     asked(config).map((path) => ({
-      file: null,
-      line: null,
-      key: keyText(path),
+      path,
+      atKey: null,
       message: `${what}: not available in this version; take this out of the configuration`,
     })),
   )

@@ -50,36 +50,46 @@ interface Row {
   readonly meaning: string
 }
 
-/** Everything below a shape, one row per key. `prefix` is the path so far, with a dot at its end. */
-function rowsBelow(shape: Shape, prefix: string): readonly Row[] {
+/** What the keys of a section look like, whatever its own path → the path of such a section. */
+type Sections = ReadonlyMap<string, string>
+
+/**
+ * Everything below a shape, one row per key. `prefix` is the path so far, with a dot at its end; `around` are the sections beside
+ * those that it is in.
+ */
+function rowsBelow(shape: Shape, prefix: string, around: Sections = new Map()): readonly Row[] {
   const choices = alternatives(shape).filter(
     (choice) => choice.properties ?? choice.items ?? choice.additionalProperties,
   )
   return choices.length > 1
     ? merged(
-        choices.map((choice) => ({ choice, rows: rowsOf(choice, prefix) })),
+        choices.map((choice) => ({ choice, rows: rowsOf(choice, prefix, around) })),
         prefix,
       )
-    : choices.flatMap((choice) => rowsOf(choice, prefix))
+    : choices.flatMap((choice) => rowsOf(choice, prefix, around))
 }
 
-function rowsOf(shape: Shape, prefix: string): readonly Row[] {
-  if (shape.items) return rowsBelow(shape.items, prefix === '' ? '' : `${prefix.slice(0, -1)}[].`)
+function rowsOf(shape: Shape, prefix: string, around: Sections): readonly Row[] {
+  if (shape.items) return rowsBelow(shape.items, prefix === '' ? '' : `${prefix.slice(0, -1)}[].`, around)
   if (typeof shape.additionalProperties === 'object') {
-    const below = rowsBelow(shape.additionalProperties, `${prefix}NAME.`)
+    const below = rowsBelow(shape.additionalProperties, `${prefix}NAME.`, around)
     return below.length > 0 ? below : [row(`${prefix}NAME`, shape.additionalProperties, false)]
   }
   const rows: Row[] = []
-  const seen = new Map<string, string>()
-  for (const [key, property] of Object.entries(shape.properties ?? {})) {
+  const properties = Object.entries(shape.properties ?? {}).map(([key, property]) => {
+    const keys = rowsBelow(property, '')
+    return { key, property, print: keys.length > 2 ? JSON.stringify(keys) : null }
+  })
+  // Sections with the same keys as one above (imap, pop3, smtp), or as one beside that which they are in (eas.identity), refer to it.
+  const above = new Map(around)
+  const within = new Map(around)
+  for (const { key, print } of properties) if (print !== null) within.set(print, `${prefix}${key}`)
+  for (const { key, property, print } of properties) {
     const own = row(`${prefix}${key}`, property, required(shape, key))
-    const below = rowsBelow(property, `${prefix}${key}.`)
-    // Sections with the same keys as one above (imap, pop3, smtp) refer to it.
-    const print = JSON.stringify(below.map((each) => ({ ...each, path: each.path.slice(`${prefix}${key}`.length) })))
-    const twin = below.length > 2 ? seen.get(print) : undefined
-    if (twin === undefined) rows.push(own, ...below)
-    else rows.push({ ...own, meaning: `${own.meaning} Keys as in \`${twin}\`.` })
-    if (twin === undefined) seen.set(print, key)
+    const twin = print === null ? undefined : above.get(print)
+    if (twin !== undefined) rows.push({ ...own, meaning: `${own.meaning} Keys as in \`${twin}\`.` })
+    else rows.push(own, ...rowsBelow(property, `${prefix}${key}.`, within))
+    if (print !== null && twin === undefined) above.set(print, key)
   }
   return rows
 }

@@ -161,6 +161,14 @@ export const upstream = z
             .meta({ description: 'Address of the server; the path of ActiveSync is added' }),
           caFile: path('Certificate authorities to trust instead of the public ones, PEM').nullable().default(null),
           serverName: text('Name that the certificate must carry; by default the host of url').nullable().default(null),
+          identity: identity
+            .nullable()
+            .default(null)
+            .meta({
+              description:
+                'How sallyport logs in to ActiveSync on behalf of a user; left out: as the upstream’s own identity says',
+              example: { method: 'stored-secret' },
+            }),
         })
         .nullable()
         .default(null)

@@ -30,9 +30,8 @@ export interface NameRules {
 
 /** The rules of a configuration: with the separators of all upstreams, since a name must not mean two accounts at any of them. */
 export function nameRulesOf({ domains, names, upstreams }: Pick<Config, 'domains' | 'names' | 'upstreams'>): NameRules {
-  const separators = Object.values(upstreams).flatMap(({ identity }) =>
-    identity.method === 'master-user' ? [identity.separator] : [],
-  )
+  const identities = Object.values(upstreams).flatMap(({ identity, eas }) => [identity, eas?.identity ?? identity])
+  const separators = identities.flatMap((each) => (each.method === 'master-user' ? [each.separator] : []))
   return { domains, allow: names.allow, separators: [...new Set(separators)], windowsDomains: names.windowsDomains }
 }
 

@@ -45,7 +45,7 @@ upstreams: { main: { eas: { ${eas} }, identity: ${identity}, ${extra} } }
 async function check(t: Test, text: string, { secret = SECRET, files = {} as Record<string, string> } = {}) {
   const { run, directory } = house(t, text)
   writeFileSync(join(directory, 'master'), secret)
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content)
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content, { mode: 0o600 })
   if (text.includes(STORED)) {
     const set = await run(['secret', 'set', '--user', SAMPLE_USER, '--upstream', 'main'], { input: `${secret}\n` })
     t.equal(set.status, 0, set.stderr)
@@ -62,7 +62,8 @@ async function steps(url: string, more: Partial<Parameters<typeof checkEas>[1]> 
   const report = new Report(() => {})
   const eas = { url, ca: null, serverName: null, ...more.eas }
   const identity = { upstream: 'main', kind: 'password' as const, authcid: SAMPLE_USER, authzid: '', secret: SECRET }
-  const rest = { name: 'main', proxyProtocol: null, method: 'stored-secret', identity, timeoutMs: 5000 }
+  const configured = { method: 'stored-secret', key: 'upstreams.main.identity' }
+  const rest = { name: 'main', proxyProtocol: null, configured, identity, timeoutMs: 5000 }
   await checkEas(report, { ...rest, ...more, eas })
   return { steps: report.steps, failed: report.steps.filter(({ ok }) => !ok), last: report.steps.at(-1) }
 }
@@ -114,6 +115,36 @@ t.test('M15: a real SOGo', async (t) => {
     t.match(other.failed, [
       { step: 'login', detail: /^as ann@example\.org\*sallyport: .* 401/, advice: /SOGo asks its own user source/ },
     ])
+  })
+
+  await t.test('IMAP by master user, ActiveSync by a stored secret: each is tried with its own', async (t) => {
+    const imap = `imap: { host: localhost, port: ${dovecot.ports.imaps}, caFile: "${dovecot.caFile}" }`
+    const both = config(`url: "${sogo.url}", identity: ${STORED}`, { identity: MASTER, extra: imap })
+    const files = { 'master-password': dovecot.master.password }
+    const text = both.replace('passwordFile: master', 'passwordFile: master-password')
+    const found = await check(t, text, { secret: password, files })
+    t.equal(found.status, 0, JSON.stringify(found.steps))
+    t.match(
+      found.steps.filter(({ step }) => step === 'login'),
+      [
+        { hop: /imap/, detail: /as ann@example\.org\*sallyport/ },
+        { hop: /eas/, detail: /^as ann@example\.org, / },
+      ],
+    )
+
+    await shared.run(['secret', 'delete', '--user', SAMPLE_USER, '--upstream', 'main'])
+    const { run, directory } = house(t, text)
+    writeFileSync(join(directory, 'master-password'), dovecot.master.password, { mode: 0o600 })
+    const none = await run(['check', '--json', '--user', SAMPLE_USER])
+    t.equal(none.status, 1)
+    t.match(
+      none.json<Step[]>().filter(({ hop, ok }) => hop.startsWith('user') || !ok),
+      [
+        { step: 'route and identity', ok: true, detail: 'goes to upstream main' },
+        { step: 'route and identity', ok: false, detail: /secret set/, advice: /upstreams\.main\.eas\.identity/ },
+      ],
+      'that one of the ways is closed is not hidden by the others',
+    )
   })
 
   await t.test('another path of the same nginx', async (t) => {
@@ -299,7 +330,8 @@ t.test('acting for somebody else has no word in HTTP', async (t) => {
     authzid: SAMPLE_USER,
     secret: SECRET,
   }
-  t.match((await steps(`http://127.0.0.1:${port}`, { identity, method: 'authzid' })).failed, [
-    { step: 'login', advice: /stored-secret/ },
+  const configured = { method: 'authzid', key: 'upstreams.main.identity' }
+  t.match((await steps(`http://127.0.0.1:${port}`, { identity, configured })).failed, [
+    { step: 'login', advice: /upstreams\.main\.eas\.identity: \{ method: stored-secret \}/ },
   ])
 })

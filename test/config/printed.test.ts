@@ -46,6 +46,7 @@ function unpack(directory: string, name: string): string {
 t.test('every sample loads', async (t) => {
   const samples = readdirSync(CONFIG).filter((name) => name.endsWith('.yaml'))
   t.strictSame(samples.sort(), [
+    'dovecot-sogo.yaml',
     'dovecot.yaml',
     'exchange-online.yaml',
     'gmail.yaml',

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { NameRules } from '../../src/contract/names.ts'
-import { canonicalDomain, canonicalName } from '../../src/contract/names.ts'
+import { canonicalDomain, canonicalName, nameRulesOf } from '../../src/contract/names.ts'
+import { directoryFor, GOOD, load } from '../config/fixture.ts'
 
 const rules: NameRules = {
   domains: ['example.org', 'example.net'],
@@ -95,6 +96,18 @@ t.test('domains', async (t) => {
   t.equal(canonicalDomain('a'.repeat(64)), null, 'RFC 1035 §2.3.4: labels of 63 octets')
   t.equal(canonicalDomain(''), null)
   t.equal(canonicalDomain('a b'), null)
+})
+
+t.test('C1: the separators are those of all identities, ActiveSync’s own among them', async (t) => {
+  const own = '{ method: master-user, user: phones, passwordFile: master, separator: "!" }'
+  for (const [identity, want] of [
+    [own, ['*', '!']],
+    ['{ method: stored-secret }', ['*']],
+  ] as const) {
+    const eas = `eas: { url: "https://mail.internal", identity: ${identity} }`
+    const { config } = await load(directoryFor(t), GOOD.replace('identity:', `${eas}\n    identity:`))
+    t.strictSame(nameRulesOf(config).separators, want)
+  }
 })
 
 t.test('C5: aliases by table only, before anything else, and not where there is no table', (t) => {

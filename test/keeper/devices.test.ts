@@ -11,7 +11,7 @@ import { attempt, edge, house } from './house.ts'
 function withEas(config: Config): Config {
   const { main } = config.upstreams
   if (main === undefined) throw new Error('no upstream')
-  const eas = { url: 'https://mail.internal/SOGo', ca: null, serverName: null }
+  const eas = { url: 'https://mail.internal/SOGo', ca: null, serverName: null, identity: null }
   return { ...config, upstreams: { main: { ...main, eas } } }
 }
 

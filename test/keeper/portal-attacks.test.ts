@@ -278,7 +278,7 @@ t.test('M4: what ActiveSync has no words for is told in the portal, and again a 
       upstreams: Object.fromEntries(
         Object.entries(config.upstreams).map(([name, upstream]) => [
           name,
-          { ...upstream, eas: { url: 'https://mail.internal', ca: null, serverName: null } },
+          { ...upstream, eas: { url: 'https://mail.internal', ca: null, serverName: null, identity: null } },
         ]),
       ),
     }),

@@ -15,7 +15,7 @@ async function setUp(t: Test, eas = '') {
     config: (config) => {
       const { main } = config.upstreams
       if (main === undefined) throw new Error('no upstream')
-      const http = { url: 'https://mail.internal', ca: null, serverName: null }
+      const http = { url: 'https://mail.internal', ca: null, serverName: null, identity: null }
       return { ...config, upstreams: { main: { ...main, eas: http } } }
     },
   })

@@ -34,7 +34,7 @@ const config: RoutesConfig = {
       'other.test',
       { method: 'pass-through' },
       {
-        eas: { url: 'https://[2001:db8::1]:8443/x', ca: 'PEM', serverName: 'eas.test' },
+        eas: { url: 'https://[2001:db8::1]:8443/x', ca: 'PEM', serverName: 'eas.test', identity: null },
       },
     ),
   },
@@ -70,7 +70,13 @@ t.test('a route carries all that a dial needs', async (t) => {
   })
   t.match(routeFor(config, 'boss@a.test', 'eas'), {
     ok: true,
-    route: { name: 'other', hosts: [{ host: '2001:db8::1', port: 8443 }], tls: 'implicit', ca: 'PEM' },
+    route: {
+      name: 'other',
+      hosts: [{ host: '2001:db8::1', port: 8443 }],
+      tls: 'implicit',
+      ca: 'PEM',
+      identity: { method: 'pass-through' },
+    },
   })
   for (const [address, protocol, why] of [
     ['ann@b.test', 'imap', /no route/],
@@ -81,6 +87,19 @@ t.test('a route carries all that a dial needs', async (t) => {
   ] as const) {
     t.match(routeFor(config, address, protocol), { ok: false, why }, `${address} ${protocol}`)
   }
+})
+
+t.test('M6: ActiveSync may have an identity of its own, which nothing else gets', (t) => {
+  const eas = { url: 'https://sogo.test', ca: null, serverName: null, identity: { method: 'stored-secret' } as const }
+  const both: RoutesConfig = { ...config, upstreams: { main: upstream('main.test', master, { eas }) } }
+  for (const [protocol, identity] of [
+    ['imap', master],
+    ['smtp', master],
+    ['eas', { method: 'stored-secret' }],
+  ] as const) {
+    t.match(routeFor(both, 'ann@a.test', protocol), { ok: true, route: { name: 'main', identity } }, protocol)
+  }
+  t.end()
 })
 
 const user = (address = 'ann@a.test') => userRow({ address })

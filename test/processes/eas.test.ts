@@ -1,11 +1,14 @@
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:http'
 import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
 import { PING_OVER } from '../../src/edge/eas/replies.ts'
+import { noteSecret } from '../support/secrets.ts'
 import type { TestServer } from './server.ts'
 import { isAlive, startMailbox, startServer, until } from './server.ts'
 
@@ -35,8 +38,11 @@ async function setUp(t: Test, workers: number) {
     mailbox,
     workers,
     listeners: LISTENERS,
-    upstreamSections: `    eas: { url: "http://127.0.0.1:${(upstream.address() as AddressInfo).port}" }`,
-    identity: '{ method: master-user, user: sallyport, passwordFile: master }',
+    upstreamSections: `    eas:
+      url: "http://127.0.0.1:${(upstream.address() as AddressInfo).port}"
+      identity: { method: master-user, user: phones, passwordFile: phones }`,
+    identity: '{ method: authzid, user: sallyport, passwordFile: master }',
+    files: { phones: noteSecret('first-of-the-phones') },
   })
   return { server, waiting: () => waiting, phoneOf: (name: string) => phoneOf(server, name) }
 }
@@ -71,6 +77,7 @@ for (const workers of [1, 0]) {
   t.test(`workers: ${workers}`, async (t) => {
     const house = await setUp(t, workers)
     await t.test('a phone comes in, waits, and is answered when its app password is deleted', (t) => deleted(t, house))
+    await t.test('a reload: ActiveSync’s own identity changes, and what waits goes on', (t) => reloaded(t, house))
     if (workers === 0) return
     await t.test('the keeper dies under a waiting poll: the poll goes on, and can be ended by its successor', (t) =>
       keeperDies(t, house),
@@ -85,9 +92,7 @@ for (const workers of [1, 0]) {
 
 async function deleted(t: Test, { server, waiting, phoneOf }: House): Promise<void> {
   const { id, ask, answer } = await phoneOf('ann')
-  const sync = await answer(ask('Sync'))
-  t.equal(sync.status, 200)
-  t.match(Buffer.from(sync.body.toString().slice(6), 'base64').toString(), /^ann@example\.org\*sallyport:/)
+  t.equal(saidUpstream(await answer(ask('Sync'))), 'ann@example.org*phones:first-of-the-phones')
   const poll = answer(ask('Ping'))
   await until(() => waiting() === 1, 'the poll is upstream')
   const services = await server.services()
@@ -99,6 +104,42 @@ async function deleted(t: Test, { server, waiting, phoneOf }: House): Promise<vo
   t.ok(performance.now() - since < 5000, 'long before the poll is over')
   await until(() => waiting() === 0, 'the upstream’s side is over')
   t.equal((await answer(ask('Ping'))).status, 401)
+}
+
+/** What the upstream was told, which it answers. */
+function saidUpstream({ body }: { readonly body: Buffer }): string {
+  return Buffer.from(body.toString().replace('Basic ', ''), 'base64').toString()
+}
+
+async function reloaded(t: Test, { server, waiting, phoneOf }: House): Promise<void> {
+  const { id, ask, answer } = await phoneOf('eve')
+  const poll = answer(ask('Ping'))
+  await until(() => waiting() === 1, 'the poll is upstream')
+  const reload = async () => {
+    const before = server.lines.filter(({ event }) => event === 'config_reloaded').length
+    server.program.signal('SIGHUP')
+    await until(
+      () => server.lines.filter(({ event }) => event === 'config_reloaded').length > before,
+      'the configuration is taken over',
+    )
+  }
+  writeFileSync(join(server.directory, 'phones'), noteSecret('second-of-the-phones'))
+  await reload()
+  t.equal(
+    saidUpstream(await answer(ask('Sync'))),
+    'eve@example.org*phones:second-of-the-phones',
+    'the file is read again',
+  )
+  const text = readFileSync(server.configFile, 'utf8')
+  writeFileSync(server.configFile, text.replace('user: phones', 'user: handsets'))
+  await reload()
+  t.equal(saidUpstream(await answer(ask('Sync'))), 'eve@example.org*handsets:second-of-the-phones')
+  t.equal(waiting(), 1, 'a change of identity ends nothing')
+  const services = await server.services()
+  t.teardown(() => services.close())
+  t.match(await services.call('app-password.delete', { id }), { sessionsEnded: 1 })
+  t.strictSame((await poll).body, PING_OVER)
+  await until(() => waiting() === 0, 'the upstream’s side is over')
 }
 
 async function keeperDies(t: Test, { server, waiting, phoneOf }: House): Promise<void> {

@@ -102,20 +102,28 @@ export interface PhoneHouse {
   waiting(): Promise<number>
 }
 
-/** What starts it; disposing of `sallyport` ends it. @param secret the user's at the upstream */
+/**
+ * What starts it; disposing of `sallyport` ends it.
+ *
+ * @param secret the user's at the upstream
+ * @param mail settings of an upstream with IMAP and an identity for it; then there is a port for IMAP (`ports.imaps`), too
+ */
 export async function startPhoneHouse(
   url: string,
   secret: string,
-  { httpsPorts = 1, workers = 1, settings = {} as object } = {},
+  { httpsPorts = 1, workers = 1, settings = {} as object, mail = null as object | null } = {},
 ): Promise<PhoneHouse> {
   const ports = await Promise.all(Array.from({ length: httpsPorts }, () => freePort()))
   const http = await freePort()
+  const imaps = await freePort()
+  const identity = { method: 'stored-secret' }
   const sallyport = await startSallyport({
-    upstreams: { main: { eas: { url }, identity: { method: 'stored-secret' } } },
+    upstreams: { main: mail === null ? { eas: { url }, identity } : { ...mail, eas: { url, identity } } },
     workers,
-    ports: { http },
+    ports: { http, imaps },
     settings: {
       listeners: [
+        ...(mail === null ? [] : [{ protocol: 'imap', bind: '127.0.0.1', port: imaps, tls: 'implicit' }]),
         ...ports.map((port) => ({ protocol: 'https', bind: '127.0.0.1', port, serves: ['eas'] })),
         { protocol: 'http', bind: '127.0.0.1', port: http, serves: ['health', 'metrics'] },
       ],

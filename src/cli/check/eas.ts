@@ -27,8 +27,8 @@ export interface EasCheck {
   readonly name: string
   readonly eas: { readonly url: string; readonly ca: string | null; readonly serverName: string | null }
   readonly proxyProtocol: 'v1' | 'v2' | null
-  /** The configured identity method. */
-  readonly method: string
+  /** How we log in there, and the key of the configuration that says so: `upstreams.main.identity`, or `….eas.identity`. */
+  readonly configured: { readonly method: string; readonly key: string }
   /** null: stop before the login. */
   readonly identity: CheckIdentity | null
   readonly timeoutMs: number
@@ -43,7 +43,7 @@ const WORDS: TargetWords = {
 
 /** Tries the server of an `eas` section. */
 export async function checkEas(report: Report, check: EasCheck): Promise<void> {
-  const { name, eas, proxyProtocol, identity, method, timeoutMs } = check
+  const { name, eas, proxyProtocol, identity, timeoutMs } = check
   const { hosts, tls, http } = httpPlace(eas.url)
   const [place] = hosts
   if (place === undefined) return
@@ -83,10 +83,10 @@ export async function checkEas(report: Report, check: EasCheck): Promise<void> {
     let used: Socket = raw
     try {
       if (tls === 'implicit') used = (await shakeHands(raw, target, timeoutMs)).value
-      const asked = { host: http.host, path, authorization: credentials(identity) }
+      const asked = { host: http.host, path, authorization: credentials(identity, name) }
       const value = await ask(used, asked, timeoutMs)
       const ms = Math.round(performance.now() - startedAt)
-      return { finding: judgeLogin(value, `as ${plain(identity.authcid)}`, method, ms), value }
+      return { finding: judgeLogin(value, `as ${plain(identity.authcid)}`, check, ms), value }
     } finally {
       used.destroy()
       raw.destroy()
@@ -96,7 +96,7 @@ export async function checkEas(report: Report, check: EasCheck): Promise<void> {
 }
 
 /** @throws StepFailure for what HTTP has no word for */
-function credentials({ authcid, authzid, secret }: CheckIdentity): Secret {
+function credentials({ authcid, authzid, secret }: CheckIdentity, upstream: string): Secret {
   const identity: UpstreamIdentity = { kind: 'password', authcid, authzid, secret: new Secret(secret) }
   try {
     return authorization(identity)
@@ -104,7 +104,7 @@ function credentials({ authcid, authzid, secret }: CheckIdentity): Secret {
     if (!(error instanceof LoginFailure)) throw error
     throw new StepFailure(
       error.message,
-      'For ActiveSync use identity: { method: stored-secret }, or master-user where the server knows such names over HTTP.',
+      `Give ActiveSync an identity of its own, ${OWN_SECRET(upstream)}, or master-user where the server knows such names over HTTP.`,
     )
   }
 }
@@ -127,11 +127,19 @@ export function judgeOpen(answer: HttpAnswer): Finding {
 }
 
 /** What is said to us as a user. */
-export function judgeLogin(answer: HttpAnswer, asWhom: string, method: string, ms: number): Finding {
+export function judgeLogin(
+  answer: HttpAnswer,
+  asWhom: string,
+  { name, configured }: Pick<EasCheck, 'name' | 'configured'>,
+  ms: number,
+): Finding {
   const { status, shown } = answer
   if (status === 200) return isActiveSync(answer) ? good(`${asWhom}, ${ms} ms`) : NOT_ACTIVE_SYNC(`${asWhom}: ${shown}`)
   const detail = `${asWhom}: ${shown}`
-  if (status === 401) return bad(detail, REFUSED[method] ?? 'The server refused our name or password.')
+  if (status === 401) {
+    const advice = REFUSED[configured.method] ?? (() => 'The server refused our name or password.')
+    return bad(detail, advice(name, configured.key))
+  }
   if (status === 403) {
     return bad(
       detail,
@@ -141,11 +149,14 @@ export function judgeLogin(answer: HttpAnswer, asWhom: string, method: string, m
   return bad(detail, adviceFor(answer) ?? UNKNOWN_ADVICE)
 }
 
-const REFUSED: Readonly<Record<string, string>> = {
-  'master-user':
-    'Either the master user’s password is wrong (the file that passwordFile names), or the server does not know such names over HTTP. SOGo asks its own user source (SQL, LDAP) and not Dovecot, so USER*MASTER is nobody there: use identity: { method: stored-secret } and give each user the server’s password, sallyport secret set --user … --upstream …',
-  'stored-secret':
-    'The password stored for this user is not (or no longer) the one the server knows: sallyport secret set --user … --upstream …. Does the server want another name than the address (DOMAIN\\user)?',
+/** The setting that leaves an upstream's other protocols as they are. */
+const OWN_SECRET = (upstream: string) => `upstreams.${upstream}.eas.identity: { method: stored-secret }`
+
+const REFUSED: Readonly<Record<string, (upstream: string, key: string) => string>> = {
+  'master-user': (upstream, key) =>
+    `Either the master user’s password is wrong (the file that ${key}.passwordFile names), or the server does not know such names over HTTP. SOGo asks its own user source (SQL, LDAP) and not Dovecot, so USER*MASTER is nobody there: set ${OWN_SECRET(upstream)} and give each user the server’s password, sallyport secret set --user … --upstream ${upstream}`,
+  'stored-secret': (upstream) =>
+    `The password stored for this user is not (or no longer) the one the server knows: sallyport secret set --user … --upstream ${upstream}. Does the server want another name than the address (DOMAIN\\user)?`,
 }
 
 const UNKNOWN_ADVICE = 'Look at the server’s log at this moment. A phone would be told to come back later.'

@@ -2,7 +2,7 @@
  * One upstream host, from its name to the capabilities after the login, in each protocol that its upstream has.
  */
 
-import type { Config } from '../../config.ts'
+import type { UpstreamConfig } from '../../config.ts'
 import { checkEas } from './eas.ts'
 import * as imap from './imap.ts'
 import type { CheckIdentity } from './login.ts'
@@ -28,7 +28,7 @@ export const CHECKED_PROTOCOLS: readonly CheckedProtocol[] = [...MAIL_PROTOCOLS,
 export interface UpstreamCheck {
   /** Name in the configuration. */
   readonly name: string
-  readonly upstream: Config['upstreams'][string]
+  readonly upstream: UpstreamConfig
   /** How to log in as the user that was asked for, by protocol; null: stop before the login. */
   readonly identities: Readonly<Record<CheckedProtocol, CheckIdentity | null>>
   readonly timeoutMs: number
@@ -46,9 +46,15 @@ export async function checkUpstream(report: Report, check: UpstreamCheck): Promi
     }
   }
   const { name, upstream, identities, timeoutMs } = check
-  const { eas, proxyProtocol, identity } = upstream
+  const { eas, proxyProtocol } = upstream
   if (eas === null) return
-  await checkEas(report, { name, eas, proxyProtocol, method: identity.method, identity: identities.eas, timeoutMs })
+  const configured = { method: (eas.identity ?? upstream.identity).method, key: identityKey(name, upstream, 'eas') }
+  await checkEas(report, { name, eas, proxyProtocol, configured, identity: identities.eas, timeoutMs })
+}
+
+/** The key of the configuration that says how to log in for a protocol. */
+export function identityKey(name: string, { eas }: UpstreamConfig, protocol: CheckedProtocol): string {
+  return `upstreams.${name}.${protocol === 'eas' && eas?.identity ? 'eas.identity' : 'identity'}`
 }
 
 async function checkHost(

@@ -2,6 +2,8 @@
  * Who goes where: the domains served, the names in them, the routes to upstreams.
  */
 
+import { identitiesOf } from '../identities.ts'
+import { keyText } from '../problems.ts'
 import type { ProtocolKey } from '../upstreams.ts'
 import { PROTOCOLS } from '../upstreams.ts'
 import type { Check } from './check.ts'
@@ -24,14 +26,14 @@ export function checkDomains({ config, refuse }: Check): void {
 /** A name that holds a separator could be read upstream as two names (threat C1). */
 export function checkNames({ config, refuse }: Check): void {
   const { allow } = config.names
-  for (const [name, { identity }] of Object.entries(config.upstreams)) {
+  for (const { identity, path: at } of identitiesOf(config)) {
     if (identity.method !== 'master-user') continue
     const { separator } = identity
-    const path = ['upstreams', name, 'identity', 'separator']
+    const path = [...at, 'separator']
     if ([...separator].some((character) => allow.includes(character))) {
       refuse(
         ['names', 'allow'],
-        `allows a character of upstreams.${name}.identity.separator: names could be read as two; take it out, or use another separator`,
+        `allows a character of ${keyText(path)}: names could be read as two; take it out, or use another separator`,
       )
     } else if (/^[a-z0-9._+@-]+$/.test(separator)) {
       refuse(

@@ -2,6 +2,9 @@
  * The servers that we go to: upstreams, what we are to them, Redis.
  */
 
+import type { UpstreamConfig } from '../../config.ts'
+import type { PlacedIdentity } from '../identities.ts'
+import { identitiesOf } from '../identities.ts'
 import { isLoopback } from '../units.ts'
 import { PROTOCOLS } from '../upstreams.ts'
 import type { Check } from './check.ts'
@@ -20,29 +23,39 @@ export function checkUpstreams({ config, refuse, warn }: Check): void {
     if (upstream.eas?.url.startsWith('http:') && !isLoopback(new URL(upstream.eas.url).hostname)) {
       warn([...path, 'eas', 'url'], 'is without TLS for a host on the network: passwords and mail go there in clear')
     }
-    if (upstream.eas !== null && upstream.identity.method === 'authzid') {
-      refuse(
-        [...path, 'eas'],
-        'has no word for acting for somebody else, which identity: authzid needs: use master-user or stored-secret for an upstream of its own',
-      )
-    }
+    checkActingInHttp({ refuse }, path, upstream)
     if (upstream.trusted && upstream.proxyProtocol !== null) {
       warn([...path, 'trusted'], 'is not needed: proxyProtocol tells the server the client’s address already')
     }
-    checkIdentity({ config, refuse, warn }, name)
+  }
+  for (const placed of identitiesOf(config)) checkIdentity({ config, refuse }, placed)
+}
+
+/** HTTP's Basic has a name and a password, and no word for whom to act as (RFC 7617). */
+function checkActingInHttp({ refuse }: Pick<Check, 'refuse'>, path: readonly string[], upstream: UpstreamConfig): void {
+  const { eas, identity } = upstream
+  if (eas === null) return
+  if (eas.identity?.method === 'authzid') {
+    refuse(
+      [...path, 'eas', 'identity', 'method'],
+      'is authzid, and ActiveSync has no word for acting for somebody else: use stored-secret or master-user',
+    )
+  } else if (eas.identity === null && identity.method === 'authzid') {
+    refuse(
+      [...path, 'eas'],
+      'has no word for acting for somebody else, which identity: authzid needs: give it an identity of its own, such as eas: { identity: { method: stored-secret } }',
+    )
   }
 }
 
-function checkIdentity({ config, refuse }: Pick<Check, 'config' | 'refuse' | 'warn'>, name: string): void {
-  const identity = config.upstreams[name]?.identity
-  const path = ['upstreams', name, 'identity']
-  if (identity?.method === 'pass-through' && config.primaryPassword !== 'until-enrolled') {
+function checkIdentity({ config, refuse }: Pick<Check, 'config' | 'refuse'>, { identity, path }: PlacedIdentity): void {
+  if (identity.method === 'pass-through' && config.primaryPassword !== 'until-enrolled') {
     refuse(
       [...path, 'method'],
       'is pass-through, which serves primary passwords only, and primaryPassword is refuse: set primaryPassword: until-enrolled, or choose another method',
     )
   }
-  if (identity?.method !== 'oauth2') return
+  if (identity.method !== 'oauth2') return
   if (identity.grant === 'service-account' && identity.provider !== 'google') {
     refuse([...path, 'grant'], 'is service-account, which only google has')
   }

@@ -38,8 +38,8 @@ export function routeFor(config: RoutesConfig, address: string, protocol: Protoc
   const common = { name, identity, trusted, proxyProtocol }
   if (protocol === 'eas') {
     if (upstream.eas === null) return { ok: false, why: `upstream "${name}" has no eas section` }
-    const { url, ca, serverName } = upstream.eas
-    return { ok: true, route: { ...common, ...httpPlace(url), ca, serverName } }
+    const { url, ca, serverName, identity: own } = upstream.eas
+    return { ok: true, route: { ...common, ...httpPlace(url), ca, serverName, identity: own ?? identity } }
   }
   const section = upstream[protocol]
   if (section === null) return { ok: false, why: `upstream "${name}" has no ${protocol} section` }
