@@ -21,8 +21,11 @@ const ROLE = 'web'
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 /** A failure delay and a hash are within this. */
 const CALL_MS = 60_000
-/** People's pages: a few hundred questions a second are a very busy day. */
-const LIMITS = { inWork: 64, framesPerSecond: 2000 }
+/**
+ * People's pages: a few hundred questions a second are a very busy day. Many may be under way, because who signs in may have to wait
+ * in line, and one address can fill a line of a hundred.
+ */
+const LIMITS = { inWork: 1024, framesPerSecond: 2000 }
 
 export interface PortalServerOptions {
   readonly path: string

@@ -109,6 +109,23 @@ t.test('a keeper that is away: a question waits for it for a moment, and is then
   await second.close()
 })
 
+t.test(
+  'a line of people who wait to sign in, as long as it gets behind one address, holds up nobody else',
+  async (t) => {
+    const line = Promise.withResolvers<Awaited<ReturnType<PortalHandlers['sign-in.password']>>>()
+    const house = keeper(t, { 'sign-in.password': () => line.promise })
+    const server = await house.serve()
+    t.teardown(() => server.close())
+    const portal = house.connect()
+    const waiting = Array.from({ length: 200 }, (_, n) =>
+      portal.call('sign-in.password', { client: ANN, user: `made-up-${n}`, password: 'a guess' }),
+    )
+    t.equal(await portal.call('session.sign-out', { session: 'x'.repeat(22) }), null)
+    line.resolve({ next: 'refused', why: 'bad-credentials' })
+    t.equal((await Promise.all(waiting)).length, 200)
+  },
+)
+
 t.test('without the key there is no channel', async (t) => {
   const house = keeper(t, {})
   const server = await house.serve()
