@@ -21,6 +21,8 @@ import type { InUse } from './supervisor/crew.ts'
 import { Crew } from './supervisor/crew.ts'
 import type { OperatorListener, OperatorServer } from './supervisor/http.ts'
 import { serveOperators } from './supervisor/http.ts'
+import type { Kept } from './supervisor/kept-settings.ts'
+import { keepSettings } from './supervisor/kept-settings.ts'
 import { watchLogLoss } from './supervisor/log-loss.ts'
 import { watchLoopLag } from './supervisor/loop-lag.ts'
 import { notifyService } from './supervisor/notify.ts'
@@ -187,12 +189,12 @@ class Server {
   }
 
   async #reload(): Promise<void> {
-    let loaded: LoadedConfig
+    let kept: Kept
     let certificates: readonly CertificatePair[]
     try {
-      loaded = await this.#options.reload()
-      certificates = await this.#loadCertificates(loaded.config)
-      await this.#crew.offer(loaded)
+      kept = keepSettings(await this.#options.reload(), this.#options.loaded)
+      certificates = await this.#loadCertificates(kept.loaded.config)
+      await this.#crew.offer(kept.loaded)
     } catch (error) {
       this.#log.event('error', 'config_refused', 'the new configuration is refused, the old one stays in use', {
         detail: messageOf(error),
@@ -201,13 +203,14 @@ class Server {
       return
     }
     if (this.#draining) return
+    const { loaded } = kept
     for (const warning of loaded.warnings) this.#log.event('warn', 'warning', problemText(warning))
     const before = this.#config
     const renewed = JSON.stringify(this.#inUse.certificates) !== JSON.stringify(certificates)
     this.#inUse = { loaded, certificates }
     this.#log.setLevel(loaded.config.log.level)
-    for (const key of ['listeners', 'workers', 'dataDirectory', 'runtimeDirectory'] as const) {
-      if (JSON.stringify(loaded.config[key]) === JSON.stringify(before[key])) continue
+    const isOtherListeners = JSON.stringify(loaded.config.listeners) !== JSON.stringify(before.listeners)
+    for (const key of [...(isOtherListeners ? ['listeners'] : []), ...kept.keys]) {
       this.#log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
     }
     await this.#crew.renew()

@@ -153,7 +153,18 @@ async function badConfiguration(t: Test, server: TestServer): Promise<void> {
   const session = await server.login('ann@example.org', password)
   const good = readFileSync(server.configFile, 'utf8')
 
-  writeFileSync(server.configFile, `${good}\nnonsense: true\n`)
+  // Where the server's files are is for its next start, also for a child that is started again before that.
+  const moved = good.replace('dataDirectory: data', 'dataDirectory: elsewhere')
+  writeFileSync(server.configFile, moved)
+  await reloaded(server)
+  for (const key of ['dataDirectory', 'runtimeDirectory', 'store', 'keys']) {
+    t.ok(
+      server.lines.some(({ msg }) => String(msg).startsWith(`${key} changed`)),
+      `${key}: said`,
+    )
+  }
+
+  writeFileSync(server.configFile, `${moved}\nnonsense: true\n`)
   server.program.signal('SIGHUP')
   const refused = await server.wait('config_refused')
   t.match(refused.detail, /sallyport\.yaml:\d+.*nonsense/)
@@ -166,13 +177,12 @@ async function badConfiguration(t: Test, server: TestServer): Promise<void> {
   t.ok(await lives(session, 'b'), 'a keeper that is started again has the one that was accepted')
 
   // The keeper reads the file itself; a name rule shows that the edges have the new one, too.
-  const changed = good.replace('limits: {', 'limits: { login: 1s,')
+  const changed = moved.replace('limits: {', 'limits: { login: 1s,')
   writeFileSync(server.configFile, `${changed}\nnames: { windowsDomains: { CONTOSO: example.org } }\n`)
   const before = await server.connect()
   before.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
   await before.expect(/^1 NO \[AUTHENTICATIONFAILED\]/)
-  server.program.signal('SIGHUP')
-  await server.wait('config_reloaded')
+  await reloaded(server)
   const after = await server.connect()
   after.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
   await after.expect(/^1 OK /)
@@ -188,10 +198,16 @@ async function badConfiguration(t: Test, server: TestServer): Promise<void> {
   third.send(`1 LOGIN "CONTOSO\\\\ann" "${password}"\r\n`)
   await third.expect(/^1 OK /)
 
-  const since = server.lines.filter(({ event }) => event === 'config_reloaded').length
   writeFileSync(server.configFile, good)
+  await reloaded(server)
+}
+
+/** Resolves when the configuration as it is now is in use. */
+async function reloaded(server: TestServer): Promise<void> {
+  const count = () => server.lines.filter(({ event }) => event === 'config_reloaded').length
+  const before = count()
   server.program.signal('SIGHUP')
-  await until(() => server.lines.filter(({ event }) => event === 'config_reloaded').length > since, 'as it was')
+  await until(() => count() > before, 'the new configuration is in use')
 }
 
 /** The names in the certificate that a port shows. */
