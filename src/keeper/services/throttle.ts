@@ -9,7 +9,7 @@ import type { ServiceHandlers, ThrottleView } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appendAudit } from '../../records/audit.ts'
 import { nameForLog } from '../log-names.ts'
-import type { LaneState } from '../throttle.ts'
+import type { LaneState } from '../throttle/counted.ts'
 import type { ServiceDeps } from './shared.ts'
 import { canonical } from './shared.ts'
 
