@@ -13,7 +13,7 @@
 import { LRUCache } from 'lru-cache'
 import type { DeviceClaim } from '../contract/admission.ts'
 import type { Bus } from '../records/bus.ts'
-import type { DeviceRow, DeviceSighting } from '../records/store/devices.ts'
+import type { DeviceFilter, DeviceRow, DeviceSighting } from '../records/store/devices.ts'
 import type { Store, StoreTransaction } from '../records/store/store.ts'
 import { createWriteBatch } from '../records/write-batch.ts'
 
@@ -45,6 +45,8 @@ export interface Devices extends AsyncDisposable {
   visit(visit: DeviceVisit): string | null | Promise<string | null>
   /** By id, as the store has them, with when they were seen last. @throws StoreError */
   of(userId: string): Promise<readonly DeviceRow[]>
+  /** Those of all users, likewise. @throws StoreError */
+  list(filter: DeviceFilter): ReturnType<Store['devices']['list']>
   /** Which devices may not come any more, as far as is known: one that was forgotten may stay. @throws StoreError */
   keptOut(userId: string): Promise<(device: string, appPasswordId: string | null) => boolean>
   /** Changes them in a transaction that no visit comes between, and tells everybody. What `work` throws undoes it. */
@@ -199,6 +201,11 @@ export function createDevices({ store, bus, policy, clock, flushMs, onError }: D
     async of(userId) {
       await sightings.flush()
       return await store.devices.of(userId)
+    },
+
+    async list(filter) {
+      await sightings.flush()
+      return await store.devices.list(filter)
     },
 
     async keptOut(userId) {

@@ -53,6 +53,7 @@ t.test('the same answers, the same refusals', async (t) => {
     ['/sessions', ['session', 'list'], 'sessions'],
     ['/policies', ['policy', 'list'], 'policies'],
     ['/users/ann/devices', ['device', 'list', '--user', 'ann'], 'devices'],
+    ['/devices', ['device', 'list'], 'devices of all'],
     ['/throttle', ['throttle', 'list'], 'throttle'],
     ['/tokens', ['token', 'list'], 'tokens'],
     ['/audit?limit=3', ['audit'], 'audit'],

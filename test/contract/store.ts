@@ -3,6 +3,8 @@
  */
 
 import type { Test } from 'tap'
+import type { DeviceState } from '../../src/contract/services/devices.ts'
+import type { DeviceRow } from '../../src/records/store/devices.ts'
 import type { AppPasswordRow, NewTombstone, NewUser, Store } from '../../src/records/store/store.ts'
 import { StoreError } from '../../src/records/store/store.ts'
 import { searchWords } from '../../src/records/store/user-words.ts'
@@ -87,6 +89,55 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     await store.deleteUser('ann', T0)
     t.strictSame(await store.devices.of('ann'), [])
   })
+
+  t.test(
+    'devices of all users: in the order in which they came, page by page, those in one state as well',
+    async (t) => {
+      const store = await open(t)
+      for (const user of ['bob', 'ann']) await store.insertUser(newUser(user))
+      const device = (userId: string, id: string, state: DeviceState, ms: number): DeviceRow => ({
+        userId,
+        id,
+        type: null,
+        agent: null,
+        protocolVersion: null,
+        state,
+        blockedBy: null,
+        appPasswords: [],
+        firstSeen: later(ms),
+        lastSeen: later(99 - ms),
+        lastIp: '192.0.2.1',
+      })
+      const inOrder = [
+        device('bob', 'first', 'allowed', 1),
+        // Of the same moment: in one order, whichever it is, and on one page each.
+        device('ann', 'a', 'waiting', 2),
+        device('ann', 'b', 'waiting', 2),
+        device('bob', 'a', 'waiting', 2),
+        device('ann', 'last', 'blocked', 3),
+      ]
+      for (const each of inOrder.toReversed()) await store.devices.insert(each)
+      for (const state of [null, 'waiting', 'allowed', 'blocked'] as const) {
+        const wanted = inOrder.filter((each) => state === null || each.state === state)
+        for (const limit of [1, 2, 9]) {
+          const found: unknown[] = []
+          for (let after: DeviceRow | null = null; ; ) {
+            const page = await store.devices.list({ state, after, limit })
+            found.push(...page)
+            after = page.at(-1) ?? null
+            if (page.length < limit) break
+          }
+          const addressed = wanted.map((row) => ({ ...row, address: `${row.userId}@example.org` }))
+          t.strictSame(found, addressed, `${state}, by ${limit}`)
+        }
+      }
+      const [, , third = null] = inOrder
+      await store.devices.delete('ann', 'b')
+      const rest = await store.devices.list({ state: 'waiting', after: third, limit: 9 })
+      t.match(rest, [{ userId: 'bob', id: 'a' }], 'a page begins behind one that is gone')
+      t.equal(rest.length, 1)
+    },
+  )
 
   t.test('users: what goes in comes out', async (t) => {
     const store = await open(t)

@@ -60,7 +60,8 @@ async function setUp({ sallyport, phone: phoneWith, waiting: polls }: PhoneHouse
   const status = async (...asked: Parameters<typeof ask>) => (await ask(...asked)).status
   const device = <T>(what: string, id: string) => sallyport.json<T>(['device', what, id, '--user', USER])
   const list = () => sallyport.json<DeviceLine[]>(['device', 'list', '--user', USER])
-  return { ask, status, device, list, polls, phone, tablet }
+  const inState = (state: string) => sallyport.json<DeviceLine[]>(['device', 'list', '--state', state])
+  return { ask, status, device, list, inState, polls, phone, tablet }
 }
 
 t.test(
@@ -138,7 +139,7 @@ t.test(
 t.test(
   'M6: a device that waits gets nothing, by whatever command; a thousand names are no way around it',
   async (t) => {
-    await withServer({ quarantine: true, devicesPerUser: 5 }, async ({ status, device, list }) => {
+    await withServer({ quarantine: true, devicesPerUser: 5 }, async ({ status, device, list, inState }) => {
       for (const command of COMMANDS) t.equal(await status(plain(command, 'new1')), 403, command)
       for (let command = 0; command < 24; command++)
         t.equal(await status(base64(Buffer.from('new1'), { command })), 403, `command ${command}`)
@@ -149,6 +150,8 @@ t.test(
         (await list()).map(({ id, state }) => `${id} ${state}`),
         ['new1 waiting'],
       )
+      t.match(await inState('waiting'), [{ id: 'new1', user: USER }], 'an administrator finds it without a name')
+      t.strictSame(await inState('allowed'), [])
       for (let from = 0; from < 1000; from += 20) {
         const all = Array.from({ length: 20 }, (_, i) =>
           status(plain('Sync', `flood${from + i}`), { port: i % 2 === 0 ? 0 : 1 }),

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Config } from '../../src/config.ts'
 import type { LoginAttempt } from '../../src/contract/admission.ts'
 import { LoginFailure } from '../../src/contract/failure.ts'
+import type { ServiceAnswer } from '../../src/contract/services.ts'
 import type { DevicePolicy } from '../../src/keeper/devices.ts'
 import { createDevices } from '../../src/keeper/devices.ts'
 import { createLocalBus } from '../../src/records/bus.ts'
@@ -71,6 +72,85 @@ t.test('M6: devices are seen, with the first and the last time; what has no devi
   t.match(devices, [{ id: 'appl1', lastSeenAt: '2026-01-02T00:00:00.000Z' }], 'it was written')
   await again.call('user.delete', { address: 'ann@a.test' })
   t.equal((await again.store.devices.of('x')).length, 0)
+})
+
+t.test('M6: all devices that wait, whoever they are of, page by page', async (t) => {
+  let now = Date.parse('2026-01-01T00:00:00Z')
+  const clock = () => {
+    now += 1000
+    return new Date(now)
+  }
+  const { h, phone, result } = await setUp(t, 'quarantine: true', { clock })
+  await h.addUser('bob@a.test')
+  const other = await h.issue('bob@a.test')
+  for (const n of [1, 2, 3]) {
+    await result(visit(phone.password, `ann${n}`))
+    await result({ ...visit(other.password, `bob${n}`), ...attempt('bob@a.test', other.password, { protocol: 'eas' }) })
+  }
+  await h.call('device.allow', { user: 'ann@a.test', id: 'ann1' })
+  await h.call('device.block', { user: 'bob@a.test', id: 'bob2' })
+  const all = async (request: { readonly state?: 'waiting' | 'allowed' | 'blocked' }, limit: number) => {
+    const found: string[] = []
+    let after: string | null = null
+    do {
+      const page: ServiceAnswer<'device.list'> = await h.call('device.list', { ...request, after, limit })
+      t.ok(page.devices.length <= limit)
+      found.push(...page.devices.map(({ user, id }) => `${user} ${id}`))
+      after = page.next
+    } while (after !== null)
+    return found
+  }
+  for (const limit of [1, 2, 4, 200]) {
+    t.strictSame(
+      await all({ state: 'waiting' }, limit),
+      ['bob@a.test bob1', 'ann@a.test ann2', 'ann@a.test ann3', 'bob@a.test bob3'],
+      `by ${limit}`,
+    )
+  }
+  t.strictSame(await all({ state: 'blocked' }, 1), ['bob@a.test bob2'])
+  t.equal((await all({}, 2)).length, 6)
+  t.match(await h.call('device.list', { user: 'ann@a.test', state: 'waiting' }), {
+    devices: [{ id: 'ann2' }, { id: 'ann3' }],
+    next: null,
+  })
+  for (const after of ['x', '1 2', 'a b c', '-1 b c', '1 b c d', `${'9'.repeat(16)} b c`]) {
+    await t.rejects(h.call('device.list', { after }), { code: 'invalid', message: /no page/ }, after)
+  }
+  t.strictSame(
+    (await h.call('device.list', { after: '999999999999999 b c' })).devices,
+    [],
+    'no date is no fault of ours',
+  )
+})
+
+t.test('a page of devices fits a frame, however long their words are', async (t) => {
+  const { h } = await setUp(t)
+  const users = await h.store.listUsers({ after: null, limit: 1 })
+  const at = new Date('2026-01-01T00:00:00Z')
+  const long = 'x'.repeat(400)
+  await h.store.transaction(async (tx) => {
+    for (let n = 0; n < 200; n++) {
+      await tx.devices.insert({
+        userId: users[0]?.id ?? '',
+        id: `device${n}`,
+        type: long,
+        agent: long,
+        protocolVersion: null,
+        state: 'waiting',
+        blockedBy: null,
+        appPasswords: [],
+        firstSeen: at,
+        lastSeen: at,
+        lastIp: '',
+      })
+    }
+  })
+  const first = await h.call('device.list', { limit: 200 })
+  t.ok(Buffer.byteLength(JSON.stringify(first)) < 64 * 1024)
+  t.ok(first.devices.length > 20)
+  const second = await h.call('device.list', { limit: 200, after: first.next })
+  const seen = new Set([...first.devices, ...second.devices].map(({ id }) => id))
+  t.equal(seen.size, first.devices.length + second.devices.length, 'and the next goes on where it was cut')
 })
 
 t.test('a grant says where ActiveSync is: Host, and the path in front', async (t) => {

@@ -126,7 +126,7 @@ export async function fullStore(t: Test): Promise<FullStore> {
     }
     tombstones.run(id, digestOf(n), keyId, randomUUID(), 'old', now - DAY)
     cached.run(random(32), random(100), now + DAY)
-    devices.run(id, `device${n}`, 'allowed', '[]', now, now, '192.0.2.1')
+    devices.run(id, `device${n}`, n % 2 === 0 ? 'allowed' : 'waiting', '[]', now, now, '192.0.2.1')
     notices.run(randomUUID(), id, 'done-for-you', '{"what":"app-password-created","name":"phone"}', now)
     sessions.run(randomUUID(), random(32), keyId, id, 'full', '[]', random(16), '192.0.2.1', now, now, now + DAY / 2)
   }

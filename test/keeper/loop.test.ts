@@ -133,6 +133,8 @@ t.test('E7: logins, and what administrators ask meanwhile', async (t) => {
           if (JSON.stringify(found) !== JSON.stringify(meant)) throw new Error(`${found} instead of ${meant}`)
         },
       },
+      [`a page of ${USERS} devices`]: { work: () => call('device.list', { limit: 200 }) },
+      'a page of the devices that wait': { work: () => call('device.list', { state: 'waiting', limit: 200 }) },
       'a user shown': { work: () => call('user.show', { address: ANN }) },
       '200 users imported': {
         work: (n) =>

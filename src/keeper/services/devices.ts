@@ -7,10 +7,11 @@
 import type { Actor, DeviceView, ServiceHandlers } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appendAudit } from '../../records/audit.ts'
-import type { DeviceRow } from '../../records/store/devices.ts'
+import type { DevicePlace, DeviceRow } from '../../records/store/devices.ts'
 import type { StoreTransaction, UserRow } from '../../records/store/store.ts'
 import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
+import { fitting } from './shared.ts'
 
 type DeviceServices = Pick<ServiceHandlers, 'device.list' | 'device.block' | 'device.allow' | 'device.forget'>
 type Event = 'device_blocked' | 'device_allowed' | 'device_forgotten'
@@ -52,9 +53,20 @@ export function deviceServices(deps: ServiceDeps): DeviceServices {
   }
 
   return {
-    async 'device.list'({ user }) {
-      const owner = await users.show(user)
-      return { devices: (await devices.of(owner.id)).map((row) => deviceView(row, owner.address)) }
+    async 'device.list'(request) {
+      const { state = null } = request
+      if ('user' in request) {
+        const owner = await users.show(request.user)
+        const rows = (await devices.of(owner.id)).filter((row) => state === null || row.state === state)
+        return { devices: rows.map((row) => deviceView(row, owner.address)), next: null }
+      }
+      const { limit } = request
+      const after = request.after === null ? null : placeAt(request.after)
+      // One more than wanted tells whether there is another page.
+      const rows = await devices.list({ state, after, limit: limit + 1 })
+      const page = fitting(rows.slice(0, limit).map((row) => deviceView(row, row.address)))
+      const last = page.length < rows.length ? rows[page.length - 1] : undefined
+      return { devices: page, next: last === undefined ? null : placeOf(last) }
     },
 
     async 'device.block'({ user, id }, actor) {
@@ -97,6 +109,18 @@ export function deviceServices(deps: ServiceDeps): DeviceServices {
       return { id, user: owner.address }
     },
   }
+}
+
+/** Where a page of the list of all ends. */
+function placeOf({ firstSeen, userId, id }: DevicePlace): string {
+  return `${firstSeen.getTime()} ${userId} ${id}`
+}
+
+/** @throws ServiceError 'invalid' */
+function placeAt(place: string): DevicePlace {
+  const [, firstSeen = '', userId = '', id = ''] = /^(\d{1,15}) ([^ ]+) ([^ ]+)$/.exec(place) ?? []
+  if (firstSeen === '') throw new ServiceError('invalid', 'after: no page of this list ended there')
+  return { firstSeen: new Date(Number(firstSeen)), userId, id }
 }
 
 const isOwner = ({ id }: UserRow, actor: Actor) => actor === `user:${id}`

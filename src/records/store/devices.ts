@@ -4,12 +4,21 @@
 
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
+import type { DeviceState } from '../../contract/services/devices.ts'
 import { deleteInPieces } from './delete-in-pieces.ts'
 import type { Queries } from './sql-prepared.ts'
 import type { Db } from './sql-transaction.ts'
 
-/** 'waiting': seen, and not allowed yet (quarantine). */
-export type DeviceState = 'allowed' | 'blocked' | 'waiting'
+/** A device among those of all users, by when it came. */
+export type DevicePlace = Pick<DeviceRow, 'firstSeen' | 'userId' | 'id'>
+
+export interface DeviceFilter {
+  /** null: in any state. */
+  readonly state: DeviceState | null
+  /** Those behind this one; null: from the first on. */
+  readonly after: DevicePlace | null
+  readonly limit: number
+}
 
 export type DeviceBlocker = 'owner' | 'administrator'
 
@@ -54,6 +63,8 @@ export interface DevicesTable {
 export interface DeviceRows {
   /** By id. */
   of(userId: string): Promise<readonly DeviceRow[]>
+  /** Of all users, each with its user's address: those that came first stand first. */
+  list(filter: DeviceFilter): Promise<readonly (DeviceRow & { readonly address: string })[]>
   /** Makes everybody else who locks this user wait for the end of the transaction. false: the user is gone. */
   lock(userId: string): Promise<boolean>
   /** A new one. */
@@ -78,6 +89,25 @@ export function sqlDevices(db: () => Db, queries: Queries): DeviceRows {
     async of(userId) {
       const rows = await db().selectFrom('devices').selectAll().where('user_id', '=', userId).orderBy('id').execute()
       return rows.map(deviceRow)
+    },
+
+    async list({ state, after, limit }) {
+      // Also for the first page a place behind which to begin, so that the index is searched and not scanned.
+      const { firstSeen, userId, id } = after ?? { firstSeen: new Date(0), userId: '', id: '' }
+      const place = sql`(${firstSeen.getTime()}, ${userId}, ${id})`
+      const rows = await db()
+        .selectFrom('devices')
+        .innerJoin('users', 'users.id', 'devices.user_id')
+        .selectAll('devices')
+        .select('users.address')
+        .where(sql<boolean>`(devices.first_seen, devices.user_id, devices.id) > ${place}`)
+        .$if(state !== null, (query) => query.where('devices.state', '=', state ?? ''))
+        .orderBy('devices.first_seen')
+        .orderBy('devices.user_id')
+        .orderBy('devices.id')
+        .limit(limit)
+        .execute()
+      return rows.map((row) => ({ ...deviceRow(row), address: row.address }))
     },
 
     async lock(userId) {

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { PROTOCOL_NAMES } from '../../contract/admission.ts'
 import { LANGUAGES } from '../../contract/languages.ts'
+import { DEVICE_STATES } from '../../contract/services/devices.ts'
 import type {
   ApiTokenView,
   AppPasswordView,
@@ -203,7 +204,7 @@ export const Device = z.strictObject({
   type: z.string().nullable(),
   agent: z.string().nullable(),
   protocolVersion: z.string().nullable(),
-  state: z.enum(['allowed', 'blocked', 'waiting']).describe('waiting: new, and kept out until somebody allows it.'),
+  state: z.enum(DEVICE_STATES).describe('waiting: new, and kept out until somebody allows it.'),
   blockedBy: z.enum(['owner', 'administrator']).nullable().describe('null: it is not blocked.'),
   firstSeenAt: time,
   lastSeenAt: time,

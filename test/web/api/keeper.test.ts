@@ -137,6 +137,26 @@ t.test('devices: listed, kept out, let in, forgotten; of their own user only', a
     status: 200,
     json: { items: [{ id: 'appl1', user: 'ann@a.test', state: 'allowed' }], next: null },
   })
+  const { id: bob } = (await h.store.userByAddress('bob@a.test')) ?? { id: '' }
+  const waiting = {
+    ...device,
+    state: 'waiting',
+    blockedBy: null,
+    firstSeen: new Date(at.getTime() + 1),
+    lastSeen: at,
+  } as const
+  await h.store.transaction((tx) => tx.devices.insert({ userId: bob, id: 'appl2', ...waiting }))
+  const page = await h.api('GET', '/devices?limit=1')
+  t.match(page, { status: 200, json: { items: [{ id: 'appl1', user: 'ann@a.test' }] } }, 'those of all users')
+  t.match(await h.api('GET', `/devices?limit=1&cursor=${page.json.next}`), {
+    json: { items: [{ id: 'appl2', user: 'bob@a.test', state: 'waiting' }], next: null },
+  })
+  const listed = async (path: string) => (await h.api('GET', path)).json.items
+  t.match(await listed('/devices?state=waiting'), [{ id: 'appl2' }])
+  t.strictSame(await listed('/devices?state=blocked'), [])
+  t.strictSame(await listed('/users/ann@a.test/devices?state=waiting'), [])
+  t.match(await h.api('GET', '/devices?state=lost'), { status: 422 })
+  t.match(await h.api('GET', '/devices?cursor=eHg'), { status: 422 }, 'a cursor of another list')
   t.match(await h.api('POST', '/users/ann@a.test/devices/appl1/block'), {
     status: 200,
     json: { device: { state: 'blocked' }, sessionsEnded: 0 },
