@@ -1,11 +1,11 @@
 /** The tables of texts by language (R39). */
 
 import type { Language } from '../../contract/languages.ts'
-import type { Messages } from './messages.en.ts'
-import { en } from './messages.en.ts'
-import { nl } from './messages.nl.ts'
+import type { Messages } from './messages/en.ts'
+import { en } from './messages/en.ts'
+import { nl } from './messages/nl.ts'
 
-export type { Messages } from './messages.en.ts'
+export type { Messages } from './messages/en.ts'
 
 const TABLES = { en, nl } as const satisfies Record<Language, Messages>
 

@@ -1,0 +1,76 @@
+/** Administration: English. */
+
+import { countIn } from './count.ts'
+
+const count = countIn('en')
+
+export const admin = {
+  admin: {
+    title: 'Administration',
+    warnings: (count: number) =>
+      count === 1 ? 'One setting of this server is dangerous:' : `${count} settings of this server are dangerous:`,
+    users: 'Users',
+    audit: 'Audit trail',
+    policies: 'App password policy',
+    find: 'Find a user',
+    findHint: 'The beginning of an address is enough.',
+    findSubmit: 'Find',
+    none: 'No user fits.',
+    more: 'More',
+    add: 'Add a user',
+    address: 'Email address',
+    name: 'Name',
+    groups: 'Groups',
+    groupsHint: 'Separated by blanks. Can be empty.',
+    asAdmin: 'May administer',
+    invite: 'Make an invitation link',
+    addSubmit: 'Add',
+    invited: (user: string) => `Invitation for ${user}`,
+    invitedText: (until: string) =>
+      `Give this link to them, and to nobody else. It works once and runs out ${until}. You won’t see it again.`,
+    enabled: 'Enabled',
+    disabled: 'Disabled',
+    administrator: 'Administrator',
+    enrolled: (when: string) => `Two-step since ${when}`,
+    notEnrolled: 'No two-step yet',
+    created: (when: string) => `Added ${when}`,
+    appPasswords: (n: number) => count(n, 'app password', 'app passwords'),
+    methods: 'Two-step sign-in',
+    methodsNone: 'None set up.',
+    disable: 'Disable',
+    disableTitle: (user: string) => `Disable ${user}?`,
+    disableText:
+      'They can no longer sign in here or get at their mail, and open connections end at once. You can enable them again.',
+    enable: 'Enable',
+    resetTwoStep: 'Reset two-step sign-in',
+    resetTitle: (user: string) => `Reset two-step sign-in for ${user}?`,
+    resetText:
+      'All their second steps and recovery codes are deleted, and they are signed out here. They get an invitation link to set it up again. App passwords stay. This can’t be undone.',
+    resetSubmit: 'Reset',
+    newInvitation: 'New invitation link',
+    deleteAll: 'Delete all app passwords',
+    deleteAllTitle: (user: string) => `Delete all app passwords of ${user}?`,
+    deleteAllText: (n: number) => `${count(n, 'device is', 'devices are')} cut off at once. This can’t be undone.`,
+    deleteOneText: (user: string, name: string) => `“${name}” of ${user} is cut off at once. This can’t be undone.`,
+    forUser: 'App passwords of this user',
+    auditOf: (user: string) => `Audit trail of ${user}`,
+    auditWhen: 'When',
+    auditWhat: 'What',
+    auditWho: 'By whom',
+    auditUser: 'User',
+    auditNone: 'Nothing yet.',
+    auditOlder: 'Older',
+    auditNewest: 'Newest',
+    auditSince: (hours: number) =>
+      hours === 1 ? 'Last hour' : hours < 48 ? `Last ${hours} hours` : `Last ${count(hours / 24, 'day', 'days')}`,
+    policyIntro: 'Who may have app passwords. Where they are forbidden, existing ones stop working at once.',
+    policyAll: 'Everybody',
+    policyGroup: (group: string) => `Group ${group}`,
+    policyAllowed: 'Allowed',
+    policyForbidden: 'Forbidden',
+    policyInherit: 'As for everybody',
+    policySet: 'Change',
+    policyGroupName: 'Group',
+    policyOther: 'Another group',
+  },
+}
