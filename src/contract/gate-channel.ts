@@ -103,6 +103,8 @@ export function connectGate(options: GateConnectionOptions): GateConnection {
         notice(method, params) {
           if (method === 'end') endSession(params as string)
           else if (method === 'ca') takeCertificates(params as CaNotice, certificates, parts)
+          // A grant that names it may have come in the same read: its promise is resolved before the next turn.
+          else if (method === 'ca-gone') setImmediate(() => certificates.delete(params as number))
           else throw new IpcError('ERR_IPC_PROTOCOL', `the keeper sent a notice ${method}`)
         },
         closed,
@@ -163,11 +165,11 @@ export function connectGate(options: GateConnectionOptions): GateConnection {
 
   /** @throws LoginFailure rather than trust every certificate authority where one was named */
   function certificatesOf(wire: GrantWire, link: GateLink): string | null {
-    const slot = wire.upstream.ca
-    const pem = slot === null ? null : link.certificates.get(slot)
+    const number = wire.upstream.ca
+    const pem = number === null ? null : link.certificates.get(number)
     if (pem !== undefined) return pem
     tell('settle', [wire.id, 'failed'])
-    throw new LoginFailure('keeper-unavailable', `the keeper named certificates that it has not sent (${slot})`)
+    throw new LoginFailure('keeper-unavailable', `the keeper named certificates that it has not sent (${number})`)
   }
 
   function tell(...notice: Notice): void {
@@ -210,15 +212,15 @@ function resumeParts(sessions: readonly LiveSession[]): readonly (readonly LiveS
 }
 
 function takeCertificates(
-  { slot, text, last }: CaNotice,
+  { number, text, last }: CaNotice,
   certificates: Map<number, string>,
   parts: Map<number, string>,
 ): void {
-  const whole = (parts.get(slot) ?? '') + text
-  if (!last) parts.set(slot, whole)
+  const whole = (parts.get(number) ?? '') + text
+  if (!last) parts.set(number, whole)
   else {
-    parts.delete(slot)
-    certificates.set(slot, whole)
+    parts.delete(number)
+    certificates.set(number, whole)
   }
 }
 

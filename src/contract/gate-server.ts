@@ -17,7 +17,7 @@ import type { EdgePort, EndReason, GateHouse, LiveSession, Outcome, SessionEnd }
 import { DEVICE_ID, END_REASONS, PROTOCOL_NAMES } from './admission.ts'
 import { LoginFailure } from './failure.ts'
 import type { AttemptWire } from './gate-wire.ts'
-import { attemptFromWire, CA_SLOTS, caNotices, failureToWire, GATE_ROLE, grantToWire } from './gate-wire.ts'
+import { attemptFromWire, caNotices, failureToWire, GATE_ROLE, grantToWire, MAX_CA_TEXTS } from './gate-wire.ts'
 
 export interface GateServerOptions {
   readonly path: string
@@ -252,18 +252,24 @@ export async function serveGate(options: GateServerOptions): Promise<IpcServer> 
   }
 }
 
-/** Numbers for the PEM texts of one channel: a text is sent when it gets its number, the oldest number is used again. */
+/** Numbers for the PEM texts of one channel: a text is sent when it gets its number, and no number is used again. */
 function createCertificateNumbers(peer: IpcPeer): (pem: string | null) => number | null {
-  const slots = new Map<string, number>()
+  const numbers = new Map<string, number>()
   let next = 0
   return (pem) => {
     if (pem === null) return null
-    const known = slots.get(pem)
+    const known = numbers.get(pem)
     if (known !== undefined) return known
-    const slot = next++ % CA_SLOTS
-    for (const [text, taken] of slots) if (taken === slot) slots.delete(text)
-    slots.set(pem, slot)
-    for (const notice of caNotices(slot, pem)) peer.notify('ca', notice)
-    return slot
+    const [oldest] = numbers.size < MAX_CA_TEXTS ? [] : numbers
+    if (oldest !== undefined) {
+      const [text, gone] = oldest
+      numbers.delete(text)
+      // Not before the grants that name it: the answer to an admit is sent in the turn in which it is decided.
+      setImmediate(() => peer.notify('ca-gone', gone))
+    }
+    const number = next++
+    numbers.set(pem, number)
+    for (const notice of caNotices(number, pem)) peer.notify('ca', notice)
+    return number
   }
 }

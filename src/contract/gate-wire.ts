@@ -12,7 +12,7 @@ import type { Credential, Grant, LoginAttempt, UpstreamIdentity } from './admiss
 import type { LoginFailureReason } from './failure.ts'
 import { LOGIN_FAILURE_REASONS, LoginFailure } from './failure.ts'
 
-/** What an edge may send: requests `resume` and `admit`, notices `settle` and `ended`. The keeper sends `end` and `ca`. */
+/** What an edge may send: requests `resume` and `admit`, notices `settle` and `ended`. The keeper sends `end`, `ca` and `ca-gone`. */
 export const GATE_ROLE = 'edge'
 
 type WithText<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: string }
@@ -36,22 +36,22 @@ export type GrantWire = Omit<Grant, 'upstream'> & {
   }
 }
 
-/** A PEM text in parts, the last one marked. A number that is used again stands for the new text from then on. */
+/** A PEM text in parts, the last one marked. On one channel a number stands for one text, ever: a grant on its way means what it meant. */
 export interface CaNotice {
-  readonly slot: number
+  readonly number: number
   readonly text: string
   readonly last: boolean
 }
 
-/** Numbers for PEM texts per channel; a keeper that has been given more in its life uses the oldest again. */
-export const CA_SLOTS = 64
+/** PEM texts that an edge keeps. When a keeper has been given more in its life, the oldest is forgotten: a `ca-gone` notice with its number. */
+export const MAX_CA_TEXTS = 64
 /** Characters per part: fits a frame, whatever JSON escapes. */
 const CA_PART = 10_000
 
-export function caNotices(slot: number, pem: string): CaNotice[] {
+export function caNotices(number: number, pem: string): CaNotice[] {
   const notices: CaNotice[] = []
   for (let at = 0; at === 0 || at < pem.length; at += CA_PART) {
-    notices.push({ slot, text: pem.slice(at, at + CA_PART), last: at + CA_PART >= pem.length })
+    notices.push({ number, text: pem.slice(at, at + CA_PART), last: at + CA_PART >= pem.length })
   }
   return notices
 }

@@ -122,6 +122,33 @@ t.test('attempts and grants cross whole, secrets as Secret', async (t) => {
   }
 })
 
+t.test(
+  'more sets of certificate authorities than an edge keeps, in use at once: nobody gets another one’s',
+  async (t) => {
+    const caOf = (name: string) => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----\n`
+    const at = place(t)
+    // All are decided in one turn, so that their answers and the certificates stand in one write.
+    const decided = Promise.withResolvers<void>()
+    const users = Array.from({ length: 400 }, (_, index) => `u${index % 200}@example.org`)
+    let asked = 0
+    await at.serve(
+      scriptedHouse({
+        async admit(attempt) {
+          asked += 1
+          if (asked === users.length) decided.resolve()
+          await decided.promise
+          return grantOf(attempt, { ca: caOf(attempt.credential.authcid) })
+        },
+      }),
+    )
+    const { gate } = at.edge()
+    const given = async (user: string) => (await gate.admit(attemptOf(user, 'x'))).upstream.ca
+    t.strictSame(await Promise.all(users.map(given)), users.map(caOf))
+    // One after the other, when the first ones have been forgotten and come again.
+    for (const user of users) t.equal(await given(user), caOf(user))
+  },
+)
+
 async function refused(t: Test, verdict: Promise<unknown>, reason: string, delayMs = 0): Promise<void> {
   const failure = await verdict.catch((error: unknown) => error)
   t.match(failure, { name: 'LoginFailure', reason, delayMs })
