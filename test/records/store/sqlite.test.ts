@@ -328,6 +328,25 @@ t.test('with 10,000 users and 100,000 app passwords nothing scans', async (t) =>
   raw.close()
 })
 
+t.test('counting for users, however many, fills no cache of statements', async (t) => {
+  const texts = new Set<string>()
+  const store = await openSqlite({ file: join(t.testdir(), 'store.db'), onStatement: (text) => texts.add(text) })
+  t.teardown(() => store.close())
+  for (const id of ['first', 'last']) {
+    await store.insertUser(newUser(id))
+    await store.insertAppPassword(newAppPassword(`of-${id}`, id))
+  }
+  texts.clear()
+  for (let others = 0; others <= 300; others++) {
+    const ids = ['first', ...Array.from({ length: others }, (_, n) => `u${n}`), 'last']
+    const counts = await store.countAppPasswordsOf(ids, T0)
+    if (counts.size !== 2 || counts.get('first') !== 1 || counts.get('last') !== 1) {
+      t.fail(`${ids.length} users`, { counts: [...counts] })
+    }
+  }
+  t.equal(texts.size, 9, 'of the 256 that are kept: 2, 4 … 512')
+})
+
 t.test('backup: consistent while others write, private, without cached logins, never over a file', async (t) => {
   const directory = t.testdir()
   const store = await openSqlite({ file: join(directory, 'store.db') })
