@@ -23,6 +23,7 @@ import { appPasswordName, checkIssueRequest, checkUpdateRequest } from './issue-
 import { keptHash } from './kept-hash.ts'
 import type { Keys } from './keys.ts'
 import { noSuchUser, userAt } from './lookup.ts'
+import { takeBackSetUps } from './one-time-links.ts'
 import type { AppPasswordRow, Store, StoreTransaction, UserRow } from './store/store.ts'
 
 export type { RevokedAppPassword } from './deletion.ts'
@@ -69,6 +70,7 @@ export interface AppPasswords {
     actor: Actor,
   ): Promise<{ readonly user: UserRow; readonly row: AppPasswordRow }>
   revoke(id: string, actor: Actor, ownerId?: string): Promise<RevokedAppPassword>
+  /** Takes back the user's set-up links as well: one that is still open would make another. */
   revokeAll(address: string, actor: Actor): Promise<readonly RevokedAppPassword[]>
   /** Everybody's that were last used (or, never used, made) before then. */
   revokeUnused(unusedForMs: number, actor: Actor): Promise<readonly RevokedAppPassword[]>
@@ -190,6 +192,7 @@ export function createAppPasswords(options: AppPasswordsOptions): AppPasswords {
       const revocation = await store.transaction(async (tx) => {
         const user = await userAt(tx, address, names())
         const rows = await tx.appPasswordsOf(user.id)
+        await takeBackSetUps(tx, user, { actor, at: now() })
         return rows.length === 0 ? null : await revokeRows(tx, user, rows, { why: 'all', actor, at: now() })
       })
       if (revocation) publishRevocation(bus, revocation)

@@ -52,8 +52,8 @@ export interface OneTimeLinks {
   use(token: string, kind: OneTimeLinkRow['kind'], ip: string): Promise<FoundLink | null>
   /** It was used and has made nothing: it may be used again. */
   giveBack(link: OneTimeLinkRow): Promise<void>
-  /** What a set-up link has made. */
-  noteResult(link: OneTimeLinkRow, user: UserRow, appPasswordId: string, ip: string): Promise<void>
+  /** What a set-up link has made. false: it was taken back meanwhile, so that must not stay. */
+  noteResult(link: OneTimeLinkRow, user: UserRow, appPasswordId: string, ip: string): Promise<boolean>
   setUpsOf(userId: string, since: Date): Promise<readonly OneTimeLinkRow[]>
   /** false: there is none, or it was used. */
   cancelSetUp(user: UserRow, id: string): Promise<boolean>
@@ -133,10 +133,11 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
     giveBack: ({ id }) => store.people.giveBackOneTimeLink(id),
 
     async noteResult(link, user, appPassword, ip) {
-      await store.transaction(async (tx) => {
-        await tx.people.noteLinkResult(link.id, appPassword)
+      return await store.transaction(async (tx) => {
+        if (!(await tx.people.noteLinkResult(link.id, appPassword))) return false
         const detail = { link: link.id, name: link.name, appPassword, ip }
         await appendAudit(tx, { event: 'set_up_used', actor: `user:${user.id}`, user, at: now(), detail })
+        return true
       })
     },
 
@@ -150,6 +151,22 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
         return true
       })
     },
+  }
+}
+
+/**
+ * Takes back every set-up link of a user that has made no app password yet, one that is just being used as well: for whatever
+ * takes from a user all that gives access.
+ */
+export async function takeBackSetUps(
+  tx: StoreTransaction,
+  user: UserRow,
+  { actor, at }: { readonly actor: Actor; readonly at: Date },
+): Promise<void> {
+  const links = await tx.people.oneTimeLinksOf(user.id, 'set-up', new Date(at.getTime() - SET_UP_MS))
+  for (const { id } of links) {
+    if ((await tx.people.cancelOneTimeLinks(user.id, 'set-up', id)) === 0) continue
+    await appendAudit(tx, { event: 'set_up_cancelled', actor, user, at, detail: { link: id } })
   }
 }
 

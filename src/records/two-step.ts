@@ -16,6 +16,7 @@ import type { Keys } from './keys.ts'
 import { noSuchUser } from './lookup.ts'
 import type { ProvenMethods } from './methods.ts'
 import { countMethods, provenMethodsOf } from './methods.ts'
+import { takeBackSetUps } from './one-time-links.ts'
 import type { NewPasskey } from './passkeys.ts'
 import { newRecoveryCodes, normaliseRecoveryCode, recoveryCodeDigest, recoveryCodeDigests } from './recovery-codes.ts'
 import type { AuthenticatorAppRow } from './store/people/second-steps.ts'
@@ -248,7 +249,7 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
         for (const { id } of passkeys) await people.deletePasskey(id, user.id)
         for (const { id } of links) await people.deleteProviderLink(id, user.id)
         await people.replaceRecoveryCodes(user.id, [])
-        await people.cancelOneTimeLinks(user.id, 'set-up', null)
+        await takeBackSetUps(tx, user, { actor, at: now() })
         await people.deletePortalSessionsOf(user.id, null)
         const methods = countMethods(own)
         await appendAudit(tx, { event: 'two_step_reset', actor, user, at: now(), detail: { methods } })

@@ -19,6 +19,7 @@ import type { Keys } from './keys.ts'
 import { noSuchUser, userAt } from './lookup.ts'
 import type { NewUsers } from './new-users.ts'
 import { createNewUsers } from './new-users.ts'
+import { takeBackSetUps } from './one-time-links.ts'
 import { settingName } from './policies.ts'
 import type { Page, Store, StoreTransaction, UserRow } from './store/store.ts'
 import { searchWords } from './store/user-words.ts'
@@ -106,6 +107,7 @@ export function createUsers(options: UsersOptions): Users {
         if (!user) throw noSuchUser(before.address)
         // A role is looked up at sign-in and never carried over (threats H2); who is disabled is out, and stays out.
         if (changed.includes('admin') || !user.enabled) await tx.people.deletePortalSessionsOf(user.id, null)
+        if (!user.enabled) await takeBackSetUps(tx, user, { actor, at: now() })
         const entries = changed.map((field) => auditOf(field, before, user))
         for (const entry of entries) await appendAudit(tx, { ...entry, actor, user, at: now() })
         return { user, changed }
@@ -138,7 +140,7 @@ export function createUsers(options: UsersOptions): Users {
         const user = await tx.updateUser(before.id, { password: hashed })
         if (!user) throw noSuchUser(before.address)
         await tx.people.deletePortalSessionsOf(user.id, keptSession ?? null)
-        await tx.people.cancelOneTimeLinks(user.id, 'set-up', null)
+        await takeBackSetUps(tx, user, { actor, at })
         const rows = await tx.appPasswordsOf(user.id)
         if (appPasswords === 'ask' && before.passwordHash !== null && rows.length > 0) {
           const detail = { appPasswords: rows.length }

@@ -117,8 +117,40 @@ t.test('ten minutes, and not when it was cancelled, or its user disabled', async
   await other.call('user.disable', { address: 'ann@a.test' })
   t.equal(await other.consume(disabled), null)
   await other.call('user.enable', { address: 'ann@a.test' })
-  await other.call('user.set-password', { address: 'ann@a.test', password: 'another horse 2' })
-  t.equal(await other.consume(disabled), null, 'nor does it outlive the sessions that a new password ends')
+  t.equal(await other.consume(disabled), null, 'nor when the user is back')
+  const third = await house(t)
+  const before = await third.link()
+  await third.call('user.set-password', { address: 'ann@a.test', password: 'another horse 2' })
+  t.equal(await third.consume(before), null, 'nor does it outlive the sessions that a new password ends')
+})
+
+t.test('who deletes all app passwords of a user has deleted the one that a link was to make', async (t) => {
+  const h = await house(t)
+  const user = 'ann@a.test'
+  const open = await h.link()
+  t.match(await h.call('app-password.delete-all', { user }), { deleted: [] })
+  t.equal(await h.ask('set-up.show', { client: PHONE, setUp: open }), null)
+  t.equal(await h.consume(open), null)
+  t.match((await h.call('audit.list', { user, order: 'newest', limit: 1 })).entries, [
+    { event: 'set_up_cancelled', actor: 'cli' },
+  ])
+
+  t.ok(await h.consume(await h.link()))
+  const [own, other] = [await h.link('own'), await h.link('other')]
+  await h.ask('app-password.revoke-all', { client: CLIENT, session: h.ann.session })
+  t.equal(await h.consume(own), null, 'by their owner as well')
+  t.equal(await h.consume(other), null)
+
+  // At the same moment: whoever was first, nothing is left.
+  for (let turns = 0; turns < 12; turns++) {
+    const link = await h.link(`at once ${turns}`)
+    const made = h.consume(link)
+    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+    await h.call('app-password.delete-all', { user })
+    await made
+    t.strictSame(await h.call('app-password.list', { user }), [], `after ${turns} turns of the event loop`)
+    t.equal(await h.consume(link), null)
+  }
 })
 
 t.test('a link is no way around the cap or the policy, also when they change while it waits', async (t) => {
@@ -128,7 +160,8 @@ t.test('a link is no way around the cap or the policy, also when they change whi
   await t.rejects(h.consume(two), { code: 'cap-reached' }, 'R8')
   await t.rejects(h.link('three'), { code: 'cap-reached' })
   t.equal((await h.ask('methods.list', { session: h.ann.session })).appPasswords.length, 1)
-  await h.call('app-password.delete-all', { user: 'ann@a.test' })
+  const [only] = await h.call('app-password.list', { user: 'ann@a.test' })
+  await h.call('app-password.delete', { id: only?.id ?? '' })
   t.ok(await h.consume(two), 'what was refused has not used it up')
   t.equal(await h.consume(two), null)
 

@@ -106,7 +106,10 @@ export function setUpHandlers(deps: PortalDeps, presence: Presence): SetUpHandle
         await links.giveBack(link)
         throw error
       })
-      await links.noteResult(link, user, issued.id, client.ip)
+      if (!(await links.noteResult(link, user, issued.id, client.ip))) {
+        await takeBack(issued.id, user.id)
+        return null
+      }
       const detail = { name: issued.name, appPassword: issued.id, ip: client.ip }
       await store.people.putNotice({ id: randomUUID(), userId: user.id, kind: 'set-up-used', detail, at: clock() })
       const account = {
@@ -127,6 +130,16 @@ export function setUpHandlers(deps: PortalDeps, presence: Presence): SetUpHandle
         profile: sign(profile).toString('base64'),
       }
     },
+  }
+
+  /** All that gives this user access was taken away while it was made. */
+  async function takeBack(appPasswordId: string, userId: string): Promise<void> {
+    try {
+      await services['app-password.delete']({ id: appPasswordId }, `user:${userId}`)
+    } catch (error) {
+      // It was there already, and went with the others.
+      if (!(error instanceof ServiceError && error.code === 'not-found')) throw error
+    }
   }
 
   /** Loaded where there is something to sign with: its libraries are for nothing else. */

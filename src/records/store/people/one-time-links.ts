@@ -49,8 +49,9 @@ export interface OneTimeLinkRows {
   useOneTimeLink(id: string, at: Date, ip: string): Promise<boolean>
   /** Makes one that was used, and came to nothing, good again for the rest of its time. */
   giveBackOneTimeLink(id: string): Promise<void>
-  noteLinkResult(id: string, appPasswordId: string): Promise<void>
-  /** Those of a user that are not used yet; `id` null: all of the kind. */
+  /** false: it was taken back meanwhile. */
+  noteLinkResult(id: string, appPasswordId: string): Promise<boolean>
+  /** Those of a user that are not used yet, and set-ups whose use has made nothing yet; `id` null: all of the kind. */
   cancelOneTimeLinks(userId: string, kind: OneTimeLinkRow['kind'], id: string | null): Promise<number>
 }
 
@@ -105,7 +106,13 @@ export function sqlOneTimeLinks(db: () => Db): OneTimeLinkRows {
     },
 
     async noteLinkResult(id, appPasswordId) {
-      await db().updateTable('one_time_links').set({ app_password_id: appPasswordId }).where('id', '=', id).execute()
+      return changed(
+        await db()
+          .updateTable('one_time_links')
+          .set({ app_password_id: appPasswordId })
+          .where('id', '=', id)
+          .executeTakeFirst(),
+      )
     },
 
     async cancelOneTimeLinks(userId, kind, id) {
@@ -113,7 +120,12 @@ export function sqlOneTimeLinks(db: () => Db): OneTimeLinkRows {
         .deleteFrom('one_time_links')
         .where('user_id', '=', userId)
         .where('kind', '=', kind)
-        .where('used_at', 'is', null)
+        .where((is) =>
+          is.or([
+            is('used_at', 'is', null),
+            is.and([is('kind', '=', 'set-up' satisfies typeof kind), is('app_password_id', 'is', null)]),
+          ]),
+        )
       if (id !== null) query = query.where('id', '=', id)
       return Number((await query.executeTakeFirst()).numDeletedRows)
     },
