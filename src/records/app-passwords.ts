@@ -24,6 +24,7 @@ import { keptHash } from './kept-hash.ts'
 import type { Keys } from './keys.ts'
 import { noSuchUser, userAt } from './lookup.ts'
 import { takeBackSetUps } from './one-time-links.ts'
+import { demandSession } from './portal-sessions.ts'
 import type { AppPasswordRow, Store, StoreTransaction, UserRow } from './store/store.ts'
 
 export type { RevokedAppPassword } from './deletion.ts'
@@ -108,6 +109,7 @@ export function createAppPasswords(options: AppPasswordsOptions): AppPasswords {
         // First, because it locks the user's row on PostgreSQL: the next issue counts after this one is in (invariant 12).
         if ((await tx.raiseUserEpoch(found.id)) === null) throw noSuchUser(found.address)
         await refuseAtCap(tx, found, policy.cap, checked.createdAt)
+        if (request.session !== undefined) await demandSession(tx, found.id, request.session)
         await refuseAfterReset(tx, found)
         await deleteLongExpired(tx, found, actor, checked.createdAt)
         await tx.insertAppPassword(row)

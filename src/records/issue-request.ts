@@ -34,6 +34,8 @@ export interface IssueRequest {
   readonly networks?: readonly string[] | undefined
   /** From now; null: for ever; left out: what the policy says. */
   readonly expiresInMs?: number | null | undefined
+  /** The portal session that asks: 'signed-out' when it was ended meanwhile. */
+  readonly session?: string | undefined
 }
 
 /** What is to change of one that exists; what is left out stays. */

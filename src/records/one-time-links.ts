@@ -13,6 +13,7 @@ import { appendAudit } from './audit.ts'
 import type { Keys } from './keys.ts'
 import { noSuchUser } from './lookup.ts'
 import { countMethods, provenMethodsOf } from './methods.ts'
+import { demandSession } from './portal-sessions.ts'
 import type { OneTimeLinkRow } from './store/people/one-time-links.ts'
 import type { Store, StoreTransaction, UserRow } from './store/store.ts'
 import { newToken, tokenDigests } from './tokens.ts'
@@ -45,7 +46,8 @@ export interface FoundLink {
 export interface OneTimeLinks {
   /** Takes the place of the user's earlier invitations. 'forbidden' for somebody who has two-step: reset it first. */
   invite(user: UserRow, mailed: boolean, actor: Actor): Promise<IssuedLink>
-  prepareSetUp(user: UserRow, name: string, kind: string, actor: Actor): Promise<IssuedLink>
+  /** `session`: the portal session in which the user does this; 'signed-out' when it was ended meanwhile. */
+  prepareSetUp(user: UserRow, name: string, kind: string, session: string): Promise<IssuedLink>
   /** null: unknown, used, run out, or of somebody who is gone or disabled. */
   show(token: string, kind: OneTimeLinkRow['kind']): Promise<FoundLink | null>
   /** As `show`, and uses it up: of two at once one gets null. An invitation also needs its user to be without two-step. */
@@ -96,9 +98,10 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
       return issued
     },
 
-    async prepareSetUp(user, name, kind, actor) {
+    async prepareSetUp(user, name, kind, session) {
       const { row, issued } = newLink(user, 'set-up', kind, name)
       await store.transaction(async (tx) => {
+        await demandSession(tx, user.id, session)
         const earlier = await tx.people.oneTimeLinksOf(user.id, 'set-up', new Date(now().getTime() - SET_UP_MS))
         if (earlier.filter(({ usedAt }) => usedAt === null).length >= MAX_OPEN_SET_UPS) {
           throw new ServiceError(
@@ -108,6 +111,7 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
         }
         await tx.people.insertOneTimeLink(row)
         const detail = { link: row.id, name, kind }
+        const actor = `user:${user.id}`
         await appendAudit(tx, { event: 'set_up_made', actor, user, at: row.createdAt, detail })
       })
       return issued

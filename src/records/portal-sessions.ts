@@ -6,6 +6,7 @@
  */
 
 import { randomBytes, randomUUID } from 'node:crypto'
+import { ServiceError } from '../contract/services.ts'
 import type { Secret } from '../secret.ts'
 import { appendAudit } from './audit.ts'
 import type { Keys } from './keys.ts'
@@ -143,6 +144,17 @@ export function createPortalSessions(options: PortalSessionsOptions): PortalSess
     endAtProvider: (issuer, subject, providerSession) =>
       ending('system', null, (tx) => tx.people.deleteProviderSessions(issuer, subject, providerSession)),
   }
+}
+
+/**
+ * Asked in the transaction of what a session changes: a new password, a reset or another role may have ended it since it was looked
+ * at, and what it was doing must not outlive it.
+ *
+ * @throws ServiceError 'signed-out'
+ */
+export async function demandSession({ people }: StoreTransaction, userId: string, session: string): Promise<void> {
+  if ((await people.portalSessionsOf(userId)).some(({ id }) => id === session)) return
+  throw new ServiceError('signed-out', 'this session is over: sign in again')
 }
 
 function newCsrf(): string {

@@ -18,6 +18,7 @@ import type { ProvenMethods } from './methods.ts'
 import { countMethods, provenMethodsOf } from './methods.ts'
 import { takeBackSetUps } from './one-time-links.ts'
 import type { NewPasskey } from './passkeys.ts'
+import { demandSession } from './portal-sessions.ts'
 import { newRecoveryCodes, normaliseRecoveryCode, recoveryCodeDigest, recoveryCodeDigests } from './recovery-codes.ts'
 import type { AuthenticatorAppRow } from './store/people/second-steps.ts'
 import type { Store, StoreTransaction, UserRow } from './store/store.ts'
@@ -52,12 +53,15 @@ export interface Added {
 
 export type MethodKind = 'totp' | 'passkey' | 'provider'
 
-/** All reject with ServiceError ('not-found', 'invalid', 'forbidden') or StoreError. */
+/**
+ * All reject with ServiceError ('not-found', 'invalid', 'forbidden') or StoreError. `session`: the portal session in which the user
+ * does this; 'signed-out' when it was ended meanwhile.
+ */
 export interface TwoStep {
   methodsOf(userId: string): Promise<Methods>
   /** Whether a code fits a seed that is not stored yet; null: it does not. Adds the app, and uses the code's step up. */
-  addApp(user: UserRow, seed: Secret, code: string, name: string, actor: Actor): Promise<Added | null>
-  addPasskey(user: UserRow, passkey: NewPasskey, name: string, actor: Actor): Promise<Added>
+  addApp(user: UserRow, seed: Secret, code: string, name: string, session: string): Promise<Added | null>
+  addPasskey(user: UserRow, passkey: NewPasskey, name: string, session: string): Promise<Added>
   /** A code of any of the user's apps, which is used up by this. */
   verifyCode(userId: string, code: string): Promise<boolean>
   /** Uses a code up; answers how many are left, null when it was none. */
@@ -65,9 +69,9 @@ export interface TwoStep {
   /** Notes a use of a passkey that has been verified; false: its counter says that it was used meanwhile, or copied. */
   notePasskey(id: string, used: { readonly counter: number; readonly backedUp: boolean }): Promise<boolean>
   /** A new set; the old ones are worth nothing. */
-  renewRecoveryCodes(user: UserRow, actor: Actor): Promise<readonly Secret[]>
+  renewRecoveryCodes(user: UserRow, session: string): Promise<readonly Secret[]>
   /** 'forbidden' for the last way in: it can be replaced, not deleted. */
-  delete(user: UserRow, kind: MethodKind, id: string, actor: Actor): Promise<void>
+  delete(user: UserRow, kind: MethodKind, id: string, session: string): Promise<void>
   /** Takes away all methods, links, recovery codes and portal sessions. Answers how many methods there were. */
   reset(user: UserRow, actor: Actor): Promise<number>
 }
@@ -80,15 +84,16 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
   async function first(
     tx: StoreTransaction,
     user: UserRow,
-    actor: Actor,
+    session: string,
   ): Promise<{ codes: readonly Secret[] | null; enrolled: UserRow | null }> {
+    await demandSession(tx, user.id, session)
     const codes = (await tx.people.recoveryCodesOf(user.id)) === null ? await makeCodes(tx, user) : null
     // Read again inside the transaction: two first methods at once enrol once.
     const current = await tx.userById(user.id)
     if (!current) throw noSuchUser(user.address)
     if (current.enrolledAt !== null) return { codes, enrolled: null }
     const enrolled = await tx.updateUser(user.id, { enrolledAt: now() })
-    await appendAudit(tx, { event: 'two_step_enrolled', actor, user, at: now(), detail: {} })
+    await appendAudit(tx, { event: 'two_step_enrolled', actor: ownerOf(user), user, at: now(), detail: {} })
     return { codes, enrolled }
   }
 
@@ -126,14 +131,14 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
       return { ...(await provenMethodsOf(store, userId)), recoveryCodes: await store.people.recoveryCodesOf(userId) }
     },
 
-    async addApp(user, seed, code, rawName, actor) {
+    async addApp(user, seed, code, rawName, session) {
       const at = now()
       const name = methodName(rawName)
       const step = totpStep(seed, code, at)
       if (step === null) return null
       const id = randomUUID()
       const { codes, enrolled } = await store.transaction(async (tx) => {
-        const result = await first(tx, user, actor)
+        const result = await first(tx, user, session)
         if ((await tx.people.authenticatorAppsOf(user.id)).length >= MAX_METHODS) throw tooMany()
         await tx.people.insertAuthenticatorApp({
           id,
@@ -144,25 +149,26 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
           createdAt: at,
           lastUsedAt: null,
         })
-        await appendAudit(tx, { event: 'method_added', actor, user, at, detail: { kind: 'totp', method: id, name } })
+        const detail = { kind: 'totp', method: id, name }
+        await appendAudit(tx, { event: 'method_added', actor: ownerOf(user), user, at, detail })
         return result
       })
       tell(enrolled)
       return { id, recoveryCodes: codes, enrolled: enrolled !== null }
     },
 
-    async addPasskey(user, passkey, rawName, actor) {
+    async addPasskey(user, passkey, rawName, session) {
       const at = now()
       const name = methodName(rawName)
       const id = randomUUID()
       const { codes, enrolled } = await store.transaction(async (tx) => {
-        const result = await first(tx, user, actor)
+        const result = await first(tx, user, session)
         if ((await tx.people.passkeysOf(user.id)).length >= MAX_METHODS) throw tooMany()
         const row = { ...passkey, id, userId: user.id, name, createdAt: at, lastUsedAt: null }
         if (!(await tx.people.insertPasskey(row)))
           throw new ServiceError('exists', 'this passkey is registered already')
         const detail = { kind: 'passkey', method: id, name }
-        await appendAudit(tx, { event: 'method_added', actor, user, at, detail })
+        await appendAudit(tx, { event: 'method_added', actor: ownerOf(user), user, at, detail })
         return result
       })
       tell(enrolled)
@@ -192,8 +198,7 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
         const digests = recoveryCodeDigests(keys, user.id, code)
         if (!(await tx.people.useRecoveryCode(user.id, digests, at))) return null
         const left = (await tx.people.recoveryCodesOf(user.id))?.left ?? 0
-        const actor = `user:${user.id}`
-        await appendAudit(tx, { event: 'recovery_code_used', actor, user, at, detail: { left } })
+        await appendAudit(tx, { event: 'recovery_code_used', actor: ownerOf(user), user, at, detail: { left } })
         return left
       })
     },
@@ -202,18 +207,20 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
       return await store.people.usePasskey(id, counter, backedUp, now())
     },
 
-    async renewRecoveryCodes(user, actor) {
+    async renewRecoveryCodes(user, session) {
       return await store.transaction(async (tx) => {
+        await demandSession(tx, user.id, session)
         const codes = await makeCodes(tx, user)
-        await appendAudit(tx, { event: 'recovery_codes_renewed', actor, user, at: now(), detail: {} })
+        await appendAudit(tx, { event: 'recovery_codes_renewed', actor: ownerOf(user), user, at: now(), detail: {} })
         return codes
       })
     },
 
-    async delete(user, kind, id, actor) {
+    async delete(user, kind, id, session) {
       await store.transaction(async (tx) => {
         // Locks the user's row on PostgreSQL: two deletions at once never leave nothing.
         if ((await tx.raiseUserEpoch(user.id)) === null) throw noSuchUser(user.address)
+        await demandSession(tx, user.id, session)
         const { people } = tx
         const methods = await provenMethodsOf(tx, user.id)
         const { apps, passkeys, links } = methods
@@ -234,7 +241,7 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
         }[kind]
         await remove(id, user.id)
         const detail = { kind, method: id, name: row.name ?? null }
-        await appendAudit(tx, { event: 'method_deleted', actor, user, at: now(), detail })
+        await appendAudit(tx, { event: 'method_deleted', actor: ownerOf(user), user, at: now(), detail })
       })
     },
 
@@ -259,6 +266,11 @@ export function createTwoStep(options: TwoStepOptions): TwoStep {
       return methods
     },
   }
+}
+
+/** Who changes its own methods, for the audit trail. */
+function ownerOf(user: UserRow): Actor {
+  return `user:${user.id}`
 }
 
 function bindingOf(userId: string, appId: string): Binding {

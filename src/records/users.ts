@@ -21,6 +21,7 @@ import type { NewUsers } from './new-users.ts'
 import { createNewUsers } from './new-users.ts'
 import { takeBackSetUps } from './one-time-links.ts'
 import { settingName } from './policies.ts'
+import { demandSession } from './portal-sessions.ts'
 import type { Page, Store, StoreTransaction, UserRow } from './store/store.ts'
 import { searchWords } from './store/user-words.ts'
 import type { UserUpdate } from './user-fields.ts'
@@ -66,7 +67,7 @@ export interface Users extends NewUsers {
     password: Secret,
     appPasswords: 'keep' | 'ask' | 'revoke',
     actor: Actor,
-    /** The portal session that goes on: the one in which the person does this. */
+    /** The portal session that goes on: the one in which the person does this. 'signed-out' when it was ended meanwhile. */
     keptSession?: string,
   ): Promise<{ readonly user: UserRow; readonly revoked: readonly { readonly id: string; readonly name: string }[] }>
   /** Answers the row as it was. App passwords, tombstones and stored secrets go with it. */
@@ -137,6 +138,7 @@ export function createUsers(options: UsersOptions): Users {
       const at = now()
       const { user, revoked } = await store.transaction(async (tx) => {
         const before = await userAt(tx, address, names())
+        if (keptSession !== undefined) await demandSession(tx, before.id, keptSession)
         const user = await tx.updateUser(before.id, { password: hashed })
         if (!user) throw noSuchUser(before.address)
         await tx.people.deletePortalSessionsOf(user.id, keptSession ?? null)

@@ -5,6 +5,7 @@
 
 import type { PortalHandlers } from '../../contract/portal.ts'
 import { ServiceError } from '../../contract/services.ts'
+import { issueAppPassword } from '../services/app-passwords.ts'
 import { sessionView } from '../services/sessions.ts'
 import { fitting } from '../services/shared.ts'
 import type { PortalDeps } from './deps.ts'
@@ -26,9 +27,9 @@ export function appPasswordHandlers(deps: PortalDeps, presence: Presence): AppPa
 
   return {
     async 'app-password.issue'({ session, name, protocols, networks, expiresInMs }) {
-      const { user } = await presence.demandFresh(session)
+      const { user, session: own } = await presence.demandFresh(session)
       const request = { user: user.address, name, protocols, networks, expiresInMs }
-      return await services['app-password.create'](request, actorOf(user.id))
+      return await issueAppPassword(deps, request, actorOf(user.id), own.id)
     },
 
     async 'app-password.rename'({ session, id, name }) {

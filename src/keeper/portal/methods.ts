@@ -52,7 +52,6 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
   /** Session → what it is just setting up; beginning again replaces it. */
   const apps = createPending<PendingApp>({ now })
   const challenges = createPending<string>({ now })
-  const actorOf = ({ user }: Present) => `user:${user.id}`
 
   /** The session under its new token, with the factor that setting up has proved. */
   async function added(present: Present, factor: 'totp' | 'passkey', result: Added): Promise<MethodAdded> {
@@ -137,7 +136,7 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
       if (pending === null || pending.id !== id) {
         throw new ServiceError('not-found', 'this set-up is over: begin again')
       }
-      const result = await twoStep.addApp(present.user, pending.seed, code, name, actorOf(present))
+      const result = await twoStep.addApp(present.user, pending.seed, code, name, present.session.id)
       if (result === null) return null
       apps.drop(present.session.id)
       return await added(present, 'totp', result)
@@ -157,7 +156,7 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
       if (challenge === null) return null
       const passkey = await createdPasskey(demandParty(config()), challenge, response)
       if (passkey === null) return null
-      const result = await twoStep.addPasskey(present.user, passkey, name, actorOf(present))
+      const result = await twoStep.addPasskey(present.user, passkey, name, present.session.id)
       return await added(present, 'passkey', result)
     },
 
@@ -167,7 +166,7 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
       if (user.passwordHash === null && !needsPassword(config(), user, await twoStep.methodsOf(user.id))) {
         throw new ServiceError('forbidden', 'this account has no password of its own here')
       }
-      await users.setPassword(user.address, new Secret(password), 'keep', actorOf(present), session.id)
+      await users.setPassword(user.address, new Secret(password), 'keep', `user:${user.id}`, session.id)
       const renewed = await sessions.renew(session, {})
       if (renewed === null) throw new ServiceError('signed-out', 'this session is over: sign in again')
       return freshSession(renewed)
@@ -175,13 +174,13 @@ export function methodHandlers(deps: PortalDeps, { presence, notices }: MethodPa
 
     async 'recovery-codes.renew'({ session: token }) {
       const present = await presence.demandFresh(token)
-      const codes = await twoStep.renewRecoveryCodes(present.user, actorOf(present))
+      const codes = await twoStep.renewRecoveryCodes(present.user, present.session.id)
       return { codes: codes.map((code) => code.reveal()) }
     },
 
     async 'method.delete'({ session: token, kind, id }) {
       const present = await presence.demandFresh(token)
-      await twoStep.delete(present.user, kind, id, actorOf(present))
+      await twoStep.delete(present.user, kind, id, present.session.id)
       return null
     },
 

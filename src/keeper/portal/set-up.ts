@@ -41,7 +41,7 @@ export function setUpHandlers(deps: PortalDeps, presence: Presence): SetUpHandle
 
   return {
     async 'set-up.create'({ session, name: rawName, kind }) {
-      const { user } = await presence.demandFresh(session)
+      const { user, session: own } = await presence.demandFresh(session)
       demandSettings(kind)
       const policy = policyFor(config(), user)
       if (!policy.allowed) throw new ServiceError('forbidden', 'app passwords are not allowed here')
@@ -54,7 +54,7 @@ export function setUpHandlers(deps: PortalDeps, presence: Presence): SetUpHandle
           `there are ${live} app passwords and there may be ${policy.cap}: delete one first`,
         )
       }
-      const { token, expiresAt } = await links.prepareSetUp(user, appPasswordName(rawName), kind, `user:${user.id}`)
+      const { token, expiresAt } = await links.prepareSetUp(user, appPasswordName(rawName), kind, own.id)
       return { token: token.reveal(), expiresAt: expiresAt.toISOString() }
     },
 

@@ -2,7 +2,13 @@
  * Services about app passwords: issuing them under the policy, and deleting them with everything they opened.
  */
 
-import type { RevokedAppPasswords, ServiceHandlers } from '../../contract/services.ts'
+import type {
+  Actor,
+  IssuedAppPassword,
+  RevokedAppPasswords,
+  ServiceHandlers,
+  ServiceParams,
+} from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
 import type { RevokedAppPassword } from '../../records/app-passwords.ts'
 import { appPasswordView } from '../../records/app-passwords.ts'
@@ -23,13 +29,15 @@ type AppPasswordServices = Pick<
   | 'app-password.delete-unused'
 >
 
+type IssueDeps = Pick<ServiceDeps, 'config' | 'users' | 'appPasswords' | 'notifier' | 'log'>
+
 /** Lines of the log written between two turns of the event loop. */
 const A_TURN = 200
 /** Each gets a notice, which is a write of its own. */
 const OWNERS_A_TURN = 5
 
 export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
-  const { config, users, appPasswords, notifier, revocation, store, log } = deps
+  const { config, appPasswords, notifier, revocation, store, log } = deps
 
   /** Deletes by `revoke` and waits until the sessions that this ended are gone. */
   async function revoking(
@@ -75,31 +83,7 @@ export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
   }
 
   return {
-    async 'app-password.create'({ user: address, name, protocols, networks, expiresInMs }, actor) {
-      const owner = await users.show(address)
-      const policy = policyFor(config(), owner)
-      if (!policy.allowed) throw new ServiceError('forbidden', `${owner.address} may not have app passwords (policy)`)
-      const { user, row, password } = await appPasswords.issue(
-        { address, name, protocols, networks, expiresInMs },
-        policy,
-        actor,
-      )
-      log.event('info', 'app_password_created', 'app password created', {
-        user: user.address,
-        app_password: row.id,
-        app_password_name: row.name,
-        detail: `by ${actor}`,
-      })
-      await notifier.doneForYou(user, 'app-password-created', row.name, actor)
-      return {
-        id: row.id,
-        user: user.address,
-        name: row.name,
-        password: password.reveal(), // the only place where it ever leaves the keeper (R16)
-        protocols: row.protocols,
-        createdAt: row.createdAt.toISOString(),
-      }
-    },
+    'app-password.create': (request, actor) => issueAppPassword(deps, request, actor),
 
     async 'app-password.list'({ user: address }) {
       const { user, rows } = await appPasswords.list(address)
@@ -143,6 +127,38 @@ export function appPasswordServices(deps: ServiceDeps): AppPasswordServices {
     async 'app-password.delete-unused'({ unusedForMs }, actor) {
       return await revoking(actor, () => appPasswords.revokeUnused(unusedForMs, actor))
     },
+  }
+}
+
+/**
+ * Issues one under the owner's policy.
+ *
+ * @param session the portal session that asks, if one does: 'signed-out' when it was ended meanwhile
+ */
+export async function issueAppPassword(
+  { config, users, appPasswords, notifier, log }: IssueDeps,
+  { user: address, ...request }: ServiceParams<'app-password.create'>,
+  actor: Actor,
+  session?: string,
+): Promise<IssuedAppPassword> {
+  const owner = await users.show(address)
+  const policy = policyFor(config(), owner)
+  if (!policy.allowed) throw new ServiceError('forbidden', `${owner.address} may not have app passwords (policy)`)
+  const { user, row, password } = await appPasswords.issue({ address, ...request, session }, policy, actor)
+  log.event('info', 'app_password_created', 'app password created', {
+    user: user.address,
+    app_password: row.id,
+    app_password_name: row.name,
+    detail: `by ${actor}`,
+  })
+  await notifier.doneForYou(user, 'app-password-created', row.name, actor)
+  return {
+    id: row.id,
+    user: user.address,
+    name: row.name,
+    password: password.reveal(), // the only place where it ever leaves the keeper (R16)
+    protocols: row.protocols,
+    createdAt: row.createdAt.toISOString(),
   }
 }
 
