@@ -3,7 +3,7 @@ import { readdirSync, unlinkSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { request as askPlainly } from 'node:http'
 import type { RequestOptions as SecureOptions } from 'node:https'
-import { request } from 'node:https'
+import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -11,7 +11,7 @@ import { connectPortal } from '../../src/contract/portal-channel.ts'
 import { createLog } from '../../src/log.ts'
 import { Secret } from '../../src/secret.ts'
 import type { TestServer } from './server.ts'
-import { isAlive, lives, startMailbox, startServer, until } from './server.ts'
+import { isAlive, lives, startMailbox, startServer, until, withDescriptors } from './server.ts'
 
 interface Answer {
   readonly status: number
@@ -58,7 +58,20 @@ t.test('workers: 1', async (t) => {
     workers: 1,
     listeners: LISTENERS,
     extra: PORTAL,
+    through: withDescriptors(2000),
   })
+  t.match(
+    ['edge-1', 'https'].map((edge) =>
+      server.lines.find((line) => line.process === edge && /descr/.test(line.msg ?? '')),
+    ),
+    Array(2).fill({
+      event: 'warning',
+      msg: 'fewer file descriptors than connections: raise LimitNOFILE or lower limits.connections',
+      detail: /^968 connections fit, \d+ are allowed$/, // (2000 - 64) / 2
+    }),
+    'each kind of edge says so',
+  )
+  const lingering = await answeredTooEarly(t, server)
   await t.test('pages through the https edge, the API through the operators’ port', (t) => pages(t, server))
   await t.test('web’s sockets ask for a key: a process of the same user gets nothing', (t) => strangers(t, server))
   await t.test('web dies: a page of the edge says so, mail goes on, and web is back', (t) => webDies(t, server))
@@ -68,10 +81,41 @@ t.test('workers: 1', async (t) => {
   await t.test('the keeper dies: web says 503 within a moment, and answers again when it is back', (t) =>
     keeperDies(t, server),
   )
+  await t.test(
+    'E1: who is answered 404 and goes on sending is heard for ten seconds, and no longer',
+    () => lingering.cut,
+  )
   await t.test('the https edge dies and is back; a reload reaches it and web; a drain ends both', (t) =>
     edgeDies(t, server),
   )
 })
+
+/** Two that are answered before they have sent all: one sends the rest, the other does not. Resolves when that one is cut off. */
+async function answeredTooEarly(t: Test, server: TestServer): Promise<{ readonly cut: Promise<void> }> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const begin = async () => {
+    const headers = { 'content-length': '20' }
+    const more = { path: '/Microsoft-Server-ActiveSync', method: 'POST', headers, agent, rejectUnauthorized: false }
+    const asked = request({ ...server.address('https'), ...more })
+    asked.write('0123456789')
+    const [response] = await once(asked, 'response')
+    t.equal(response.statusCode, 404)
+    response.resume()
+    return asked
+  }
+  const polite = await begin()
+  const { socket } = polite
+  polite.end('0123456789')
+  await once(polite, 'close')
+  const silent = await begin()
+  t.equal(silent.socket, socket, 'who sends the rest goes on with the same connection')
+  const answeredAt = performance.now()
+  const cut = once(silent, 'close').then(() => {
+    t.ok(performance.now() - answeredAt > 9000, 'not before')
+  })
+  return { cut }
+}
 
 async function pages(t: Test, server: TestServer): Promise<void> {
   const page = await get(server, '/no-such-page', { headers: { accept: 'text/html' } })

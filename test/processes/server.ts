@@ -80,6 +80,8 @@ export interface ServerConfig {
   readonly identity?: string
   /** Further files beside the configuration, mode 0600. */
   readonly files?: Readonly<Record<string, string>>
+  /** As for `launch`. */
+  readonly through?: readonly string[]
 }
 
 export function configText({
@@ -146,11 +148,16 @@ export function prepare(
   return { directory, configFile }
 }
 
-export function launch(t: Test, configFile: string, args: readonly string[] = []): Program {
+/** Runs what follows with so many file descriptors. */
+export const withDescriptors = (count: number) => ['/bin/sh', '-c', `ulimit -n ${count} && exec "$@"`, 'sh']
+
+/** @param through a program with its arguments that starts the server in its own place: `withDescriptors` */
+export function launch(t: Test, configFile: string, through: readonly string[] = []): Program {
   // Settings of the test run are no settings of a server.
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('SALLYPORT_'))
   const env = { ...Object.fromEntries(own), ...COMPILE_CACHE }
-  const program = new Program(process.execPath, [MAIN, 'serve', '--config', configFile, ...args], { env })
+  const [file = '', ...args] = [...through, process.execPath, MAIN, 'serve', '--config', configFile]
+  const program = new Program(file, args, { env })
   t.teardown(() => program.stop('SIGKILL'))
   return program
 }
@@ -158,7 +165,7 @@ export function launch(t: Test, configFile: string, args: readonly string[] = []
 /** Starts a server and waits until it is up. It is stopped, and must have had no bug, when the test ends. */
 export async function startServer(t: Test, config: ServerConfig): Promise<TestServer> {
   const { directory, configFile } = prepare(t, configText(config), config.files)
-  const program = launch(t, configFile)
+  const program = launch(t, configFile, config.through)
   const wait = async (event: string, wanted?: (line: LogLine) => boolean, timeoutMs = 30_000) => {
     try {
       return await Promise.race([

@@ -114,6 +114,18 @@ t.test('what can not start says why and with which exit code', async (t) => {
   t.equal(await refused.exit, 78, refused.output)
   t.match(refused.output, /key\.pem is not that of the certificate/)
 
+  const firstFree = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'))
+  const port1023 = `  - { protocol: imap, bind: 127.0.0.1, port: ${firstFree - 1}, tls: none }`
+  // A container may let everybody have every port.
+  if (firstFree > 1) {
+    const { configFile } = prepare(t, configText({ mailbox, workers: 1, listeners: port1023 }))
+    // Root has the capability, unless it is taken away.
+    const isRoot = process.geteuid?.() === 0
+    const unprivileged = launch(t, configFile, isRoot ? ['setpriv', '--bounding-set', '-net_bind_service'] : [])
+    t.equal(await unprivileged.exit, 77, unprivileged.output)
+    t.match(unprivileged.output, /listener imap-\d+: port \d+ is for privileged programs: .*CAP_NET_BIND_SERVICE/)
+  }
+
   const open = prepare(t, configText({ mailbox, workers: 1, extra: 'runtimeDirectory: .\n' }))
   spawnSync('chmod', ['755', open.directory])
   const exposed = launch(t, open.configFile)
