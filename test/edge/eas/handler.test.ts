@@ -9,6 +9,7 @@ import t from 'tap'
 import { LOGIN_FAILURE_REASONS, LoginFailure } from '../../../src/contract/failure.ts'
 import { PING_OVER } from '../../../src/edge/eas/replies.ts'
 import { scriptedClient } from '../../support/peer.ts'
+import type { EasHouse } from './house.ts'
 import { ANN, basic, MASTER_SECRET, openHouse, PASSWORD, PATH, QUERY } from './house.ts'
 
 const FIXTURES = resolve(import.meta.dirname, '../../../../shared/eas-fixtures/public-hex')
@@ -516,6 +517,44 @@ t.test('whoever does not read holds the other side up: nothing is collected in b
   // A client that is not read from can't be seen to leave; the end of the other side is what ends it.
   ;(stalled as Socket | null)?.destroy()
   await up.quiet()
+})
+
+t.test('M2: a client whose session is ended does not stay by not reading the end of its answer', async (t) => {
+  const part = Buffer.alloc(32 * 1024, 'x')
+  const turns = async (count: number) => {
+    for (let i = 0; i < count; i++) await new Promise(setImmediate)
+  }
+  const ended = Promise.withResolvers<void>()
+  const house: EasHouse = await openHouse(t, {
+    async upstream(_, response) {
+      response.writeHead(200)
+      // Until the system takes no more for the client: the upstream is done then, and the client’s answer is not.
+      for (let sent = 0; ; sent += part.length) {
+        response.write(part)
+        const { socket } = house.answer() ?? {}
+        while ((socket?.bytesWritten ?? 0) < sent) await turns(1)
+        await turns(3)
+        if (socket && socket.writableLength > 0) await turns(50)
+        if (socket && socket.writableLength > 0) break
+      }
+      response.end()
+      while (!house.answer()?.writableEnded) await turns(1)
+      ended.resolve()
+    },
+  })
+  const asked = house.begin({ body: 'x' })
+  const closed = once(asked, 'close')
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+  answer.pause().on('error', () => {}) // half of it is missing
+  await ended.promise
+  const [session] = house.sessions.list()
+  t.ok(session, 'nothing has ended it so far')
+  house.sessions.end(session?.grantId ?? '')
+  await house.quiet()
+  t.match(house.gate.ends, [{ end: { reason: 'revoked' } }])
+  answer.resume()
+  await closed
+  t.notOk(answer.complete, 'half an answer does not look like a whole one')
 })
 
 t.test('no secret and no query in a log line', async (t) => {

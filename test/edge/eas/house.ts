@@ -4,7 +4,7 @@
  */
 
 import { once } from 'node:events'
-import type { Agent, IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http'
+import type { Agent, IncomingHttpHeaders, IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createServer, request } from 'node:http'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { connect, createServer as createTcpServer } from 'node:net'
@@ -56,6 +56,8 @@ export interface EasHouse {
   readonly logs: LogCapture
   /** What the upstream was asked, bodies whole. */
   readonly seen: readonly Seen[]
+  /** The answer to the last request, on our side. */
+  answer(): ServerResponse | null
   /** A request with Ann's credentials unless others are given. */
   send(options?: Sent): Promise<Answer>
   /** The same, as it is before its answer; its body is still to come unless it is whole (the default). */
@@ -119,12 +121,14 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
     options.keepMs,
   )
   let inWork = 0
+  let answer: ServerResponse | null = null
   const server = createHttpServer({
     listener: 'https-test',
     log: logs.log,
     metrics,
     async onExchange(exchange) {
       inWork += 1
+      answer = exchange.response
       await serveEas(exchange, {
         gate,
         sessions,
@@ -179,6 +183,7 @@ export async function openHouse(t: Test, options: EasHouseOptions = {}): Promise
     sessions,
     logs,
     seen,
+    answer: () => answer,
     begin,
     async send(sent) {
       const asked = begin(sent)
