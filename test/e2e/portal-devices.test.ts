@@ -1,6 +1,7 @@
 /** Phones that come by ActiveSync, in the portal (M6): seen, blocked, let in and forgotten, in a browser on the whole product. */
 
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:http'
 import { request } from 'node:https'
@@ -127,5 +128,35 @@ if (requireService(t, 'chromium') && requireService(t, 'dovecot')) {
     t.equal(await bob.heading(), 'Hier is niets te vinden', 'for others there is no such page')
     await bob.go('/sessions/devices/phone2/block')
     t.equal(await bob.heading(), 'Hier is niets te vinden', 'H7: ann’s')
+
+    // New ones wait from now on, and an administrator finds them without knowing whose they are.
+    const { gate } = house
+    const written = JSON.parse(readFileSync(gate.configFile, 'utf8')) as object
+    writeFileSync(gate.configFile, JSON.stringify({ ...written, eas: { quarantine: true } }))
+    const mark = gate.mark()
+    process.kill(gate.pid, 'SIGHUP')
+    await gate.waitForLog('config_reloaded', undefined, mark)
+    for (const device of ['TABLET1', 'TABLET2']) t.equal(await status(ask(user, appPassword, 'Sync', device)), 403)
+    await boss.go('/admin')
+    await boss.page.getByRole('link', { name: 'Devices that wait' }).click()
+    t.equal(await boss.heading(), 'Devices that wait')
+    t.match(await boss.text(), /iPhone Waiting\s+bob@example\.org[\s\S]*device tablet1[\s\S]*device tablet2/)
+    t.strictSame(await flaws(boss.page), [])
+    const letIn = boss.page.getByRole('button', { name: 'Let in iPhone of bob@example.org' })
+    t.equal(await letIn.count(), 2)
+    await letIn.first().focus()
+    await boss.page.keyboard.press('Enter')
+    await boss.page.getByText('iPhone is let in from now on.').waitFor()
+    t.equal(await boss.heading(), 'Devices that wait')
+    t.equal(await letIn.count(), 1)
+    t.equal(await status(ask(user, appPassword, 'Sync', 'TABLET1')), 200)
+    await boss.page.getByRole('link', { name: 'Block iPhone of bob@example.org' }).click()
+    t.equal(await boss.heading(), 'Block iPhone?')
+    await boss.press('Block')
+    await boss.page.getByText('No device waits.').waitFor()
+    t.match(await boss.text(), 'iPhone is blocked.')
+    t.equal(await status(ask(user, appPassword, 'Sync', 'TABLET2')), 403)
+    await bob.go('/admin/devices')
+    t.equal(await bob.heading(), 'Hier is niets te vinden')
   })
 }

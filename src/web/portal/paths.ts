@@ -38,8 +38,9 @@ export const paths = {
     `/admin/users/${part(address)}${what === null ? '' : `/${what}`}`,
   adminAppPassword: (address: string, id: string) => `/admin/users/${part(address)}/app-passwords/${part(id)}/delete`,
   adminPolicy: (after: string) => query('/admin/policy', { after }),
-  adminDevice: (address: string, id: string, what: string) =>
-    `/admin/users/${part(address)}/devices/${part(id)}/${part(what)}`,
+  adminDevice: (address: string, id: string, what: string, back: 'waiting' | null = null) =>
+    query(`/admin/users/${part(address)}/devices/${part(id)}/${part(what)}`, { back }),
+  adminWaiting: (after: string | null = null) => query('/admin/devices', { after }),
   adminAudit: (user: string | null = null) => query('/admin/audit', { user }),
 } as const
 

@@ -181,7 +181,7 @@ function administration(services: Readonly<Record<string, unknown>> = {}, sessio
       recoveryCodes: 9,
     },
     'app-password.list': methodList().appPasswords,
-    'device.list': { devices },
+    'device.list': { devices, next: null },
     'policy.list': {
       policies: [
         { scope: 'all', subject: null, appPasswords: 'allowed', source: 'configured', configured: 'allowed' },
@@ -530,6 +530,28 @@ export const SHOTS: readonly Shot[] = [
     path: '/admin/users/bob%40example.org/devices/appldnqk3/forget',
     signedIn: true,
     answers: administration(),
+  },
+  {
+    name: 'admin-waiting',
+    path: '/admin/devices',
+    signedIn: true,
+    cookie: note({ kind: 'device-allowed', name: 'iPhone' }),
+    answers: administration({
+      'device.list': {
+        devices: [
+          device('appldnqk3', 'waiting'),
+          device('appldnqk3', 'waiting', { user: `${'a-long-name.'.repeat(5)}bob@example.org` }),
+          device('0f'.repeat(64), 'waiting', { type: null, agent: null, lastIp: '2001:db8::17' }),
+        ],
+        next: '1767225600123 9a1c appldnqk3',
+      },
+    }),
+  },
+  {
+    name: 'admin-waiting-none',
+    path: '/admin/devices',
+    signedIn: true,
+    answers: administration({ 'device.list': { devices: [], next: null } }),
   },
   { name: 'admin-policy', path: '/admin/policy', signedIn: true, answers: administration() },
   { name: 'admin-audit', path: '/admin/audit', signedIn: true, answers: administration() },

@@ -201,6 +201,67 @@ t.test('names are text wherever they stand (threats H6, XSS)', async (t) => {
   }
 })
 
+t.test(
+  'the list of devices that wait: names are text, and what is done there leads back to it (threats H6, H8)',
+  async (t) => {
+    const nasty = `<img src=x onerror=alert(1)>"'>`
+    const at = new Date().toISOString()
+    const device = { id: 'd1', type: nasty, agent: nasty, protocolVersion: null, state: 'waiting', blockedBy: null }
+    const devices = [{ ...device, user: 'bob@example.org', firstSeenAt: at, lastSeenAt: at, lastIp: nasty }]
+    let called: unknown[] = []
+    const asked = (freshUntil: string | null): Answers => ({
+      'session.show': sessionView({ user: { ...sessionView().user, admin: true }, freshUntil }),
+      'admin.call': ({ method, params }) => {
+        called.push([method, params])
+        if (method === 'device.allow' && freshUntil === null) throw new ServiceError('step-up-needed', 'not fresh')
+        const answers: Readonly<Record<string, unknown>> = {
+          'device.list': { devices, next: '1 u d1' },
+          'user.show': { address: 'bob@example.org' },
+          'device.allow': { device: devices[0] },
+        }
+        return { answer: answers[method], replayed: false }
+      },
+    })
+    const headers = { cookie: SIGNED_IN, origin: SETTINGS.url, 'content-type': 'application/x-www-form-urlencoded' }
+    const get = async (url: string) => app.inject({ url, headers: { cookie: SIGNED_IN } })
+    const allow = '/admin/users/bob%40example.org/devices/d1/allow?back=waiting'
+    const post = async (url: string) =>
+      app.inject({
+        method: 'POST',
+        url,
+        headers,
+        payload: new URLSearchParams({ csrf: sessionView().csrf }).toString(),
+      })
+
+    answers = asked(ago(-1))
+    const { body } = await get('/admin/devices?after=0+u+d0')
+    t.strictSame(called, [['device.list', { state: 'waiting', after: '0 u d0', limit: 25 }]])
+    t.notOk(body.includes('<img src=x'), 'no element')
+    t.notMatch(body, /[^&]"'>/, 'no way out of an attribute')
+    t.ok(body.includes(`action="${allow}"`))
+    t.ok(body.includes('href="/admin/devices?after=1+u+d1"'))
+    const question = await get(allow.replace('allow', 'block'))
+    t.ok(question.body.includes(`action="${allow.replace('allow', 'block')}"`))
+    t.ok(question.body.includes('href="/admin/devices"'), 'the way back')
+    t.equal((await post(allow)).headers.location, '/admin/devices')
+    t.equal((await post(allow.replace('?back=waiting', ''))).headers.location, '/admin/users/bob%40example.org')
+    t.equal((await post(allow.replace('waiting', '//elsewhere'))).statusCode, 400, 'H4: back is a word, and no address')
+
+    answers = asked(null)
+    const stepUp = (next: string) => `/step-up?${new URLSearchParams({ next })}`
+    t.equal((await post(allow)).headers.location, stepUp('/admin/devices'), 'letting in asks for a fresh factor')
+    const block = allow.replace('allow', 'block')
+    t.equal((await get(block)).headers.location, stepUp(block), 'and so does an administrator’s block')
+
+    called = []
+    answers = { 'session.show': sessionView() }
+    t.equal((await get('/admin/devices')).statusCode, 404, 'for others there is no such page')
+    settings = { ...SETTINGS, mail: { ...SETTINGS.mail, activeSync: null } }
+    answers = asked(ago(-1))
+    t.notOk((await get('/admin/policy')).body.includes('/admin/devices'), 'nobody is led there without ActiveSync')
+  },
+)
+
 t.test('M2: what was ended is said with its number, and whether somebody has not answered', async (t) => {
   const base = { sessions: 0, partly: false }
   const late = 'Some servers did not answer in time; they will end the rest shortly.'

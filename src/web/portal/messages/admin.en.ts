@@ -12,6 +12,10 @@ export const admin = {
     users: 'Users',
     audit: 'Audit trail',
     policies: 'App password policy',
+    waiting: 'Devices that wait',
+    waitingIntro:
+      'A new phone or tablet gets no mail until you let it in, where that is asked for. The one that has waited longest stands first.',
+    waitingNone: 'No device waits.',
     find: 'Find a user',
     findHint: 'The beginning of an address is enough.',
     findSubmit: 'Find',

@@ -15,6 +15,10 @@ export const admin: typeof English = {
     users: 'Gebruikers',
     audit: 'Logboek',
     policies: 'Beleid voor app-wachtwoorden',
+    waiting: 'Wachtende apparaten',
+    waitingIntro:
+      'Een nieuwe telefoon of tablet krijgt pas e-mail als je het apparaat toelaat, waar dat zo is ingesteld. Wat het langst wacht, staat bovenaan.',
+    waitingNone: 'Er wacht geen apparaat.',
     find: 'Gebruiker zoeken',
     findHint: 'Het begin van een adres is genoeg.',
     findSubmit: 'Zoeken',

@@ -38,6 +38,7 @@ export const places = {
     allowNamed: (name: string) => `Let in ${name}`,
     forget: 'Forget',
     forgetNamed: (name: string) => `Forget ${name}`,
+    ofUser: (name: string, user: string) => `${name} of ${user}`,
     forgetTitle: (name: string) => `Forget ${name}?`,
     forgetText:
       'It disappears from this list. When it comes again it counts as new and is let in, even if you had blocked it.',

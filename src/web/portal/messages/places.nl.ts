@@ -41,6 +41,7 @@ export const places: typeof English = {
     allowNamed: (name: string) => `Toelaten: ${name}`,
     forget: 'Vergeten',
     forgetNamed: (name: string) => `Vergeten: ${name}`,
+    ofUser: (name: string, user: string) => `${name} van ${user}`,
     forgetTitle: (name: string) => `${name} vergeten?`,
     forgetText:
       'Het verdwijnt uit deze lijst. Komt het terug, dan geldt het als nieuw en wordt het toegelaten, ook als je het had geblokkeerd.',

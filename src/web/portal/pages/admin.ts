@@ -1,4 +1,4 @@
-/** The pages of administrators: users, one user, the policy, the audit trail. */
+/** The pages of administrators: users, one user, devices that wait, the policy, the audit trail. */
 
 import { z } from 'zod'
 import type {
@@ -14,7 +14,7 @@ import type { Html, HtmlValue } from '../html.ts'
 import { html } from '../html.ts'
 import { paths } from '../paths.ts'
 import type { Visit } from '../visit.ts'
-import { deviceSection } from './devices.ts'
+import { deviceRows, deviceSection } from './devices.ts'
 import { layout } from './layout.ts'
 import { alert, button, confirmation, copyButton, field, form, hidden } from './parts.ts'
 import { appPasswordFacts } from './security-info.ts'
@@ -26,7 +26,7 @@ function adminPage(visit: Visit, title: string, ...content: readonly HtmlValue[]
   return layout(
     visit,
     { title, here: 'admin', wide: true },
-    html`<ul class="tabs"><li><a href="${paths.adminUsers()}">${t.users}</a></li><li><a href="/admin/policy">${t.policies}</a></li><li><a href="/admin/audit">${t.audit}</a></li></ul>`,
+    html`<ul class="tabs"><li><a href="${paths.adminUsers()}">${t.users}</a></li>${visit.settings.mail.activeSync !== null && html`<li><a href="${paths.adminWaiting()}">${t.waiting}</a></li>`}<li><a href="/admin/policy">${t.policies}</a></li><li><a href="/admin/audit">${t.audit}</a></li></ul>`,
     warnings(visit),
     content,
   )
@@ -182,7 +182,7 @@ ${deviceSection(visit, {
   devices,
   mayAllow: true,
   mayUndo: true,
-  to: (id, what) => paths.adminDevice(user.address, id, what),
+  to: ({ id }, what) => paths.adminDevice(user.address, id, what),
   ask: null,
 })}
 <section aria-labelledby="policy"><h2 id="policy">${t.forUser}</h2>
@@ -202,8 +202,32 @@ export interface Question {
   readonly submit: string
 }
 
-export function question(visit: Visit, { address }: UserDetail, action: string, asked: Question): Html {
-  return adminPage(visit, asked.title, confirmation(visit, { ...asked, action, back: paths.adminUser(address) }))
+export function question(visit: Visit, back: string, asked: Question): Html {
+  return adminPage(visit, asked.title, confirmation(visit, { ...asked, action: visit.returnTo, back }))
+}
+
+/** Devices that `eas.quarantine` keeps waiting, of everybody. */
+export function waiting(visit: Visit, { devices, next }: ServiceAnswer<'device.list'>): Html {
+  const { admin: t } = visit.words
+  return adminPage(
+    visit,
+    t.waiting,
+    html`<h1>${t.waiting}</h1>
+<p>${t.waitingIntro}</p>
+${
+  devices.length === 0
+    ? html`<p class="empty">${t.waitingNone}</p>`
+    : deviceRows(visit, {
+        devices,
+        mayAllow: true,
+        mayUndo: true,
+        to: ({ user, id }, what) => paths.adminDevice(user, id, what, 'waiting'),
+        owner: paths.adminUser,
+        ask: null,
+      })
+}
+${next !== null && html`<p><a class="button quiet" href="${paths.adminWaiting(next)}">${t.more}</a></p>`}`,
+  )
 }
 
 function policyForm(

@@ -14,7 +14,9 @@ export interface DeviceList {
   /** Whether whoever looks can undo what an administrator has blocked. */
   readonly mayUndo: boolean
   /** Addresses of what can be done. */
-  readonly to: (id: string, what: DeviceAction) => string
+  readonly to: (device: DeviceView, what: DeviceAction) => string
+  /** Where the list is of many users: the address of a user's page. */
+  readonly owner?: (user: string) => string
   /** With the same words that the page would ask; null: the page itself asks, there is no dialog. */
   readonly ask: ((device: DeviceView, what: DeviceQuestion) => Asked) | null
 }
@@ -40,9 +42,13 @@ export function deviceSection(visit: Visit, list: DeviceList): Html | false {
 <h2 id="devices">${t.title}</h2>
 ${isWaiting && !list.mayAllow && html`<p class="hint">${t.waitingHint}</p>`}
 ${isKept && html`<p class="hint">${t.blockedHint}</p>`}
-<ul class="list">${list.devices.map((each) => row(visit, each, list))}</ul>
+${deviceRows(visit, list)}
 </section>`
   )
+}
+
+export function deviceRows(visit: Visit, list: DeviceList): Html {
+  return html`<ul class="list">${list.devices.map((each) => row(visit, each, list))}</ul>`
 }
 
 /** Whoever looks can change nothing about it. */
@@ -51,27 +57,29 @@ function isOutOfReach({ blockedBy }: DeviceView, { mayUndo }: Pick<DeviceList, '
 }
 
 function row(visit: Visit, device: DeviceView, list: DeviceList): Html {
-  const { mayAllow, to, ask } = list
+  const { mayAllow, to, ask, owner } = list
   const { devices: t } = visit.words
   const { when } = visit.format
-  const { id, agent, state, firstSeenAt, lastSeenAt, lastIp } = device
+  const { id, user, agent, state, firstSeenAt, lastSeenAt, lastIp } = device
   const name = deviceName(visit, device)
+  const which = owner === undefined ? name : t.ofUser(name, user)
   const labels: Readonly<Record<DeviceAction, readonly [string, string]>> = {
-    block: [t.block, t.blockNamed(name)],
-    allow: [t.allow, t.allowNamed(name)],
-    forget: [t.forget, t.forgetNamed(name)],
+    block: [t.block, t.blockNamed(which)],
+    allow: [t.allow, t.allowNamed(which)],
+    forget: [t.forget, t.forgetNamed(which)],
   }
   const link = (what: DeviceQuestion): HtmlValue => {
     const [label, named] = labels[what]
     return ask === null
-      ? html`<a class="button quiet small" href="${to(id, what)}" aria-label="${named}">${label}</a>`
-      : deleteLink({ page: to(id, what), ...ask(device, what), label, named })
+      ? html`<a class="button quiet small" href="${to(device, what)}" aria-label="${named}">${label}</a>`
+      : deleteLink({ page: to(device, what), ...ask(device, what), label, named })
   }
   const [allowLabel, allowNamed] = labels.allow
   return html`<li><div><strong class="name">${name}</strong> ${stateTag(visit, device)}
+${owner !== undefined && html`<p class="facts"><a class="name" href="${owner(user)}">${user}</a></p>`}
 <p class="facts">${[agent !== null && agent !== name && agent, t.id(id)].filter(Boolean).join(' · ')}</p>
 <p class="facts">${t.seen(when(firstSeenAt), when(lastSeenAt), lastIp)}</p></div>
-${!isOutOfReach(device, list) && html`<div class="row-buttons">${state !== 'allowed' && mayAllow && form(visit, to(id, 'allow'), html`<button class="quiet small" aria-label="${allowNamed}">${allowLabel}</button>`)}${state !== 'blocked' && link('block')}${link('forget')}</div>`}</li>`
+${!isOutOfReach(device, list) && html`<div class="row-buttons">${state !== 'allowed' && mayAllow && form(visit, to(device, 'allow'), html`<button class="quiet small" aria-label="${allowNamed}">${allowLabel}</button>`)}${state !== 'blocked' && link('block')}${link('forget')}</div>`}</li>`
 }
 
 function stateTag({ words: { devices: t } }: Visit, { state, blockedBy }: DeviceView): Html {

@@ -37,7 +37,7 @@ ${deviceSection(visit, {
   devices,
   mayAllow,
   mayUndo: false,
-  to: paths.device,
+  to: ({ id }, what) => paths.device(id, what),
   ask: (each, what) => ownQuestion(visit, each, what, mayAllow),
 })}
 <section aria-labelledby="portal">

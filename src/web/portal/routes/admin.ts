@@ -108,7 +108,7 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
       administrator(portal, async (visit, session) => {
         if (needsStepUp(session)) return go(paths.stepUp(visit.returnTo))
         const user = await find(visit)
-        return page(pages.question(visit, user, visit.returnTo, await ask(visit, user)))
+        return page(pages.question(visit, listOf(visit, user), await ask(visit, user)))
       }),
     )
     app.post(path, changing(act))
@@ -117,11 +117,12 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
   function changing(act: (visit: Visit, user: UserDetail) => Promise<Note | Answer>) {
     return administrator(portal, async (visit: Visit, _: SignedIn) => {
       const user = await find(visit)
-      visit.returnTo = paths.adminUser(user.address)
+      const list = listOf(visit, user)
+      visit.returnTo = list
       const done = await act(visit, user)
       if (!('kind' in done)) return done
       visit.leave(done)
-      return go(paths.adminUser(user.address))
+      return go(list)
     })
   }
 
@@ -247,6 +248,14 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
   )
 
   app.get(
+    '/admin/devices',
+    administrator(portal, async (visit) => {
+      const { after = null } = visit.query(z.object({ after: text(320).optional() }))
+      return page(pages.waiting(visit, await ask(visit, 'device.list', { state: 'waiting', after, limit: PAGE })))
+    }),
+  )
+
+  app.get(
     '/admin/policy',
     administrator(portal, async (visit) => {
       const { after = null } = visit.query(z.object({ after: text(320).optional() }))
@@ -298,6 +307,12 @@ export function adminRoutes(app: FastifyInstance, portal: Portal): void {
       return page(pages.audit(visit, { entries, next, isFirst, hours, user: asked.user || null, choices: AUDIT_HOURS }))
     }),
   )
+}
+
+/** The page that what is done to a user was chosen on: the user's, unless the address says that it was the list of devices that wait. */
+function listOf(visit: Visit, { address }: UserDetail): string {
+  const { back } = visit.query(z.object({ back: z.literal('waiting').optional() }))
+  return back === 'waiting' ? paths.adminWaiting() : paths.adminUser(address)
 }
 
 async function find(visit: Visit): Promise<UserDetail> {
