@@ -13,20 +13,19 @@ import type { PortalHandlers } from '../contract/portal.ts'
 import type { ServiceAnswer, ServiceHandlers } from '../contract/services.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { createApiTokens, IDEMPOTENCY_MS } from '../records/api-tokens.ts'
+import { createApiTokens } from '../records/api-tokens.ts'
 import { createAppPasswords } from '../records/app-passwords.ts'
-import { createAuditSealer, markText } from '../records/audit-chain.ts'
+import { createAuditSealer } from '../records/audit-chain.ts'
 import type { Bus } from '../records/bus.ts'
 import { createLocalBus } from '../records/bus.ts'
-import { TOMBSTONE_MS } from '../records/deletion.ts'
 import type { HasherOptions, PasswordHasher } from '../records/hash.ts'
 import { createHasher } from '../records/hash.ts'
 import { openKeys } from '../records/key-file.ts'
 import type { Keys } from '../records/keys.ts'
 import { createLastUseBatch, createTombstoneTriesBatch } from '../records/last-use.ts'
-import { createOneTimeLinks, LINK_MEMORY_MS } from '../records/one-time-links.ts'
+import { createOneTimeLinks } from '../records/one-time-links.ts'
 import { createPolicies } from '../records/policies.ts'
-import { createPortalSessions, SESSION_IDLE_MS } from '../records/portal-sessions.ts'
+import { createPortalSessions } from '../records/portal-sessions.ts'
 import { createRefusedLogins } from '../records/refused-logins.ts'
 import { createStoredSecrets } from '../records/secrets.ts'
 import { openStore } from '../records/store/open.ts'
@@ -38,10 +37,12 @@ import { createVault } from '../records/vault.ts'
 import { createAuditLoss } from './audit-loss.ts'
 import { createAuditWatch } from './audit-watch.ts'
 import { createSeenLogins, createVerifiedLogins } from './cache.ts'
+import { changesAccess, waitingForRestart } from './changed-config.ts'
 import { createDevices } from './devices.ts'
 import { createEdges } from './edges.ts'
 import { createGate } from './gate.ts'
 import { createGrants } from './grants.ts'
+import { startHousekeeping } from './housekeeping.ts'
 import type { LivePolicy } from './live-policy.ts'
 import { createLivePolicy } from './live-policy.ts'
 import { createMailer } from './mail/mailer.ts'
@@ -111,11 +112,6 @@ const MAX_SEEN_LOGINS = 100_000
 /** M2. */
 const ANSWER_WITHIN_MS = 1000
 const LAST_USE_FLUSH_MS = 10_000
-/** What a person has not dismissed by then is old news. */
-const NOTICE_MS = 180 * 24 * 60 * 60_000
-const HOUSEKEEPING_MS = 60 * 60_000
-/** For the metric; some milliseconds with 100,000 app passwords. */
-const COUNT_MS = 60_000
 
 /**
  * @throws StoreError, KeyError: the store or the key file can't be used; the message says what to do
@@ -316,50 +312,15 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     else log.event('warn', 'warning', what, { error_code: error.code, detail: error.message })
   }
 
-  /** Log lines leave the machine: what the trail was cannot be undone from here. */
-  async function noteAuditMark(): Promise<void> {
-    try {
-      const mark = await store.auditChain.mark()
-      if (mark !== null) log.event('info', 'audit_mark', 'the audit trail so far', { detail: markText(mark) })
-    } catch (error) {
-      storeFailed(error, 'the end of the audit trail could not be read')
-    }
-  }
-
-  async function keepHouse(): Promise<void> {
-    await noteAuditMark()
-    try {
-      await store.deleteExpiredCachedLogins(clock())
-      await devices.expire()
-      const before = (ms: number) => new Date(clock().getTime() - ms)
-      await store.deleteTombstonesBefore(before(TOMBSTONE_MS))
-      await store.people.deleteStale({
-        sessions: before(0),
-        seen: before(SESSION_IDLE_MS),
-        links: before(LINK_MEMORY_MS),
-        idempotencyKeys: before(IDEMPOTENCY_MS),
-        notices: before(NOTICE_MS),
-      })
-    } catch (error) {
-      storeFailed(error, 'what has run out could not be deleted')
-    }
-  }
-  const housekeeping = setInterval(keepHouse, options.housekeepingMs ?? HOUSEKEEPING_MS)
-  housekeeping.unref()
-
-  async function count(): Promise<void> {
-    try {
-      const { live, expired } = await store.appPasswordTotals(clock())
-      metrics.appPasswords.set({ state: 'live' }, live)
-      metrics.appPasswords.set({ state: 'expired' }, expired)
-    } catch (error) {
-      storeFailed(error, 'app passwords could not be counted')
-    }
-  }
-  const counting = setInterval(count, COUNT_MS)
-  counting.unref()
-  await count()
-  await noteAuditMark()
+  const housekeeping = await startHousekeeping({
+    store,
+    devices,
+    log,
+    metrics,
+    clock,
+    onError: storeFailed,
+    ...(options.housekeepingMs === undefined ? {} : { everyMs: options.housekeepingMs }),
+  })
 
   return {
     gateHouse: createGateHouse({ admit: auditWatch.guard(admit), grants, revocation }),
@@ -372,17 +333,14 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
 
     async reload(next) {
       const before = livePolicy.written
-      for (const key of ['store', 'redis', 'keys'] as const) {
-        if (fingerprint(next[key]) === fingerprint(before[key])) continue
+      for (const key of waitingForRestart(before, next)) {
         log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
       }
       await prepareNetworks(next.throttle.trustedNetworks)
       livePolicy.reload(next)
       names = nameRulesOf(next)
       throttle.configure(throttleSettings(next))
-      const admission = ({ appPasswords, groups, primaryPassword, routes, upstreams, eas }: Config) =>
-        fingerprint([appPasswords, groups, primaryPassword, routes, upstreams, eas])
-      if (admission(next) === admission(before)) return
+      if (!changesAccess(before, next)) return
       await ending({ grants, store, clock, loss }, { actor: 'system', cause: 'configuration' }, async () => {
         bus.publish({ kind: 'policy-changed' })
         return { value: null, user: null, isMeant: () => true, review: () => revocation.review(null) }
@@ -390,8 +348,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     },
 
     async close() {
-      clearInterval(housekeeping)
-      clearInterval(counting)
+      housekeeping[Symbol.dispose]()
       watch[Symbol.dispose]()
       auditWatch[Symbol.dispose]()
       revocation[Symbol.dispose]()
@@ -414,9 +371,4 @@ async function openConfiguredStore(config: Config['store']): Promise<Store> {
     throw new StoreError('ERR_STORE_UNAVAILABLE', 'PostgreSQL is not supported yet: use store: { sqlite: … }')
   }
   return await openStore({ sqlite: config.sqlite })
-}
-
-/** Equal for equal values; secrets all look alike. */
-function fingerprint(value: unknown): string {
-  return JSON.stringify(value)
 }
