@@ -91,7 +91,18 @@ export function asCliError(error: unknown): CliError | null {
   }
   if (error instanceof ServiceError)
     return new CliError(SERVICE_EXITS[error.code], error.message, { code: error.code, cause: error })
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null
-  const exit = CODE_EXITS[error.code]
-  return exit === undefined ? null : new CliError(exit, error.message, { code: error.code, cause: error })
+  const code = codeOf(error)
+  if (!(error instanceof Error) || code === null) return null
+  // A store that can't be opened for what stands in the way of any file is no store that is away.
+  const exit = (code === 'ERR_STORE_UNAVAILABLE' ? exitOf(error.cause) : undefined) ?? CODE_EXITS[code]
+  return exit === undefined ? null : new CliError(exit, error.message, { code, cause: error })
+}
+
+function codeOf(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null
+}
+
+function exitOf(cause: unknown): ExitName | undefined {
+  const code = codeOf(cause)
+  return code === null ? undefined : CODE_EXITS[code]
 }

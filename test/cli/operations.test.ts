@@ -121,7 +121,7 @@ t.test('exit codes of what is in the way', async (t) => {
   writeFileSync(join(directory, 'file'), 'no directory')
   t.match(
     await run(['user', 'list']),
-    { status: 78, stderr: /^sallyport: E[A-Z]+: .*\/file'\n$/ },
+    { status: 78, stderr: /^sallyport: can't prepare the store .* EEXIST: .*\/file'\n$/ },
     'a file, not a directory',
   )
 })
