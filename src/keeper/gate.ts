@@ -5,7 +5,7 @@
  *
  * A login seen before goes through in one go, without waiting for anything. Everybody else takes a place in the table of
  * grants before the records are read for the last time, so that a revocation at any moment either is in what was read or
- * finds the place.
+ * finds the place. That read says as well whether the policy is still the one it was judged by.
  *
  * Which secret costs what: a wrong one keeps its charge; one that is the user's own but of no use here (deleted, expired,
  * another protocol) is slowed and not counted; a right one is refunded when its grant is settled.
@@ -33,6 +33,7 @@ import type { PrimaryLogin } from './admit-primary.ts'
 import { createPrimaryAdmission } from './admit-primary.ts'
 import type { Devices, DeviceVisit } from './devices.ts'
 import type { GrantPort, Hold } from './grants/port.ts'
+import type { LivePolicy } from './live-policy.ts'
 import { nameForLog } from './log-names.ts'
 import { appPasswordsAllowed, refusalOf } from './policy.ts'
 import type { PrimaryPasswords } from './primary.ts'
@@ -52,6 +53,7 @@ export type GateConfig = Pick<
 export interface GateOptions {
   /** Called at each use, so that a reload takes effect. */
   readonly config: () => GateConfig
+  readonly policy: Pick<LivePolicy, 'catchUp' | 'isAt'>
   readonly store: Store
   readonly keys: Keys
   readonly secrets: StoredSecrets
@@ -71,7 +73,7 @@ export interface GateOptions {
   readonly sleep?: (ms: number) => Promise<unknown>
 }
 
-/** How often a login is looked at again because its user's record changed meanwhile, before it is told to come back. */
+/** How often a login is looked at again because its user or the policy changed meanwhile, before it is told to come back. */
 const MAX_LOOKS = 4
 /** Edges give canonical names; anything else is nobody's. */
 const CANONICAL = /^[\x21-\x7e]{1,254}$/
@@ -84,7 +86,7 @@ type Refused = Omit<PrimaryLogin, 'route'>
 export type Admit = (attempt: LoginAttempt, port: GrantPort) => Promise<Grant>
 
 export function createGate(options: GateOptions): Admit {
-  const { config, store, keys, secrets, lastUse, verifier, throttle, watch, log, now, clock } = options
+  const { config, policy, store, keys, secrets, lastUse, verifier, throttle, watch, log, now, clock } = options
   const { typedPrimary, tombstoneTries, refusedLogins } = options
 
   const logNameOf = (name: string, user: UserRow | null) => nameForLog(keys, name, user, config().domains)
@@ -244,7 +246,9 @@ export function createGate(options: GateOptions): Admit {
     let trusted = match.seen
     using hold = port.hold({ userId: user.id, appPasswordId: appPassword.id })
     for (let look = 1; look <= MAX_LOOKS; look++) {
-      const why = refusalOf(config(), user, appPassword, attempt.protocol, attempt.peer.ip, clock())
+      const judgedBy = config()
+      const isUndisturbed = () => !hold.disturbed && config() === judgedBy
+      const why = refusalOf(judgedBy, user, appPassword, attempt.protocol, attempt.peer.ip, clock())
       if (why === 'bad-credentials') throw await guessed(user.address, user, secret, charge, 'not allowed by policy')
       if (why !== null) {
         noteRefused(attempt, user, why, appPassword)
@@ -260,7 +264,7 @@ export function createGate(options: GateOptions): Admit {
         const waiting = deviceMayCome(attempt, user, appPassword.id, charge)
         if (waiting !== null) await waiting
       }
-      if (trusted?.valid && !hold.disturbed) {
+      if (trusted?.valid && isUndisturbed()) {
         return grantAppPassword(attempt, user, appPassword, targetOf(route, identity), hold, charge)
       }
       hold.reset()
@@ -271,9 +275,10 @@ export function createGate(options: GateOptions): Admit {
         const { name, tombstoneDigest: digest } = appPassword
         throw deletedButTried(attempt, live.user, { name, digest }, charge)
       }
+      await policy.catchUp(live.policyEpoch)
       const waiting = deviceMayCome(attempt, live.user, live.appPassword.id, charge)
       if (waiting !== null) await waiting
-      if (live.user.epoch === user.epoch && !hold.disturbed) {
+      if (live.user.epoch === user.epoch && policy.isAt(live.policyEpoch) && isUndisturbed()) {
         return grantAppPassword(attempt, live.user, live.appPassword, targetOf(route, identity), hold, charge)
       }
       // The secret belongs to this app password whatever else changed: only what follows from the record is asked again.
@@ -281,7 +286,9 @@ export function createGate(options: GateOptions): Admit {
       appPassword = live.appPassword
       trusted = null
     }
-    throw new LoginFailure('busy', 'the user kept changing while the login was checked', { logName: user.address })
+    throw new LoginFailure('busy', 'the user or the policy kept changing while the login was checked', {
+      logName: user.address,
+    })
   }
 
   /** For ActiveSync: whether the device is welcome. null: it is, and nothing had to be read. @throws LoginFailure, StoreError */

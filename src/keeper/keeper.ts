@@ -131,7 +131,11 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   try {
     keys = await openKeys({ file: options.config.keys.file, store, now: clock })
     store.sealAudit(createAuditSealer(keys))
-    livePolicy = await createLivePolicy(options.config, policies)
+    livePolicy = await createLivePolicy({
+      config: options.config,
+      policies,
+      onMissed: () => revocation.policyChanged(),
+    })
   } catch (error) {
     await store.close()
     throw error
@@ -153,6 +157,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const watch = createStoreWatch({
     store,
     bus,
+    policy: livePolicy,
     log,
     metrics,
     now,
@@ -172,6 +177,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     verified,
     watch,
     alive: () => bus.alive(),
+    policy: livePolicy,
     isUsable: (user, appPassword, ip) => isUsable(config(), user, appPassword, ip),
     log,
     metrics,
@@ -215,6 +221,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const directory = createPrimaryPasswords({ now })
   const admit = createGate({
     config,
+    policy: livePolicy,
     devices,
     store,
     keys,
@@ -240,6 +247,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   })
   const revocation = createRevocation({
     config,
+    policy: livePolicy,
     store,
     bus,
     grants,
@@ -248,7 +256,6 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     knownGood,
     log,
     clock,
-    refreshPolicy: () => livePolicy.refresh(),
   })
   const appPasswords = createAppPasswords(records)
   const users = createUsers(records)
@@ -342,7 +349,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       throttle.configure(throttleSettings(next))
       if (!changesAccess(before, next)) return
       await ending({ grants, store, clock, loss }, { actor: 'system', cause: 'configuration' }, async () => {
-        bus.publish({ kind: 'policy-changed' })
+        bus.publish({ kind: 'policy-changed', epoch: livePolicy.settings.epoch })
         return { value: null, user: null, isMeant: () => true, review: () => revocation.review(null) }
       })
     },

@@ -15,6 +15,7 @@ import { StoreError } from '../records/store/store.ts'
 import type { Devices } from './devices.ts'
 import type { Admit } from './gate.ts'
 import type { Grants } from './grants.ts'
+import type { LivePolicy } from './live-policy.ts'
 import type { KnownGood } from './throttle/known-good.ts'
 import type { Verifier } from './verifier.ts'
 import type { StayConfig } from './why-not.ts'
@@ -22,6 +23,8 @@ import { whyNot } from './why-not.ts'
 
 export interface RevocationOptions {
   readonly config: () => StayConfig
+  /** Read anew before everybody is measured. */
+  readonly policy: Pick<LivePolicy, 'catchUp' | 'expect' | 'refresh'>
   readonly store: Store
   readonly bus: Bus
   readonly grants: Grants
@@ -30,13 +33,13 @@ export interface RevocationOptions {
   readonly knownGood: KnownGood
   readonly log: Log
   readonly clock: () => Date
-  /** Reads what policy is set; asked before everybody is measured. @throws StoreError */
-  readonly refreshPolicy: () => Promise<void>
   /** From a store that did not answer to the next look. */
   readonly retryMs?: number
 }
 
 export interface Revocation extends Disposable {
+  /** Another policy holds: begins to measure everybody again. */
+  policyChanged(): void
   /** Measures every session of a user (null: of everybody) again and ends those that would not be admitted now. */
   review(userId: string | null): Promise<void>
 }
@@ -46,7 +49,7 @@ const RETRY_MS = 500
 const USERS_A_TURN = 50
 
 export function createRevocation(options: RevocationOptions): Revocation {
-  const { config, store, bus, grants, devices, verifier, knownGood, log, clock } = options
+  const { config, policy, store, bus, grants, devices, verifier, knownGood, log, clock } = options
   /** Users whose sessions could not be measured because the store was away. */
   const owed = new Set<string>()
   /** The policy itself could not be read. */
@@ -70,6 +73,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
     const ids = new Set(grants.of(userId).map(({ appPassword }) => appPassword?.id ?? ''))
     for (const id of ids) {
       const live = await store.liveCheck(userId, id)
+      if (live !== null) await policy.catchUp(live.policyEpoch)
       if (live?.appPassword) grants.expire(userId, id, live.appPassword.expiresAt)
       grants.end(
         (session) => ((session.appPassword?.id ?? '') === id ? whyNot(config(), session, live, clock()) : null),
@@ -81,9 +85,8 @@ export function createRevocation(options: RevocationOptions): Revocation {
 
   async function refreshed(): Promise<void> {
     try {
-      await options.refreshPolicy()
-      // Whoever was measured against the policy of before and has no grant yet is measured again.
-      grants.disturb(null)
+      // Whoever was measured against the policy of before and has no grant yet is measured again by the gate.
+      await policy.refresh()
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
       owesAll = true
@@ -124,6 +127,11 @@ export function createRevocation(options: RevocationOptions): Revocation {
     review(userId).catch((error: unknown) => log.bug(error, 'reviewing sessions after a change'))
   }
 
+  function policyChanged(): void {
+    grants.disturb(null)
+    start(null)
+  }
+
   const subscription = bus.subscribe((event) => {
     switch (event.kind) {
       case 'app-password-revoked':
@@ -152,6 +160,11 @@ export function createRevocation(options: RevocationOptions): Revocation {
         start(event.userId)
         return
       case 'policy-changed':
+        // What is remembered of logins says nothing about the policy, so all of it stays.
+        policy.expect(event.epoch)
+        devices.drop(null)
+        policyChanged()
+        return
       case 'all-changed':
         devices.drop(null)
         verifier.forget(null)
@@ -161,6 +174,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
   })
 
   return {
+    policyChanged,
     review,
     [Symbol.dispose]() {
       closed = true

@@ -1,5 +1,7 @@
 /**
  * Whether the store answers, and until when everything that this process remembers is known to be true.
+ *
+ * Each look brings the policy epoch along, so a change of the policy that no message told of goes unnoticed for a second.
  */
 
 import type { Log } from '../log.ts'
@@ -8,6 +10,7 @@ import { every } from '../pulse.ts'
 import type { Bus } from '../records/bus.ts'
 import type { Store } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
+import type { LivePolicy } from './live-policy.ts'
 
 export interface StoreWatch extends Disposable {
   readonly up: boolean
@@ -25,6 +28,7 @@ export interface StoreWatch extends Disposable {
 export interface StoreWatchOptions {
   readonly store: Store
   readonly bus: Bus
+  readonly policy: Pick<LivePolicy, 'catchUp'>
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
@@ -34,7 +38,7 @@ export interface StoreWatchOptions {
 const EVERY_MS = 1000
 
 export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
-  const { store, bus, log, metrics, now } = options
+  const { store, bus, policy, log, metrics, now } = options
   let up = true
   let trueAt = now()
   let looking = false
@@ -52,10 +56,11 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
     looking = true
     const at = now()
     try {
-      await store.ping()
+      const policyEpoch = await store.ping()
       if (!up) log.event('info', 'warning', 'the store answers again')
       up = true
       metrics.storeUp.set(1)
+      await policy.catchUp(policyEpoch)
       if (bus.alive()) trueAt = at
     } catch (error) {
       if (!(error instanceof StoreError)) throw error

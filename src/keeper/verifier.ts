@@ -21,6 +21,7 @@ import type { AppPasswordRow, Store, TombstoneRow, UserRow } from '../records/st
 import { StoreError } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
 import type { SeenLogin, SeenLogins, VerifiedLogins } from './cache.ts'
+import type { LivePolicy } from './live-policy.ts'
 import type { StoreWatch } from './store-watch.ts'
 
 export type Verified =
@@ -63,6 +64,8 @@ export interface VerifierOptions {
   readonly watch: StoreWatch
   /** Whether messages about changes arrive (bus). */
   readonly alive: () => boolean
+  /** What `isUsable` judges by. */
+  readonly policy: Pick<LivePolicy, 'isCurrent' | 'catchUp'>
   /** Whether this user could use this app password from there at all. */
   readonly isUsable: (user: UserRow, appPassword: AppPasswordRow, ip: string) => boolean
   readonly log: Log
@@ -85,7 +88,7 @@ interface Flight {
 }
 
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { store, keys, hasher, seen, verified, watch, alive, isUsable, log, metrics, now, clock } = options
+  const { store, keys, hasher, seen, verified, watch, alive, policy, isUsable, log, metrics, now, clock } = options
   const maxStaleMs = options.maxStaleMs ?? MAX_STALE_MS
   const flights = new Map<string, Flight>()
   const renewing = {
@@ -101,12 +104,13 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   /** Whether a remembered login may be used without asking the store. */
   function isTrusted(login: SeenLogin): boolean {
-    if (watch.up && alive()) return true
-    return !watch.up && isFresh(login)
+    if (watch.up && alive()) return policy.isCurrent
+    return !watch.up && mayHold(login)
   }
 
-  function isFresh(login: SeenLogin): boolean {
-    return now() - Math.max(login.confirmedAt, watch.trueAt) <= maxStaleMs
+  /** Whether it holds while the store is away. Not when the policy is known to be another by now. */
+  function mayHold(login: SeenLogin): boolean {
+    return policy.isCurrent && now() - Math.max(login.confirmedAt, watch.trueAt) <= maxStaleMs
   }
 
   const match = (login: SeenLogin): Extract<Verified, { kind: 'match' }> => ({
@@ -116,11 +120,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
     seen: login,
   })
 
-  /** Of level 1 when the bus is silent: one indexed read says whether it is still so. 'held': the store did not answer. */
+  /** Of level 1 when memory is not enough: one indexed read says whether it is still so. 'held': the store did not answer. */
   async function confirm(login: SeenLogin): Promise<'confirmed' | 'held' | 'gone'> {
     try {
       const at = now()
       const live = await store.liveCheck(login.user.id, login.appPassword.id)
+      if (live !== null) await policy.catchUp(live.policyEpoch)
       if (!login.valid || live?.appPassword == null || live.user.epoch !== login.user.epoch) {
         seen.drop(login.key)
         return 'gone'
@@ -130,7 +135,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       login.confirmedAt = at
       return 'confirmed'
     } catch (error) {
-      if (error instanceof StoreError && login.valid && isFresh(login)) return 'held'
+      if (error instanceof StoreError && login.valid && mayHold(login)) return 'held'
       throw error
     }
   }
@@ -140,6 +145,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const login = await verified.get(key)
     if (login === null) return null
     const live = await store.liveCheck(login.userId, login.appPasswordId)
+    if (live !== null) await policy.catchUp(live.policyEpoch)
     if (live?.appPassword == null || live.user.epoch !== login.epoch || live.user.address !== name) {
       verified.drop(key)
       return null

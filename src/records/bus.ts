@@ -19,8 +19,8 @@ export type BusEvent =
   | { readonly kind: 'user-removed'; readonly userId: string }
   /** A device was blocked, let in or forgotten. */
   | { readonly kind: 'devices-changed'; readonly userId: string }
-  /** Configuration or group policy. */
-  | { readonly kind: 'policy-changed' }
+  /** The configuration, or what is set for everybody or a group: `epoch` is the policy's, raised in the second case. */
+  | { readonly kind: 'policy-changed'; readonly epoch: number }
   /** Anything may have changed: trust nothing that was read before. */
   | { readonly kind: 'all-changed' }
 

@@ -1,8 +1,10 @@
 /**
  * Policy that is set while the server runs: app passwords allowed or forbidden for everybody, a group or (`users.ts`) a user.
  *
- * It goes before what the configuration says about the same. Each change is one transaction: the row, the epochs of everybody
- * whom it may concern, the audit entry; then the bus. Nothing here ends a session: whoever called does.
+ * It goes before what the configuration says about the same. Each change is one transaction: the policy epoch, the row, the
+ * audit entry; then the bus. However many users it concerns, none of their rows is touched: what is remembered of their logins
+ * stays true, and whoever judges them sees by the epoch that the settings are to be read again (docs/decisions/0023). Nothing
+ * here ends a session: whoever called does.
  */
 
 import type { Actor } from '../contract/services.ts'
@@ -12,6 +14,8 @@ import type { Page, Store, StoreTransaction, UserRow } from './store/store.ts'
 
 /** What is set for everybody and for groups. */
 export interface PolicySettings {
+  /** The store's policy epoch when it was like that. */
+  readonly epoch: number
   /** null: nothing is. */
   readonly all: boolean | null
   readonly groups: ReadonlyMap<string, boolean>
@@ -47,30 +51,27 @@ export function createPolicies(options: {
 
     async set(scope, allowed, actor) {
       const subject = scope.scope === 'group' ? scope.group : ''
-      const changed = await store.transaction(async (tx) => {
+      const epoch = await store.transaction(async (tx) => {
         const before = await readSettings(tx)
         const was = (scope.scope === 'all' ? before.all : before.groups.get(scope.group)) ?? null
-        if (was === allowed) return false
-        // Allowing takes nothing away, so it spares everybody the argon2 run of a cache that is worth nothing.
-        if (allowed !== true) {
-          if (scope.scope === 'all') await tx.raiseAllEpochs()
-          else await tx.policies.raiseGroupEpochs(scope.group)
-        }
+        if (was === allowed) return null
+        const epoch = await tx.policies.raiseEpoch()
         if (allowed === null) await tx.policies.delete(scope.scope, subject)
         else await tx.policies.put({ scope: scope.scope, subject, appPasswords: allowed })
         const detail = { scope: scope.scope, group: subject || null, appPasswords: settingName(allowed) }
         await appendAudit(tx, { event: 'policy_set', actor, user: null, at: now(), detail })
-        return true
+        return epoch
       })
-      if (changed) bus.publish({ kind: 'policy-changed' })
-      return changed
+      if (epoch !== null) bus.publish({ kind: 'policy-changed', epoch })
+      return epoch !== null
     },
   }
 }
 
 async function readSettings(store: StoreTransaction): Promise<PolicySettings> {
-  const rows = await store.policies.list()
+  const { epoch, rows } = await store.policies.read()
   return {
+    epoch,
     all: rows.find(({ scope }) => scope === 'all')?.appPasswords ?? null,
     groups: new Map(rows.flatMap((row) => (row.scope === 'group' ? [[row.subject, row.appPasswords] as const] : []))),
   }

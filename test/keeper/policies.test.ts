@@ -31,11 +31,17 @@ t.test(
         secrets[name] = (await h.issue(`${name}@a.test`)).password
         await e.login(`${name}@a.test`, secrets[name])
       }
-      const epoch = async (name: string) => (await h.store.userByAddress(`${name}@a.test`))?.epoch ?? 0
-      const before = await epoch('ann')
+      const epochs = async () => ({
+        ann: (await h.store.userByAddress('ann@a.test'))?.epoch ?? 0,
+        policy: await h.store.ping(),
+      })
+      const before = await epochs()
+      const { argon2 } = await h.paths()
       const hit = Object.values(isHit).filter(Boolean).length
       t.match(await h.call('policy.set', forbid), { sessionsEnded: hit, unanswered: [], changed: true }, what)
-      t.ok((await epoch('ann')) > before, 'in the same transaction the epoch rose')
+      const isAnns = forbid.scope === 'user'
+      const risen = isAnns ? { ...before, ann: before.ann + 1 } : { ...before, policy: before.policy + 1 }
+      t.strictSame(await epochs(), risen, `${what}: one epoch rose, however many it concerns`)
       for (const [name, refused] of Object.entries(isHit)) {
         const login = await e.result(`${name}@a.test`, secrets[name] ?? '')
         t.equal(login, refused ? 'bad-credentials' : 'in', `${what}: ${name}`)
@@ -58,6 +64,10 @@ t.test(
         source: 'configured',
       })
       t.equal(await e.result('ann@a.test', secrets.ann ?? ''), 'in', 'as before')
+      if (isAnns) t.equal((await h.paths()).argon2, argon2 + 1)
+      h.keeper.bus.publish({ kind: 'all-changed' })
+      t.equal(await e.result('ann@a.test', secrets.ann ?? ''), 'in', 'and from level 2')
+      if (!isAnns) t.equal((await h.paths()).argon2, argon2, `${what}: nobody pays an argon2 run for it`)
       await h.close()
     }
   },

@@ -3,6 +3,7 @@ import t from 'tap'
 import { generateAppPassword, selectorOf } from '../../src/records/app-password.ts'
 import { createLocalBus } from '../../src/records/bus.ts'
 import { readKeyFile } from '../../src/records/key-file.ts'
+import { createPolicies } from '../../src/records/policies.ts'
 import type { Store } from '../../src/records/store/store.ts'
 import { StoreError } from '../../src/records/store/store.ts'
 import { attempt, edge, house } from './house.ts'
@@ -235,17 +236,20 @@ t.test('what changed while argon2 ran is neither admitted nor remembered', async
   const h = await house(t, { hasher: { memoryKiB: 16 * 1024, passes: 3, concurrency: 1 } })
   await h.addUser('ann@a.test')
   const e = edge(h.keeper)
-  for (const change of ['app-password.delete', 'user.disable'] as const) {
+  const forbidding = (appPasswords: 'forbidden' | 'default') => h.call('policy.set', { scope: 'all', appPasswords })
+  for (const change of ['app-password.delete', 'user.disable', 'policy.set'] as const) {
     const { id, password } = await h.issue('ann@a.test')
     const login = e.result('ann@a.test', password)
     while (h.keeper.hasher.running === 0) await turn()
     if (change === 'user.disable') await h.call('user.disable', { address: 'ann@a.test' })
+    else if (change === 'policy.set') await forbidding('forbidden')
     else await h.call('app-password.delete', { id })
-    const want = change === 'user.disable' ? 'bad-credentials' : 'app-password-deleted'
+    const want = change === 'app-password.delete' ? 'app-password-deleted' : 'bad-credentials'
     t.equal(await login, want, change)
     t.equal(await e.result('ann@a.test', password), want, `${change}, again`)
     await h.call('user.enable', { address: 'ann@a.test' })
-    t.equal(await e.result('ann@a.test', password), change === 'user.disable' ? 'in' : want)
+    await forbidding('default')
+    t.equal(await e.result('ann@a.test', password), change === 'app-password.delete' ? want : 'in')
   }
   const { password } = await h.issue('ann@a.test')
   const login = e.result('ann@a.test', password)
@@ -263,6 +267,31 @@ t.test('epochs: a change that no bus told of is seen in the last look', async (t
   while (h.keeper.hasher.running === 0) await turn()
   await h.store.transaction((tx) => tx.updateUser(ann.id, { groups: ['contractors'] }))
   t.equal(await login, 'bad-credentials')
+
+  await h.addUser('bob@a.test')
+  const bobs = await h.issue('bob@a.test')
+  const bobsLogin = edge(h.keeper).result('bob@a.test', bobs.password)
+  while (h.keeper.hasher.running === 0) await turn()
+  const elsewhere = createPolicies({ store: h.store, bus: createLocalBus((error) => t.fail(String(error))) })
+  await elsewhere.set({ scope: 'all' }, false, 'cli:elsewhere')
+  t.equal(await bobsLogin, 'bad-credentials', 'the policy’s as well')
+})
+
+t.test('I-4, R29: a policy that was heard of and can’t be read: memory lets nobody in', async (t) => {
+  const { state, wrapStore } = breakable()
+  const h = await house(t, { wrapStore, storeLookMs: 5 })
+  await h.addUser('ann@a.test')
+  const { password } = await h.issue('ann@a.test')
+  const e = edge(h.keeper)
+  t.equal(await e.result('ann@a.test', password), 'in')
+  state.broken = true
+  await h.capture.wait('warning', ({ error_code }) => error_code === 'ERR_STORE_UNAVAILABLE')
+  t.equal(await e.result('ann@a.test', password), 'in', 'what was known holds')
+  h.keeper.bus.publish({ kind: 'policy-changed', epoch: (await h.store.ping()) + 1 })
+  t.equal(await e.result('ann@a.test', password), 'store-unavailable', 'until it is known to be something else')
+  state.broken = false
+  await h.capture.wait('warning', ({ msg }) => msg.includes('answers again'))
+  t.equal(await e.result('ann@a.test', password), 'in')
 })
 
 t.test('epochs: while the bus is silent, memory is believed only after one read of the store', async (t) => {

@@ -8,6 +8,8 @@ import t from 'tap'
 import type { Config } from '../../src/config.ts'
 import type { Grant, LiveSession } from '../../src/contract/admission.ts'
 import type { SessionsEnded } from '../../src/contract/services.ts'
+import { createLocalBus } from '../../src/records/bus.ts'
+import { createPolicies } from '../../src/records/policies.ts'
 import type { House } from './house.ts'
 import { attempt, edge, house } from './house.ts'
 
@@ -46,6 +48,15 @@ const WAYS: Readonly<Record<string, readonly [Act, string, Act?]>> = {
   ],
   'forbidden to everybody': [
     (h) => h.call('policy.set', { scope: 'all', appPasswords: 'forbidden' }),
+    'bad-credentials',
+    (h) => h.call('policy.set', { scope: 'all', appPasswords: 'default' }),
+  ],
+  'forbidden to everybody, and the message about it lost': [
+    async ({ store }) => {
+      const elsewhere = createPolicies({ store, bus: createLocalBus(() => {}) })
+      await elsewhere.set({ scope: 'all' }, false, 'cli:elsewhere')
+      return null // whoever asked sees its own sessions
+    },
     'bad-credentials',
     (h) => h.call('policy.set', { scope: 'all', appPasswords: 'default' }),
   ],
@@ -99,7 +110,7 @@ for (const [cache, forget] of Object.entries(CACHES)) {
   for (const channel of ['up', 'down', 'restarting'] as const) {
     t.test(`cache: ${cache}; channel: ${channel}`, async (t) => {
       const endWithinMs = channel === 'down' ? 60 : 1000
-      let h = await house(t, { yaml: YAML, endWithinMs })
+      let h = await house(t, { yaml: YAML, endWithinMs, storeLookMs: 20 })
       await h.addUser('bob@a.test')
       const bobs = await h.issue('bob@a.test')
       for (const [i, [way, [act, reason, undo]]] of Object.entries(WAYS).entries()) {
@@ -150,7 +161,7 @@ for (const [cache, forget] of Object.entries(CACHES)) {
 
         if (channel === 'restarting') {
           await h.close()
-          h = await house(t, { yaml: YAML, directory: h.directory, endWithinMs })
+          h = await house(t, { yaml: YAML, directory: h.directory, endWithinMs, storeLookMs: 20 })
           h.keeper.expectEdges([EDGE])
         }
         await forget(h)

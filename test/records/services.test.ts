@@ -97,7 +97,7 @@ t.test('bus: everybody hears everything in order, whatever one of them does', as
   const listener = (event: BusEvent) => heard.push(`again ${event.kind}`)
   using _second = bus.subscribe(listener)
   const third = bus.subscribe(listener)
-  bus.publish({ kind: 'policy-changed' })
+  bus.publish({ kind: 'policy-changed', epoch: 2 })
   t.strictSame(heard, ['first policy-changed', 'again policy-changed', 'again policy-changed'])
   t.strictSame(bugs, [oops])
   first[Symbol.dispose]()

@@ -123,7 +123,7 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
-async function answers(ask: () => Promise<void>): Promise<boolean> {
+async function answers(ask: () => Promise<unknown>): Promise<boolean> {
   try {
     await ask()
     return true

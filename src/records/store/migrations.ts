@@ -16,6 +16,7 @@ import { devices } from './migrations/0005-devices.ts'
 import { userWords } from './migrations/0008-user-words.ts'
 import { deviceBlocker } from './migrations/0009-device-blocker.ts'
 import { auditByAddress } from './migrations/0010-audit-address.ts'
+import { policyEpoch } from './migrations/0011-policy-epoch.ts'
 import { devicesOfAll } from './migrations/0012-devices-of-all.ts'
 
 export type DialectName = 'sqlite' | 'postgres'
@@ -33,6 +34,7 @@ export function migrationsFor(dialect: DialectName): Migrations {
     '0008': { up: (db) => userWords(db, dialect) },
     '0009': { up: (db) => deviceBlocker(db) },
     '0010': { up: (db) => auditByAddress(db) },
+    '0011': { up: (db) => policyEpoch(db, dialect) },
     '0012': { up: (db) => devicesOfAll(db) },
   }
 }

@@ -1,13 +1,15 @@
 /**
  * Policy that is set while the server runs, as rows: whether app passwords are allowed for everybody and for groups.
  *
- * What is set for a single user stands in the user's own row (`UserRow.appPasswords`), so that a login needs no further read.
+ * One counter, the policy epoch, stands for all of them: whoever keeps them in memory sees by it that they have changed. What
+ * is set for a single user stands in the user's own row (`UserRow.appPasswords`), so that a login needs no further read.
  */
 
 import { sql } from 'kysely'
 import { userRow } from './schema.ts'
 import type { Db } from './sql-transaction.ts'
 import type { Page, UserRow } from './store.ts'
+import { StoreError } from './store.ts'
 
 export interface PolicyRow {
   readonly scope: 'all' | 'group'
@@ -16,27 +18,54 @@ export interface PolicyRow {
   readonly appPasswords: boolean
 }
 
-export interface PolicyRows {
+export interface PolicyState {
+  /** Of these rows and no others. */
+  readonly epoch: number
   /** All of them, by scope and subject. */
-  list(): Promise<readonly PolicyRow[]>
+  readonly rows: readonly PolicyRow[]
+}
+
+export interface PolicyRows {
+  /** Rows and epoch in one read, so that no change comes between them. */
+  read(): Promise<PolicyState>
   /** Users for whom something of their own is set, by address. */
   users(page: Page): Promise<readonly UserRow[]>
   put(row: PolicyRow): Promise<void>
   /** false: nothing was set. */
   delete(scope: PolicyRow['scope'], subject: string): Promise<boolean>
-  /** Raises the epoch of every member of a group. */
-  raiseGroupEpochs(group: string): Promise<void>
+  /**
+   * Raises the policy epoch and answers it. First in a transaction that changes rows: on PostgreSQL that makes two of them wait
+   * for each other, so that an epoch is never there without the rows of all before it.
+   */
+  raiseEpoch(): Promise<number>
+}
+
+/** Of the one row in `policy_epoch`, as text and not as a parameter. */
+export const POLICY_EPOCH_ROW = sql.lit(1)
+
+/** @throws StoreError 'ERR_STORE_CORRUPT' when there is none */
+export function demandPolicyEpoch(row: { readonly epoch: number } | undefined): number {
+  if (row !== undefined) return row.epoch
+  throw new StoreError('ERR_STORE_CORRUPT', 'the store has lost its policy epoch: restore a backup')
 }
 
 export function sqlPolicies(db: () => Db): PolicyRows {
   return {
-    async list() {
-      const rows = await db().selectFrom('policies').selectAll().orderBy('scope').orderBy('subject').execute()
-      return rows.map(({ scope, subject, app_passwords }) => ({
-        scope: scope as PolicyRow['scope'],
-        subject,
-        appPasswords: app_passwords === 1,
-      }))
+    async read() {
+      const found = await db()
+        .selectFrom('policy_epoch')
+        .leftJoin('policies', (join) => join.onTrue())
+        .select(['policy_epoch.epoch', 'policies.scope', 'policies.subject', 'policies.app_passwords'])
+        .where('policy_epoch.id', '=', POLICY_EPOCH_ROW)
+        .orderBy('policies.scope')
+        .orderBy('policies.subject')
+        .execute()
+      const rows = found.flatMap(({ scope, subject, app_passwords }) =>
+        scope === null
+          ? []
+          : [{ scope: scope as PolicyRow['scope'], subject: subject ?? '', appPasswords: app_passwords === 1 }],
+      )
+      return { epoch: demandPolicyEpoch(found[0]), rows }
     },
 
     async users({ after, limit }) {
@@ -69,10 +98,14 @@ export function sqlPolicies(db: () => Db): PolicyRows {
       return result.numDeletedRows > 0n
     },
 
-    async raiseGroupEpochs(group) {
-      // Groups are JSON text. One user too many costs that user an argon2 run; one too few would keep access.
-      const pattern = `%${JSON.stringify(group).replace(/[\\%_]/g, (special) => `\\${special}`)}%`
-      await sql`update users set epoch = epoch + 1 where groups like ${pattern} escape '\\'`.execute(db())
+    async raiseEpoch() {
+      const row = await db()
+        .updateTable('policy_epoch')
+        .set((is) => ({ epoch: is('epoch', '+', 1) }))
+        .where('id', '=', POLICY_EPOCH_ROW)
+        .returning('epoch')
+        .executeTakeFirst()
+      return demandPolicyEpoch(row)
     },
   }
 }

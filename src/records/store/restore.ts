@@ -2,8 +2,8 @@
  * Putting a backup back in place of the embedded store.
  *
  * The backup is copied, looked through and changed beside the target; only then does it take its place, in one rename. The
- * old store stays as `<target>.before-restore-<time>`. Every epoch rises to where no lost history can have been: nothing
- * that was sealed before (a cached login in Redis, say) speaks for a user any more.
+ * old store stays as `<target>.before-restore-<time>`. Every epoch, the policy's too, rises to where no lost history can have
+ * been: nothing that was sealed before (a cached login in Redis, say) speaks for a user any more.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -117,7 +117,10 @@ function changeCopy(database: DatabaseSync, file: string, now: Date, { actor, se
   database.exec('begin')
   // Seconds since 1970 are beyond what counting can have reached in the history that is given up, and beyond what an
   // earlier restore set.
-  database.prepare('update users set epoch = max(epoch + 1, ?)').run(Math.floor(now.getTime() / 1000))
+  const beyond = Math.floor(now.getTime() / 1000)
+  for (const table of ['users', 'policy_epoch']) {
+    if (hasTable(database, table)) database.prepare(`update ${table} set epoch = max(epoch + 1, ?)`).run(beyond)
+  }
   for (const table of NOT_IN_A_BACKUP) if (hasTable(database, table)) database.exec(`delete from ${table}`)
   // A link that is unused in the backup may have been used since.
   if (hasTable(database, 'one_time_links')) database.exec('delete from one_time_links where used_at is null')

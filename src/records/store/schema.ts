@@ -92,6 +92,8 @@ export interface Tables extends PeopleTables {
   audit_head: { id: number; seq: number; code: string }
   devices: DevicesTable
   policies: { scope: string; subject: string; app_passwords: number }
+  /** One row: how often `policies` has changed. */
+  policy_epoch: { id: number; epoch: number }
   key_checks: { key_id: string; check_value: string }
   cached_logins: { key: string; value: string; expires_at: number }
 }

@@ -4,6 +4,7 @@
 
 import type { Compilable, CompiledQuery, Kysely, Selectable } from 'kysely'
 import { sql } from 'kysely'
+import { POLICY_EPOCH_ROW } from './policies.ts'
 import type { AppPasswordsTable, Tables, UsersTable } from './schema.ts'
 
 /** A query whose text is made once; parameters are given in the order in which they stand in it. */
@@ -91,11 +92,13 @@ export function prepareQueries(db: Kysely<Tables>) {
     liveCheck: prepared(
       db
         .selectFrom('users')
+        .innerJoin('policy_epoch', (join) => join.on('policy_epoch.id', '=', POLICY_EPOCH_ROW))
         .leftJoin('app_passwords', (join) =>
           join.onRef('app_passwords.user_id', '=', 'users.id').on('app_passwords.id', '=', ''),
         )
         .selectAll('users')
         .select([
+          'policy_epoch.epoch as policy_epoch',
           'app_passwords.id as ap_id',
           'app_passwords.user_id as ap_user_id',
           'app_passwords.name as ap_name',
@@ -114,6 +117,7 @@ export function prepareQueries(db: Kysely<Tables>) {
         ])
         .where('users.id', '=', ''),
     ),
+    policyEpoch: prepared(db.selectFrom('policy_epoch').select('epoch').where('id', '=', POLICY_EPOCH_ROW)),
     tombstone: prepared(db.selectFrom('tombstones').selectAll().where('user_id', '=', '').where('digest', '=', '')),
     /** Parameters: tries, at, ip, protocol, user, digest. */
     noteTombstoneTries: prepared(

@@ -4,6 +4,7 @@
 
 import { sql } from 'kysely'
 import { deleteInPieces } from './delete-in-pieces.ts'
+import { demandPolicyEpoch } from './policies.ts'
 import { appPasswordRow, userRow } from './schema.ts'
 import { sqlAuditChain } from './sql-audit.ts'
 import { first, isAppPassword, prepareQueries, withoutPrefix } from './sql-prepared.ts'
@@ -41,7 +42,8 @@ export function createSqlStore(db: Db, dialect: SqlDialect): Store {
       const row = await first(open(), queries.liveCheck(appPasswordId, userId))
       if (!row) return null
       const joined = withoutPrefix(row)
-      return { user: userRow(row), appPassword: isAppPassword(joined) ? appPasswordRow(joined) : null }
+      const appPassword = isAppPassword(joined) ? appPasswordRow(joined) : null
+      return { user: userRow(row), appPassword, policyEpoch: row.policy_epoch }
     },
 
     async cachedLogin(key, now) {
@@ -77,7 +79,7 @@ export function createSqlStore(db: Db, dialect: SqlDialect): Store {
     },
 
     async ping() {
-      await sql`select count(*) from key_checks`.execute(open())
+      return demandPolicyEpoch(await first(open(), queries.policyEpoch()))
     },
 
     async pingWrite() {

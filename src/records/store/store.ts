@@ -175,6 +175,8 @@ export interface StoreTransaction extends UserRows, AppPasswordRows, TombstoneRo
 export interface LiveCheck {
   readonly user: UserRow
   readonly appPassword: AppPasswordRow | null
+  /** Whoever judges by what is set for everybody or a group knows by this whether it still is (`PolicyRows`). */
+  readonly policyEpoch: number
 }
 
 export interface Store extends StoreTransaction {
@@ -198,8 +200,8 @@ export interface Store extends StoreTransaction {
 
   /** Writes a consistent copy to a file that must not exist yet, mode 0600, without the login cache. */
   backup(file: string): Promise<void>
-  /** Reads one row: whether the store answers. */
-  ping(): Promise<void>
+  /** Reads one row, the policy epoch, and answers it: whether the store answers. */
+  ping(): Promise<number>
   /** Writes, durably, what is there already, and looks whether there is room for more: whether the store takes a write. */
   pingWrite(): Promise<void>
   close(): Promise<void>

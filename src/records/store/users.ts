@@ -29,8 +29,6 @@ export interface UserRows extends UserSearch {
   setUserLanguage(id: string, language: Language | null): Promise<boolean>
   /** Returns the new epoch; null when there is no such user. */
   raiseUserEpoch(id: string): Promise<number | null>
-  /** Raises every user's epoch (after a restore, after a policy change). */
-  raiseAllEpochs(): Promise<void>
 }
 
 /** Read for an address that is nobody's, so that it takes as long as for a user (invariant 6). */
@@ -157,13 +155,6 @@ export function sqlUsers(db: () => Db, queries: Queries): UserRows {
         .returning('epoch')
         .executeTakeFirst()
       return row?.epoch ?? null
-    },
-
-    async raiseAllEpochs() {
-      await db()
-        .updateTable('users')
-        .set((is) => ({ epoch: is('epoch', '+', 1) }))
-        .execute()
     },
 
     searchUsers: async (words, page) => await searchUsers(db(), words, page),

@@ -21,10 +21,12 @@ async function housesAndBackup(t: Test) {
   await store.insertAppPassword(newAppPassword('p1', 'ann'))
   await store.raiseUserEpoch('ann')
   await store.raiseUserEpoch('ann')
+  await store.policies.raiseEpoch()
   await store.backup(file)
   await store.deleteUser('bob', T0)
   await store.deleteAppPassword('p1')
   for (let i = 0; i < 5; i++) await store.raiseUserEpoch('ann')
+  for (let i = 0; i < 5; i++) await store.policies.raiseEpoch()
   await store.putCachedLogin({ key: 'k', value: 'v', expiresAt: later(9e12) })
   return { directory, target, file, store }
 }
@@ -53,9 +55,11 @@ t.test('backup and restore: what was there is there again, and every epoch is on
   for (const id of ['ann', 'bob']) {
     t.ok(((await again.userById(id))?.epoch ?? 0) > lost + 1_000_000, `${id}: far beyond what counting reached`)
   }
+  t.ok((await again.ping()) > 7 + 1_000_000, 'the policy’s as well')
   const [entry] = await again.listAudit({ userId: null, since: null, afterSeq: 0, limit: 9 })
   t.match(entry, { event: 'store_restored', actor: 'cli:root', at: now, detail: { file } })
   const first = (await again.userById('ann'))?.epoch ?? 0
+  const firstPolicy = await again.ping()
   await again.close()
 
   const aside = await openSqlite({ file: restored.aside ?? '' })
@@ -70,7 +74,24 @@ t.test('backup and restore: what was there is there again, and every epoch is on
   restoreStore({ file, target, actor: 'cli:root', now: () => new Date(now.getTime() + 2000) })
   const third = await openSqlite({ file: target })
   t.ok(((await third.userById('ann'))?.epoch ?? 0) > first, 'a second restore goes further')
+  t.ok((await third.ping()) > firstPolicy)
   await third.close()
+})
+
+t.test('restore of a backup that knows no policy epoch yet', async (t) => {
+  const directory = t.testdir()
+  const [target, file] = [join(directory, 'store.db'), join(directory, 'backup.db')]
+  const steps = Object.entries(migrationsFor('sqlite')).filter(([version]) => version < '0011')
+  const old = await openSqlite({ file: target, migrations: Object.fromEntries(steps) })
+  await old.insertUser(newUser('ann'))
+  await old.policies.put({ scope: 'all', subject: '', appPasswords: false })
+  await old.backup(file)
+  await old.close()
+  restoreStore({ file, target, actor: 'cli:root' })
+  const store = await openSqlite({ file: target })
+  t.ok(((await store.userById('ann'))?.epoch ?? 0) > 1_000_000)
+  t.match(await store.policies.read(), { epoch: 1, rows: [{ scope: 'all', appPasswords: false }] })
+  await store.close()
 })
 
 t.test('restore where there is no store yet', async (t) => {
