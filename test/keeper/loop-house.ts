@@ -1,5 +1,5 @@
 /**
- * A store with ten thousand users and a hundred thousand entries in its audit trail, and a keeper over it in a process of its own
+ * A store with ten thousand users (and names of more) and a hundred thousand entries in its audit trail, and a keeper over it in a process of its own
  * (`loop-subject.ts`), with one edge that keeps its sessions.
  */
 
@@ -34,6 +34,8 @@ import type { Start, Wish } from './loop-subject.ts'
 import type { TablesStart, TableWork } from './loop-tables.ts'
 
 export const USERS = 10_000
+/** Besides: what concerns everybody must not grow with them. */
+export const MORE_USERS = 40_000
 export const AUDIT_ENTRIES = 100_000
 /** Users with many app passwords each. */
 export const CROWDED = { from: 300, to: 310, appPasswords: 40 }
@@ -130,6 +132,10 @@ export async function fullStore(t: Test): Promise<FullStore> {
     notices.run(randomUUID(), id, 'done-for-you', '{"what":"app-password-created","name":"phone"}', now)
     sessions.run(randomUUID(), random(32), keyId, id, 'full', '[]', random(16), '192.0.2.1', now, now, now + DAY / 2)
   }
+  // In the group that all are in, and nothing else.
+  db.exec(`insert into users (id, address, groups, admin, enabled, epoch, created_at)
+    with recursive more(n) as (select 1 union all select n + 1 from more where n < ${MORE_USERS})
+    select 'more-' || n, 'zz' || n || '@b.test', '["staff"]', 0, 1, 1, ${now} from more`)
   let code = ''
   for (let seq = 1; seq <= AUDIT_ENTRIES; seq++) {
     const n = seq % USERS

@@ -13,6 +13,7 @@ import {
   addressOf,
   CROWDED,
   fullStore,
+  MORE_USERS,
   several,
   startSubject,
   startTables,
@@ -146,11 +147,11 @@ t.test('E7: logins, and what administrators ask meanwhile', async (t) => {
       [`a page of the policy, of which ${USERS / 2} have one of their own`]: {
         work: () => call('policy.list', { limit: 200 }),
       },
-      'the policy of a group that all are in': {
+      [`the policy of a group of ${USERS + MORE_USERS}`]: {
         prepare: () => call('policy.set', { ...STAFF, appPasswords: 'allowed' }),
         work: () => call('policy.set', { ...STAFF, appPasswords: 'default' }),
       },
-      'the policy of everybody': {
+      [`the policy of everybody, of ${USERS + MORE_USERS}`]: {
         prepare: () => call('policy.set', { scope: 'all', appPasswords: 'allowed' }),
         work: () => call('policy.set', { scope: 'all', appPasswords: 'default' }),
       },
