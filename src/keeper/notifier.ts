@@ -13,6 +13,7 @@ import type { Actor } from '../contract/services.ts'
 import { ServiceError } from '../contract/services.ts'
 import type { Log } from '../log.ts'
 import type { Store, UserRow } from '../records/store/store.ts'
+import { StoreError } from '../records/store/store.ts'
 import type { Mailer } from './mail/mailer.ts'
 import { MailError } from './mail/mailer.ts'
 import type { Text } from './mail/texts.ts'
@@ -22,7 +23,7 @@ import { MAIL_TEXTS } from './mail/texts.ts'
 export type DoneForYou = 'app-password-created' | 'app-password-deleted' | 'device-blocked' | 'two-step-reset'
 
 export interface Notifier {
-  /** Nothing when the person did it. `name`: of what it was done to. */
+  /** Nothing when the person did it. `name`: of what it was done to. A store that is away rejects nothing. */
   doneForYou(user: UserRow, what: DoneForYou, name: string | null, actor: Actor): Promise<void>
   /** Somebody enrols with the password alone: the owner of the mailbox should know. */
   enrolling(user: UserRow, ip: string): void
@@ -77,14 +78,31 @@ export function createNotifier({ config, store, mailer, log, clock }: NotifierOp
     }
   }
 
+  /** What it is about is committed by now, and an answer that says otherwise would be worse than no notice. */
+  async function leaveNotice(user: UserRow, what: DoneForYou, name: string | null): Promise<void> {
+    const notice = { id: randomUUID(), userId: user.id, kind: 'done-for-you', detail: { what, name }, at: clock() }
+    try {
+      await store.transaction(async (tx) => {
+        // A user who was deleted meanwhile has no notices.
+        if (await tx.userById(user.id)) await tx.people.putNotice(notice)
+      })
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      log.event('warn', 'warning', 'a user could not be told in the portal what was done', {
+        user: user.address,
+        error_code: error.code,
+        detail: error.message,
+      })
+    }
+  }
+
   const words = ({ language }: UserRow) => MAIL_TEXTS[language ?? config().portal?.languages[0] ?? 'en']
   const portal = () => config().portal?.url ?? null
 
   return {
     async doneForYou(user, what, name, actor) {
       if (actor === `user:${user.id}`) return
-      const detail = { what, name }
-      await store.people.putNotice({ id: randomUUID(), userId: user.id, kind: 'done-for-you', detail, at: clock() })
+      await leaveNotice(user, what, name)
       later(user, words(user).doneForYou(what, name, portal()))
     },
 

@@ -5,6 +5,7 @@ import type { ServiceAnswer } from '../../src/contract/services.ts'
 import { SERVICE_METHODS } from '../../src/contract/services.ts'
 import { fitting } from '../../src/keeper/services/shared.ts'
 import { openStore } from '../../src/records/store/open.ts'
+import { StoreError } from '../../src/records/store/store.ts'
 import { noteSecret } from '../support/secrets.ts'
 import { edge, house } from './house.ts'
 
@@ -181,6 +182,34 @@ t.test('R6, R7, R16: an app password is generated, and shown in one answer only'
     { user: 'ann@a.test', app_password: issued.id, app_password_name: 'my phone' },
   ])
 })
+
+t.test(
+  'what is done is done, also when its owner can not be told: the answer with the only copy still comes',
+  async (t) => {
+    const state = { away: false }
+    const away = () => Promise.reject(new StoreError('ERR_STORE_UNAVAILABLE', 'switched off by the test'))
+    const h = await house(t, {
+      wrapStore: (store) =>
+        new Proxy(store, {
+          get(target, name) {
+            if (state.away && name === 'people') return { ...target.people, putNotice: away }
+            const value: unknown = Reflect.get(target, name, target)
+            if (typeof value !== 'function') return value
+            return state.away && name !== 'close' ? away : value.bind(target)
+          },
+        }),
+    })
+    await h.addUser('ann@a.test')
+    h.keeper.bus.subscribe(() => {
+      state.away = true
+    })
+    const { id, password } = await h.issue('ann@a.test')
+    t.match(password, /^[a-z ]+$/)
+    t.match(h.capture.of('warning'), [{ user: 'ann@a.test', detail: /switched off/ }], 'and the log says so')
+    state.away = false
+    t.match(await h.call('app-password.list', { user: 'ann@a.test' }), [{ id }])
+  },
+)
 
 t.test('the policy of a group bounds what can be issued', async (t) => {
   const h = await house(t, {
