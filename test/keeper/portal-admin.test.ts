@@ -117,6 +117,33 @@ t.test('an idempotency key: once, of two at once, for one request; a replay show
   t.match(await one.call('user.invite', { address: 'ann@a.test' }, 'key-4'), { answer: { url: null }, replayed: true })
 })
 
+t.test(
+  'a password in a request leaves no fast digest in the store; the key is for that password all the same',
+  async (t) => {
+    const h = await peopleHouse(t)
+    const one = await caller(h, ['users:write'], 72 * 3600_000)
+    const params = { address: 'ann@a.test', password: 'correct horse 7' }
+    t.match(await one.call('user.add', params, 'key'), { replayed: false })
+    const claim = { caller: `token:${one.id}`, key: 'key', request: '', answer: null, createdAt: h.time.at }
+    const kept = await h.store.people.claimIdempotencyKey(claim)
+    const digest = createHash('sha256')
+      .update(JSON.stringify(['user.add', params]))
+      .digest('base64url')
+    t.notOk(kept?.request.includes(digest), 'nobody can try passwords at it')
+    t.match(await one.call('user.add', params, 'key'), { replayed: true })
+    await t.rejects(one.call('user.add', { ...params, password: 'battery staple 8' }, 'key'), { code: 'invalid' })
+    await h.close()
+    const later = await peopleHouse(t, {
+      directory: h.directory,
+      clock: () => new Date(h.time.at.getTime() + 3600_000),
+    })
+    const replay = { client: CLIENT, as: { bearer: one.bearer }, method: 'user.add', params, idempotencyKey: 'key' }
+    t.match(await later.ask('admin.call', replay), { replayed: true }, 'and outlives a restart')
+    await t.rejects(later.ask('admin.call', { ...replay, params: { ...params, admin: true } }), { code: 'forbidden' })
+    await t.rejects(later.ask('admin.call', { ...replay, params: { ...params, name: 'x' } }), { code: 'invalid' })
+  },
+)
+
 t.test('an idempotency key whose call nobody runs any more: the outcome is unknown, for a day', async (t) => {
   const h = await peopleHouse(t)
   await h.call('user.add', { address: 'ann@a.test' })

@@ -3,7 +3,6 @@
  * command line calls, with the caller as its actor (threats H8).
  */
 
-import { createHash } from 'node:crypto'
 import type { AdminMethod, ApiScope } from '../../contract/portal/admin.ts'
 import { ADMIN_METHODS, API_SCOPES } from '../../contract/portal/admin.ts'
 import type { PortalClient } from '../../contract/portal/client.ts'
@@ -20,6 +19,7 @@ import type { IdempotencyRow } from '../../records/store/people/idempotency-keys
 import { Secret } from '../../secret.ts'
 import type { PortalDeps } from './deps.ts'
 import type { Presence } from './presence.ts'
+import { createRequestMarks } from './request-marks.ts'
 
 type Proof = PortalParams<'admin.call'>['as']
 type Asked = { readonly method: AdminMethod; readonly params: Readonly<Record<string, unknown>> }
@@ -42,6 +42,7 @@ export function adminHandlers(
 ): Pick<PortalHandlers, 'admin.call'> {
   const { store, names, services, throttle, log, clock } = deps
   const startedAt = clock()
+  const marks = createRequestMarks(startedAt)
   /** Claims of calls that run here, now. */
   const underWay = new Set<string>()
 
@@ -137,7 +138,7 @@ export function adminHandlers(
       known = await store.people.claimIdempotencyKey(claim)
     }
     if (known === null) return null
-    if (known.request !== request) {
+    if (!marks.isSame(known, request)) {
       throw new ServiceError('invalid', 'this Idempotency-Key was used for another request')
     }
     if (known.answer === null) {
@@ -185,9 +186,7 @@ export function adminHandlers(
       const actor = await callerOf(as, client, { method, params })
       if (!isWrite(ADMIN_METHODS[method])) return { answer: await run(method, params, actor), replayed: false }
 
-      const request = createHash('sha256')
-        .update(JSON.stringify([method, params]))
-        .digest('base64url')
+      const request = marks.of(method, params)
       const replay = idempotencyKey === null ? null : await earlier(actor, idempotencyKey, request)
       if (replay !== null) return replay
       const doing =
