@@ -40,7 +40,7 @@ export interface UserRow {
   readonly groups: readonly string[]
   readonly admin: boolean
   readonly enabled: boolean
-  /** Raised by whatever may take access away or change it; sealed into cached logins, which it makes worthless. */
+  /** Raised by whatever may take away or change this user’s access (policy for many has one of its own: `PolicyRows`); sealed into cached logins, which it makes worthless. */
   readonly epoch: number
   /** When two-step was first set up; never null again afterwards. */
   readonly enrolledAt: Date | null
