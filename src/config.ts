@@ -1,8 +1,8 @@
 /**
  * The configuration: found, read, checked whole, and handed out as one frozen value.
  *
- * Keys are those of the file (declared in config/schema.ts), with four differences: durations are milliseconds and sizes
- * bytes; paths are absolute; a secret's file (`passwordFile`) has become the secret itself (`password`), and `caFile` the
+ * Keys are those of the file (declared in config/schema.ts), with four differences: durations are milliseconds;
+ * paths are absolute; a secret's file (`passwordFile`) has become the secret itself (`password`), and `caFile` the
  * certificates (`ca`); listeners, upstreams and routes have one form each. What the file can leave out is filled in.
  *
  * `loadConfig` reports all that is wrong at once (`ConfigError`), each with file, line, key and what to do.

@@ -17,7 +17,6 @@ import { Connection, DEFAULT_LIMITS } from './ipc/peer.ts'
 import { checkSocketPath, listenAt } from './ipc/socket-file.ts'
 import type { Secret } from './secret.ts'
 
-export type { IpcErrorCode } from './ipc/error.ts'
 export { IpcError, IpcFailure } from './ipc/error.ts'
 export { MAX_FRAME_BYTES } from './ipc/frames.ts'
 export type { IpcHandlers, IpcLimits, IpcPeer } from './ipc/peer.ts'

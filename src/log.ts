@@ -9,7 +9,7 @@ import { inspect } from 'node:util'
 import pino from 'pino'
 import { createSink } from './log/sink.ts'
 
-export const LOG_EVENTS = [
+const LOG_EVENTS = [
   'connection_opened',
   'connection_closed',
   'login_accepted',
@@ -47,7 +47,7 @@ export const LOG_EVENTS = [
 export type LogEvent = (typeof LOG_EVENTS)[number]
 
 /** In the order they are printed, behind `time level msg service version event`. */
-export const LOG_FIELDS = [
+const LOG_FIELDS = [
   'session',
   'protocol',
   'listener',
@@ -81,7 +81,7 @@ export const LOG_FIELDS = [
 export type LogField = (typeof LOG_FIELDS)[number]
 export type LogFields = { readonly [F in LogField]?: string | number | boolean | null | undefined }
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export interface Log {

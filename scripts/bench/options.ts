@@ -4,9 +4,9 @@
 
 import { parseArgs } from 'node:util'
 
-export const PARTS = ['login', 'fetch', 'send', 'idle', 'admission'] as const
+const PARTS = ['login', 'fetch', 'send', 'idle', 'admission'] as const
 export type Part = (typeof PARTS)[number]
-export const PEERS = ['nginx', 'dovecot'] as const
+const PEERS = ['nginx', 'dovecot'] as const
 export type Peer = (typeof PEERS)[number]
 
 /** How much of everything. Counts are per round and subject. */

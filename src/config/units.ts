@@ -1,31 +1,22 @@
 /**
- * The kinds of value that a setting can have, as zod types with their words for errors: durations, sizes, paths, addresses.
+ * The kinds of value that a setting can have, as zod types with their words for errors: durations, paths, addresses.
  *
  * Every builder takes what the setting means as its description; the reference, the sample and the JSON Schema print it.
- * Durations become milliseconds and sizes become bytes where they are parsed, so nobody downstream asks "seconds or …?".
+ * Durations become milliseconds where they are parsed, so nobody downstream asks "seconds or …?".
  */
 
 import { isIP } from 'node:net'
 import { z } from 'zod'
 
 const MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
-const BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, kB: 1000, MB: 1e6, GB: 1e9 } as const
 
 const DURATION = /^(\d{1,9})(ms|s|m|h|d)$/
-const SIZE = /^(\d{1,9})(B|KiB|MiB|GiB|kB|MB|GB)$/
 const DURATION_WORDS = 'must be a number with a unit: 500ms, 30s, 10m, 1h or 90d'
-const SIZE_WORDS = 'must be a number with a unit: 512B, 64KiB, 20MB or 1GiB'
 
 /** Milliseconds of '500ms', '30s', '10m', '1h', '90d'; null when it is no such thing. */
 export function parseDuration(text: string): number | null {
   const [, count, unit] = DURATION.exec(text) ?? []
   return count === undefined ? null : Number(count) * MS[unit as keyof typeof MS]
-}
-
-/** Bytes of '64KiB' (1024) or '20MB' (1000); null when it is no such thing. */
-export function parseSize(text: string): number | null {
-  const [, count, unit] = SIZE.exec(text) ?? []
-  return count === undefined ? null : Number(count) * BYTES[unit as keyof typeof BYTES]
 }
 
 interface Range {
@@ -44,18 +35,6 @@ export function duration(description: string, { min = '1ms', max = '3650d' }: Ra
     })
     .transform((text) => parseDuration(text) ?? 0)
     .meta({ description, unit: 'duration' })
-}
-
-/** A size with a unit; becomes bytes. */
-export function size(description: string, { min = '1B', max = '1GiB' }: Range = {}) {
-  return z
-    .string(SIZE_WORDS)
-    .regex(SIZE, { error: SIZE_WORDS, abort: true })
-    .refine((text) => within(parseSize(text), parseSize(min), parseSize(max)), {
-      error: `must be between ${min} and ${max}`,
-    })
-    .transform((text) => parseSize(text) ?? 0)
-    .meta({ description, unit: 'size' })
 }
 
 function within(value: number | null, min: number | null, max: number | null): boolean {
@@ -97,7 +76,7 @@ export function list(values: readonly string[]): string {
 
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$/
-export const DOMAIN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`)
+const DOMAIN = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`)
 
 /** A mail domain in lower case, IDNs as A-labels (RFC 5890 §2.3.2.1). */
 export function domain(description: string) {
@@ -157,7 +136,7 @@ export function host(description: string) {
     .meta({ description })
 }
 
-export function isHost(value: string): boolean {
+function isHost(value: string): boolean {
   return isIP(value) !== 0 || (HOST_NAME.test(value) && value.length <= 253)
 }
 

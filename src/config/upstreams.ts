@@ -148,7 +148,7 @@ const identity = z
     example: { method: 'master-user', user: 'sallyport', passwordFile: '/etc/sallyport/master-password' },
   })
 
-export const upstream = z
+const upstream = z
   .strictObject(
     {
       imap: section('imap'),

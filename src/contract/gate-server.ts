@@ -9,7 +9,7 @@
 
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
-import type { IpcHandlers, IpcLimits, IpcPeer, IpcServer } from '../ipc.ts'
+import type { IpcHandlers, IpcPeer, IpcServer } from '../ipc.ts'
 import { DEFAULT_LIMITS, IpcError, IpcFailure, serveIpc } from '../ipc.ts'
 import type { Log } from '../log.ts'
 import { Secret } from '../secret.ts'
@@ -29,7 +29,6 @@ export interface GateServerOptions {
   readonly graceMs?: number
   /** Sessions that one edge may bring along. Default 100,000. */
   readonly maxSessions?: number
-  readonly limits?: Partial<IpcLimits>
 }
 
 const GRACE_MS = 2000
@@ -241,7 +240,7 @@ export async function serveGate(options: GateServerOptions): Promise<IpcServer> 
     accept,
     refused: (why) =>
       log.event('warn', 'warning', 'a caller was turned away', { error_code: why.code, detail: why.message }),
-    limits: { inWork: IN_WORK, ...options.limits },
+    limits: { inWork: IN_WORK },
   })
   return {
     path: server.path,

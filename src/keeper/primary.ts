@@ -42,15 +42,12 @@ export interface PrimaryPasswords {
 export interface PrimaryPasswordsOptions {
   /** Monotonic, milliseconds. */
   readonly now: () => number
-  /** Refusals of one user within `userWindowMs`. Below the lock-out of the directory. */
-  readonly perUser?: number
-  readonly userWindowMs?: number
   /** Refusals of one upstream within `upstreamWindowMs`. */
   readonly perUpstream?: number
   readonly upstreamWindowMs?: number
-  readonly refusedMemoryMs?: number
 }
 
+/** Refusals of one user within USER_WINDOW_MS. Below the lock-out of the directory. */
 const PER_USER = 5
 const USER_WINDOW_MS = 15 * 60_000
 const PER_UPSTREAM = 120
@@ -75,7 +72,6 @@ interface Ration {
 
 export function createPrimaryPasswords(options: PrimaryPasswordsOptions): PrimaryPasswords {
   const { now } = options
-  const refusedMemoryMs = options.refusedMemoryMs ?? REFUSED_MEMORY_MS
   const key: KeyObject = createSecretKey(randomBytes(32))
   const newBook = (): Book => ({
     refused: new LRUCache({ max: MAX_REFUSED }),
@@ -88,7 +84,7 @@ export function createPrimaryPasswords(options: PrimaryPasswordsOptions): Primar
   function rationOf({ rations }: Book, who: string): Ration {
     const known = rations.get(who)
     if (known) return known
-    const ration = { max: options.perUser ?? PER_USER, windowMs: options.userWindowMs ?? USER_WINDOW_MS, taken: [] }
+    const ration = { max: PER_USER, windowMs: USER_WINDOW_MS, taken: [] }
     rations.set(who, ration)
     return ration
   }
@@ -113,7 +109,7 @@ export function createPrimaryPasswords(options: PrimaryPasswordsOptions): Primar
     const at = now()
     const mark = createHmac('sha256', key).update(`${who}\0${secret.reveal()}`).digest('base64url')
     const refusedAt = book.refused.get(mark)
-    if (refusedAt !== undefined && at - refusedAt < refusedMemoryMs) return { verdict: 'refused-before' }
+    if (refusedAt !== undefined && at - refusedAt < REFUSED_MEMORY_MS) return { verdict: 'refused-before' }
 
     const own = rationOf(book, who)
     const everybody = rationOfUpstream(upstream)

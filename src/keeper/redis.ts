@@ -22,7 +22,6 @@ export interface RedisOptions {
   readonly config: RedisConfig
   readonly log: Log
   readonly metrics: Metrics
-  readonly commandTimeoutMs?: number
   /** How long no command is tried after one went unanswered. */
   readonly restMs?: number
 }
@@ -35,7 +34,7 @@ const MAX_RECONNECT_DELAY_MS = 2000
 /** Returns at once; the connection is made in the background. */
 export function openRedis(options: RedisOptions): RedisLink {
   const { config, log, metrics } = options
-  const client = createClient(config, options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS)
+  const client = createClient(config)
   const restMs = options.restMs ?? REST_MS
   let state: 'starting' | 'up' | 'down' | 'closed' = 'starting'
   let probe: NodeJS.Timeout | null = null
@@ -107,7 +106,7 @@ export function openRedis(options: RedisOptions): RedisLink {
   }
 }
 
-function createClient(config: RedisConfig, commandTimeoutMs: number): Redis | Cluster {
+function createClient(config: RedisConfig): Redis | Cluster {
   const tls = config.tls ? { tls: config.ca === null ? {} : { ca: config.ca } } : {}
   const auth = {
     ...(config.username === null ? {} : { username: config.username }),
@@ -117,7 +116,7 @@ function createClient(config: RedisConfig, commandTimeoutMs: number): Redis | Cl
     ...auth,
     ...tls,
     db: config.database,
-    commandTimeout: commandTimeoutMs,
+    commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,

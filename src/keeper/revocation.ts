@@ -33,8 +33,6 @@ export interface RevocationOptions {
   readonly knownGood: KnownGood
   readonly log: Log
   readonly clock: () => Date
-  /** From a store that did not answer to the next look. */
-  readonly retryMs?: number
 }
 
 export interface Revocation extends Disposable {
@@ -119,7 +117,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
         owesAll = false
         start(null)
       } else for (const userId of users) start(userId)
-    }, options.retryMs ?? RETRY_MS)
+    }, RETRY_MS)
     retry.unref()
   }
 

@@ -21,8 +21,6 @@ export interface StoreWatch extends Disposable {
   readonly trueAt: number
   /** Hears of an error of the store on somebody's login, so that nobody waits for the next look. */
   failed(error: StoreError): void
-  /** Looks now. */
-  look(): Promise<void>
 }
 
 export interface StoreWatchOptions {
@@ -82,7 +80,6 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
       return trueAt
     },
     failed: isDown,
-    look,
     [Symbol.dispose]: () => pulse[Symbol.dispose](),
   }
 }

@@ -25,7 +25,6 @@ export interface TypedPrimaryOptions {
   readonly knownGood: KnownGood
   /** Monotonic, milliseconds. */
   readonly now: () => number
-  readonly perHour?: number
 }
 
 const PER_HOUR = 3
@@ -35,7 +34,6 @@ const MAX_USERS = 50_000
 
 export function createTypedPrimary(options: TypedPrimaryOptions): TypedPrimary {
   const { keys, hasher, knownGood, now } = options
-  const perHour = options.perHour ?? PER_HOUR
   const asked = new LRUCache<string, readonly number[]>({ max: MAX_USERS })
 
   return {
@@ -48,7 +46,7 @@ export function createTypedPrimary(options: TypedPrimaryOptions): TypedPrimary {
       const password = preparePassword(typed)
       if (key === null || password === null) return false
       const recent = (asked.get(user.id) ?? []).filter((at) => now() - at < HOUR_MS)
-      if (recent.length >= perHour) return false
+      if (recent.length >= PER_HOUR) return false
       asked.set(user.id, [...recent, now()])
       try {
         return await hasher.verify(passwordHash, password, key, { priority: 'low' })

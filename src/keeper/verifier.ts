@@ -73,10 +73,9 @@ export interface VerifierOptions {
   /** Monotonic, milliseconds. */
   readonly now: () => number
   readonly clock: () => Date
-  /** How long a remembered login holds after it was last known to be true, when the store is away. */
-  readonly maxStaleMs?: number
 }
 
+/** How long a remembered login holds after it was last known to be true, when the store is away. */
 const MAX_STALE_MS = 60_000
 /** Owner of nothing: reads for it find no row and take as long as those for a user. */
 const NOBODY = ''
@@ -89,7 +88,6 @@ interface Flight {
 
 export function createVerifier(options: VerifierOptions): Verifier {
   const { store, keys, hasher, seen, verified, watch, alive, policy, isUsable, log, metrics, now, clock } = options
-  const maxStaleMs = options.maxStaleMs ?? MAX_STALE_MS
   const flights = new Map<string, Flight>()
   const renewing = {
     all: new Set<Promise<void>>(),
@@ -110,7 +108,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   /** Whether it holds while the store is away. Not when the policy is known to be another by now. */
   function mayHold(login: SeenLogin): boolean {
-    return policy.isCurrent && now() - Math.max(login.confirmedAt, watch.trueAt) <= maxStaleMs
+    return policy.isCurrent && now() - Math.max(login.confirmedAt, watch.trueAt) <= MAX_STALE_MS
   }
 
   const match = (login: SeenLogin): Extract<Verified, { kind: 'match' }> => ({

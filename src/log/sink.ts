@@ -26,7 +26,7 @@ const RETRY_MS = 50
 /** The last words of a process whose reader stands still are not worth a hang. */
 const FLUSH_MS = 1000
 
-export function createSink(fd: number, maxWaitingBytes: number = MAX_WAITING_BYTES): Sink {
+export function createSink(fd: number): Sink {
   let lines: string[] = []
   let waitingBytes = 0
   let lost = 0
@@ -86,7 +86,7 @@ export function createSink(fd: number, maxWaitingBytes: number = MAX_WAITING_BYT
   return {
     write(line) {
       const bytes = Buffer.byteLength(line)
-      if (waitingBytes + bytes > maxWaitingBytes) {
+      if (waitingBytes + bytes > MAX_WAITING_BYTES) {
         lost += 1
         return
       }

@@ -9,8 +9,8 @@ import { randomInt } from 'node:crypto'
 import { Secret } from '../secret.ts'
 import type { Key } from './keys.ts'
 
-export const APP_PASSWORD_MIN_LENGTH = 16
-export const APP_PASSWORD_MAX_LENGTH = 32
+const APP_PASSWORD_MIN_LENGTH = 16
+const APP_PASSWORD_MAX_LENGTH = 32
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 const VALUE = /^[a-z]{16,32}$/
 /** Longer input can't be one, whatever stands between the letters. */

@@ -28,7 +28,7 @@ import { demandSession } from './portal-sessions.ts'
 import type { AppPasswordRow, Store, StoreTransaction, UserRow } from './store/store.ts'
 
 export type { RevokedAppPassword } from './deletion.ts'
-export type { IssuePolicy, IssueRequest, UpdateRequest } from './issue-request.ts'
+export type { IssuePolicy } from './issue-request.ts'
 
 /** How many of those that were unused for longest a refusal at the cap names. */
 const NAMED_AT_CAP = 3
@@ -265,7 +265,7 @@ async function refuseAfterReset(tx: StoreTransaction, user: UserRow): Promise<vo
 }
 
 /** R9: the order in which people are asked which one to delete. */
-export function longestUnusedFirst(rows: readonly AppPasswordRow[]): readonly AppPasswordRow[] {
+function longestUnusedFirst(rows: readonly AppPasswordRow[]): readonly AppPasswordRow[] {
   const idleSince = (row: AppPasswordRow) => (row.lastUsed?.at ?? row.createdAt).getTime()
   return rows.toSorted((a, b) => idleSince(a) - idleSince(b))
 }

@@ -36,7 +36,6 @@ export interface HasherOptions {
   readonly maxQueued?: number
   readonly memoryKiB?: number
   readonly passes?: number
-  readonly parallelism?: number
 }
 
 export interface VerifyOptions {
@@ -73,7 +72,7 @@ export function createHasher(options: HasherOptions = {}): PasswordHasher {
   const wanted: Parameters = {
     m: options.memoryKiB ?? DEFAULTS.memoryKiB,
     t: options.passes ?? DEFAULTS.passes,
-    p: options.parallelism ?? DEFAULTS.parallelism,
+    p: DEFAULTS.parallelism,
   }
   // A Set keeps its order and lets whoever gave up leave from the middle.
   const queue = new Set<Waiting>()

@@ -18,8 +18,8 @@ import type { OneTimeLinkRow } from './store/people/one-time-links.ts'
 import type { Store, StoreTransaction, UserRow } from './store/store.ts'
 import { newToken, tokenDigests } from './tokens.ts'
 
-export const INVITATION_MS = 72 * 60 * 60_000
-export const SET_UP_MS = 10 * 60_000
+const INVITATION_MS = 72 * 60 * 60_000
+const SET_UP_MS = 10 * 60_000
 /** How long one is remembered after it was made, for "what became of it". */
 export const LINK_MEMORY_MS = 7 * 24 * 60 * 60_000
 /** Set-up links of one user that are open at once. */

@@ -15,7 +15,7 @@ import type { Store, StoreTransaction, UserRow } from './store/store.ts'
 import { newToken, tokenDigests } from './tokens.ts'
 
 export const SESSION_IDLE_MS = 30 * 60_000
-export const SESSION_MS = 12 * 60 * 60_000
+const SESSION_MS = 12 * 60 * 60_000
 /** Being there is noted this often, not at every look. */
 const SEEN_EVERY_MS = 60_000
 /** Open sessions of one user: the oldest ends when there would be more. */

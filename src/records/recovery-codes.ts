@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto'
 import { Secret } from '../secret.ts'
 import type { Key, Keys } from './keys.ts'
 
-export const RECOVERY_CODES = 10
+const RECOVERY_CODES = 10
 /** Crockford's base32: no letter in it is taken for another one. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 const LENGTH = 16

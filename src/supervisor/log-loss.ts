@@ -9,10 +9,10 @@ import { every } from '../pulse.ts'
 const EVERY_MS = 1000
 
 /** Looks until disposed of. */
-export function watchLogLoss(log: Log, { logLost }: Metrics, everyMs: number = EVERY_MS): Disposable {
+export function watchLogLoss(log: Log, { logLost }: Metrics): Disposable {
   let counted = 0
   let told = 0
-  return every(everyMs, () => {
+  return every(EVERY_MS, () => {
     const { lost, waitingMs } = log
     if (lost > counted) logLost.inc(lost - counted)
     counted = lost

@@ -65,7 +65,7 @@ export function faultOf(error: unknown): Fault {
   return faultWith(status >= 400 && status < 500 ? status : 500, null)
 }
 
-export function faultWith(status: number, detail: string | null): Fault {
+function faultWith(status: number, detail: string | null): Fault {
   return { status, title: TITLES[status] ?? 'Error', detail }
 }
 
@@ -104,6 +104,6 @@ export const faultProblem: FaultAnswer = (_, reply, { status, title, detail }) =
     .type('application/problem+json')
     .send(JSON.stringify({ type: 'about:blank', title, status, ...(detail === null ? {} : { detail }) }))
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

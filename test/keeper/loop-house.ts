@@ -151,7 +151,7 @@ export async function fullStore(t: Test): Promise<FullStore> {
 }
 
 /** Of the deleted app password that the n-th user once had. */
-export const digestOf = (n: number): string => `digest-of-${n}`
+const digestOf = (n: number): string => `digest-of-${n}`
 
 /** A process under a keeper's flags and environment, and a way to ask it: each message is answered under its `id`. */
 function forkAsKeeper(t: Test, script: string, more: readonly string[] = []) {
@@ -195,8 +195,6 @@ export async function startTables(t: Test, { file, userIds, appPasswordIds }: Fu
   const work = (name: TableWork) => send({ work: name })
   return { work, turns: () => work('turns') as Promise<LongestTurns> }
 }
-
-export type LoopHouse = Awaited<ReturnType<typeof startSubject>>
 
 export async function startSubject(t: Test, { directory, config }: FullStore) {
   const { send, stop } = forkAsKeeper(t, SUBJECT)

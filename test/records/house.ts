@@ -16,7 +16,7 @@ import { openStore } from '../../src/records/store/open.ts'
 import { createUsers } from '../../src/records/users.ts'
 import { createVault } from '../../src/records/vault.ts'
 
-export const RULES: NameRules = {
+const RULES: NameRules = {
   domains: ['example.org', 'example.net'],
   allow: '',
   separators: ['*'],
@@ -25,8 +25,6 @@ export const RULES: NameRules = {
 export const POLICY: IssuePolicy = { cap: 40, length: 16, expiryMs: null, protocols: ['imap', 'pop3', 'smtp', 'eas'] }
 export const ROOT = 'cli:root'
 export const DAY = 24 * 60 * 60_000
-
-export type House = Awaited<ReturnType<typeof openHouse>>
 
 /** 64 KiB and one pass: some 50 µs a hash. */
 export async function openHouse(t: Test, hasherOptions: { readonly maxQueued?: number } = {}) {

@@ -108,7 +108,6 @@ export function createPasskey(home: { readonly origin: string; readonly rpId: st
     },
   }
 }
-export type SoftPasskey = ReturnType<typeof createPasskey>
 
 /** COSE_Key of a P-256 key (RFC 9053 §7.1.1), alg ES256. */
 function coseKey(key: KeyObject): Buffer {

@@ -10,7 +10,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { chromium } from 'playwright-core'
 import { findProgram, SERVICES } from './services.ts'
 
-export type { Browser, Page } from 'playwright-core'
+export type { Browser } from 'playwright-core'
 
 export async function startBrowser(): Promise<Browser & AsyncDisposable> {
   const executablePath = findProgram(SERVICES.chromium.program)

@@ -18,7 +18,7 @@ import { freePort } from './ports.ts'
 import { Program } from './program.ts'
 import { noteSecret } from './secrets.ts'
 
-export const LAUNCHER = resolve(import.meta.dirname, '../../scripts/sallyport')
+const LAUNCHER = resolve(import.meta.dirname, '../../scripts/sallyport')
 
 export interface SallyportOptions {
   readonly domains?: readonly string[]

@@ -110,7 +110,7 @@ function credentials({ authcid, authzid, secret }: CheckIdentity, upstream: stri
 }
 
 /** What is said to somebody without credentials: a challenge that we can answer, or already what ActiveSync says. */
-export function judgeOpen(answer: HttpAnswer): Finding {
+function judgeOpen(answer: HttpAnswer): Finding {
   const { status, headers, shown } = answer
   if (status === 401) {
     const schemes = headerValues(headers, 'www-authenticate').map((value) => value.split(' ', 1)[0]?.toLowerCase())
@@ -127,7 +127,7 @@ export function judgeOpen(answer: HttpAnswer): Finding {
 }
 
 /** What is said to us as a user. */
-export function judgeLogin(
+function judgeLogin(
   answer: HttpAnswer,
   asWhom: string,
   { name, configured }: Pick<EasCheck, 'name' | 'configured'>,
@@ -209,7 +209,7 @@ function isActiveSync({ headers }: HttpAnswer): boolean {
 }
 
 /** What the server speaks. Asked once it has said that it is ActiveSync. */
-export function judgeVersions({ headers }: HttpAnswer): Finding {
+function judgeVersions({ headers }: HttpAnswer): Finding {
   const listOf = (name: string): string[] =>
     headerValues(headers, name)
       .flatMap((value) => value.split(','))

@@ -57,10 +57,7 @@ export const ADMIN_METHODS = {
 } as const satisfies { readonly [N in ServiceName]?: ApiScope }
 export type AdminMethod = keyof typeof ADMIN_METHODS
 
-export const proof = z.union([
-  z.strictObject({ session: token }),
-  z.strictObject({ bearer: z.string().min(1).max(256) }),
-])
+const proof = z.union([z.strictObject({ session: token }), z.strictObject({ bearer: z.string().min(1).max(256) })])
 
 export const ADMIN_CALL_METHODS = {
   /**

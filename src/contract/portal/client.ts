@@ -27,7 +27,7 @@ export const webauthnJson = z.record(z.string(), z.unknown())
 export type WebauthnJson = Readonly<Record<string, unknown>>
 
 /** How somebody proved who they are. The keeper verified each itself. */
-export const FACTORS = ['password', 'directory', 'provider', 'totp', 'passkey', 'recovery-code', 'invitation'] as const
+const FACTORS = ['password', 'directory', 'provider', 'totp', 'passkey', 'recovery-code', 'invitation'] as const
 export type Factor = (typeof FACTORS)[number]
 
 /** Second steps that a local or directory user can be asked for. */

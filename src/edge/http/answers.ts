@@ -21,12 +21,12 @@ export function answerPlainly(
   response: ServerResponse,
   status: number,
   headers: Readonly<Record<string, string>> = {},
-  text = `${STATUS_CODES[status] ?? 'Error'}\n`,
 ): void {
   if (response.headersSent) {
     response.destroy()
     return
   }
+  const text = `${STATUS_CODES[status] ?? 'Error'}\n`
   response.writeHead(status, {
     ...OWN_ANSWER_HEADERS,
     'content-type': 'text/plain; charset=utf-8',

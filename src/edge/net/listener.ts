@@ -64,7 +64,6 @@ export interface ListenerOptions {
 }
 
 export interface Listener {
-  readonly name: string
   /** Binds. Resolves with the port. */
   start(): Promise<number>
   /** Closes the listening socket. Open connections go on. */
@@ -236,7 +235,6 @@ export function createListener(options: ListenerOptions): Listener {
   })
 
   return {
-    name: options.name,
     start() {
       return new Promise((resolve, reject) => {
         server.once('error', reject)

@@ -16,8 +16,7 @@ import type { ClientTls, ServerTls } from './tls.ts'
 import { handshake } from './tls.ts'
 import { WireError } from './wire-error.ts'
 
-export type { Sink } from './source.ts'
-export type { ClientTls, ServerTls } from './tls.ts'
+export type { ServerTls } from './tls.ts'
 export type { WireErrorCode } from './wire-error.ts'
 export { WireError } from './wire-error.ts'
 
@@ -39,8 +38,6 @@ export interface WireOptions {
   readonly budgetBytes: number
   /** The end of the phase; when it aborts: ERR_WIRE_DEADLINE. */
   readonly deadline: AbortSignal
-  /** Longest line without its end, for readers that name none. Default 8 KiB. */
-  readonly maxLineBytes?: number
   /** The reader that the socket was made with; left out: the wire makes one, and the socket has no listeners yet. */
   readonly reader?: SocketReader
   /** For a wire that we dialled: what STARTTLS has to verify is in it as well. */
@@ -68,7 +65,6 @@ export class Wire implements Disposable {
   #socket: Socket
   #reader: SocketReader
   readonly #deadline: AbortSignal
-  readonly #maxLineBytes: number
   /** Made when somebody asks for it. */
   #closed: AbortController | null = null
   #isClosed = false
@@ -92,7 +88,6 @@ export class Wire implements Disposable {
     this.#onRelease = options.onRelease ?? null
     this.#received = new Received(options.budgetBytes)
     this.#deadline = options.deadline
-    this.#maxLineBytes = options.maxLineBytes ?? MAX_LINE_BYTES
     this.#reader = options.reader ?? new SocketReader()
     if (!options.reader) this.#reader.attach(socket, false)
     if (this.#sink) this.#reader.take(this.#sink)
@@ -124,7 +119,7 @@ export class Wire implements Disposable {
    *
    * @throws WireError
    */
-  async readLine(maxBytes: number = this.#maxLineBytes): Promise<string | null> {
+  async readLine(maxBytes: number = MAX_LINE_BYTES): Promise<string | null> {
     return (await this.#read(() => this.#received.takeLine(maxBytes))) as string | null
   }
 

@@ -21,8 +21,6 @@ import { createProber } from './probe.ts'
 import { lastWords, mergeParameters } from './replies.ts'
 import { loginUpstream } from './upstream.ts'
 
-export type { AskedUpstream } from './probe.ts'
-
 export interface SmtpOptions {
   readonly dialer: Dialer
   readonly log: Log

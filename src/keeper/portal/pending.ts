@@ -5,14 +5,13 @@
  * refused instead, so nobody can end other people's flows by beginning many.
  */
 
-export const PENDING_MS = 10 * 60_000
+const PENDING_MS = 10 * 60_000
 const MAX_PENDING = 20_000
 const MAX_PER_OWNER = 40
 
 export interface PendingOptions {
   /** Monotonic, milliseconds. */
   readonly now: () => number
-  readonly max?: number
   readonly maxPerOwner?: number
   readonly ttlMs?: number
 }
@@ -34,7 +33,7 @@ interface Entry<T> {
 }
 
 export function createPending<T>(options: PendingOptions): Pending<T> {
-  const { now, max = MAX_PENDING, maxPerOwner = MAX_PER_OWNER, ttlMs = PENDING_MS } = options
+  const { now, maxPerOwner = MAX_PER_OWNER, ttlMs = PENDING_MS } = options
   // In order of their end, since all live equally long.
   const entries = new Map<string, Entry<T>>()
   const owners = new Map<string, number>()
@@ -69,7 +68,7 @@ export function createPending<T>(options: PendingOptions): Pending<T> {
       dropOver()
       drop(key)
       const held = owners.get(owner) ?? 0
-      if (entries.size >= max || held >= maxPerOwner) return false
+      if (entries.size >= MAX_PENDING || held >= maxPerOwner) return false
       owners.set(owner, held + 1)
       entries.set(key, { owner, value, until: now() + ttlMs })
       return true

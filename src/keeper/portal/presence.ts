@@ -13,7 +13,7 @@ import type { UserRow } from '../../records/store/store.ts'
 import type { Methods } from '../../records/two-step.ts'
 import type { PortalDeps } from './deps.ts'
 
-export const FRESH_MS = 5 * 60_000
+const FRESH_MS = 5 * 60_000
 const STEP_UP_FACTORS: ReadonlySet<string> = new Set<Factor>(['totp', 'passkey', 'recovery-code', 'provider'])
 
 export interface Present {
@@ -85,7 +85,7 @@ export function createPresence({ sessions, twoStep, clock }: PortalDeps): Presen
  * Whether this session has seen a second step. That its user has one is not enough: a session that began with a password, or
  * an invitation, may be somebody else's who was slower.
  */
-export function isProven({ stage, factors }: PortalSessionRow): boolean {
+function isProven({ stage, factors }: PortalSessionRow): boolean {
   return stage === 'full' || factors.some(({ factor }) => STEP_UP_FACTORS.has(factor))
 }
 

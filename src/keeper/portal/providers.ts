@@ -33,7 +33,7 @@ type ProviderHandlers = Pick<
 >
 
 /** Where providers send the browser back to: registered with them, so it never changes. */
-export const RETURN_PATH = '/sign-in/return'
+const RETURN_PATH = '/sign-in/return'
 /** The provider's clock may be this far behind ours. */
 const SKEW_MS = 60_000
 

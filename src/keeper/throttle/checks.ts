@@ -9,8 +9,6 @@
 export interface Checks {
   /** Waits for a place. null: too many wait already. `leave` gives it back; calling it again does nothing. */
   enter(block: string): Promise<(() => void) | null>
-  /** Blocks with a check in flight. */
-  readonly size: number
 }
 
 interface Block {
@@ -32,9 +30,6 @@ export function createChecks(options: { readonly atOnce: number; readonly waitin
   }
 
   return {
-    get size() {
-      return blocks.size
-    },
     async enter(name) {
       const own = blocks.get(name) ?? { inFlight: 0, waiting: [] }
       if (own.inFlight === 0) blocks.set(name, own)

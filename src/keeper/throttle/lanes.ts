@@ -11,7 +11,7 @@
 
 import { addressBlocks, inNetworks } from '../networks.ts'
 
-export const THROTTLE_LANES = ['address', 'site', 'user', 'user-address', 'factor', 'checks'] as const
+const THROTTLE_LANES = ['address', 'site', 'user', 'user-address', 'factor', 'checks'] as const
 export type ThrottleLane = (typeof THROTTLE_LANES)[number]
 /** The lanes that count. */
 export type CountingLane = Exclude<ThrottleLane, 'checks'>

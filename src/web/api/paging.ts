@@ -11,7 +11,7 @@ const DEFAULT_PAGE = 100
 /** A cursor holds an address, an id or a number. */
 const MAX_CURSOR = 512
 
-export const CURSOR = z
+const CURSOR = z
   .string()
   .regex(/^[A-Za-z0-9_-]+$/, 'not a cursor of this API')
   .max(MAX_CURSOR)

@@ -27,7 +27,7 @@ import { captureLog } from '../../support/logs.ts'
 import { ListedGate, MASTER_SECRET, PASSWORD, RULES } from '../login/house.ts'
 import { PLAIN } from '../net/plain-listener.ts'
 
-export { ListedGate, MASTER_SECRET, PASSWORD }
+export { MASTER_SECRET, PASSWORD }
 
 export const basic = (name: string, password: string, encoding: BufferEncoding = 'utf8') =>
   `Basic ${Buffer.from(`${name}:${password}`, encoding).toString('base64')}`

@@ -3,14 +3,13 @@
  */
 
 import type { Test } from 'tap'
-import type { Offers } from '../../../src/edge/login/offers.ts'
 import { hostKey } from '../../../src/edge/login/offers.ts'
 import { createDialer } from '../../../src/edge/net/dial.ts'
 import { openSmtp } from '../../../src/edge/smtp/index.ts'
 import { createMetrics } from '../../../src/metrics.ts'
 import { captureLog } from '../../support/logs.ts'
 import type { ScriptedPeer } from '../../support/peer.ts'
-import type { House, HouseOptions, Script } from '../login/house.ts'
+import type { HouseOptions, Script } from '../login/house.ts'
 import { MASTER_SECRET, openHouse, PASSWORD } from '../login/house.ts'
 
 export const NAME = 'gate.example.org'
@@ -24,10 +23,6 @@ export const KEYWORDS = ['PIPELINING', 'SIZE 1000000', '8BITMIME', 'ENHANCEDSTAT
 /** `250-x` … `250 z`, with line ends. */
 export function reply(code: number, lines: readonly string[]): string {
   return lines.map((line, i) => `${code}${i < lines.length - 1 ? '-' : ' '}${line}\r\n`).join('')
-}
-
-export interface SmtpHouse extends House {
-  readonly offers: Offers
 }
 
 export async function openSmtpHouse(t: Test, options: HouseOptions & { known?: readonly string[] } = {}) {

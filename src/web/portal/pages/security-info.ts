@@ -121,7 +121,7 @@ ${appPasswordFacts(visit, each).map((fact) => html`<p class="facts">${fact}</p>`
 <div class="row-buttons">${allowed && html`<a class="button quiet small" href="${paths.renameAppPassword(each.id)}" aria-label="${common.renameNamed(each.name)}">${common.rename}</a>`}${appPasswordDelete(visit, each)}</div></li>`
 }
 
-export function appPasswordDelete(visit: Visit, { id, name }: { readonly id: string; readonly name: string }): Html {
+function appPasswordDelete(visit: Visit, { id, name }: { readonly id: string; readonly name: string }): Html {
   const { appPassword: t, common } = visit.words
   return deleteLink({
     page: paths.deleteAppPassword(id),

@@ -23,7 +23,7 @@ const PAGE = 25
 const POLICY_PAGE = 100
 const AUDIT_PAGE = 100
 const HOUR_MS = 3600_000
-export const AUDIT_HOURS = [1, 24, 24 * 7, 24 * 90] as const
+const AUDIT_HOURS = [1, 24, 24 * 7, 24 * 90] as const
 
 const ofUser = z.strictObject({ address: text(254) })
 
