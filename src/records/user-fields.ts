@@ -33,14 +33,18 @@ export function displayName(raw: string | null): string | null {
 
 /** Each once, sorted, so that the same groups are the same text. */
 export function groupNames(raw: readonly string[]): readonly string[] {
-  const groups = [...new Set(raw.map((group) => group.normalize('NFC').trim()))].sort()
-  for (const group of groups) {
-    if (group === '' || [...group].length > 64 || UNSHOWABLE.test(group) || group.includes(',')) {
-      throw new ServiceError('invalid', `a group has 1 to 64 characters and no comma: "${printable(group, 64)}"`)
-    }
-  }
+  const groups = [...new Set(raw.map(groupName))].sort()
   if (groups.length > MAX_GROUPS) throw new ServiceError('invalid', `a user is in at most ${MAX_GROUPS} groups`)
   return groups
+}
+
+/** One of them, wherever it is named: another spelling of it would be a group that nobody is in. */
+export function groupName(raw: string): string {
+  const group = raw.normalize('NFC').trim()
+  if (group === '' || [...group].length > 64 || UNSHOWABLE.test(group) || group.includes(',')) {
+    throw new ServiceError('invalid', `a group has 1 to 64 characters and no comma: "${printable(group, 64)}"`)
+  }
+  return group
 }
 
 /** Which fields are wanted otherwise than they are. */

@@ -16,13 +16,18 @@ t.test(
         { ann: true, bob: false, cid: false },
       ],
       [
+        'a group as somebody typed it',
+        { scope: 'group', group: ' bu\u0308ro ', appPasswords: 'forbidden' },
+        { ann: true, bob: false, cid: false },
+      ],
+      [
         'a user',
         { scope: 'user', user: 'ann@a.test', appPasswords: 'forbidden' },
         { ann: true, bob: false, cid: false },
       ],
     ] as const) {
       const h = await house(t, { yaml: YAML })
-      await h.addUser('ann@a.test', ['office'])
+      await h.addUser('ann@a.test', ['office', 'b\u00fcro'])
       await h.addUser('bob@a.test')
       await h.addUser('cid@a.test', ['staff']) // the configuration's exception
       const e = edge(h.keeper)

@@ -5,6 +5,7 @@
 import type { PolicySetting, PolicyView, ServiceHandlers } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
 import type { UserRow } from '../../records/store/store.ts'
+import { groupName } from '../../records/user-fields.ts'
 import { decidingRule, policyFor } from '../policy.ts'
 import { ending } from './ending.ts'
 import type { ServiceDeps } from './shared.ts'
@@ -81,10 +82,11 @@ export function policyServices(deps: ServiceDeps): PolicyServices {
             review: () => revocation.review(user.id),
           }
         }
-        const changed = await policies.set(request, allowed, actor)
+        const scope = request.scope === 'all' ? request : { ...request, group: groupName(request.group) }
+        const changed = await policies.set(scope, allowed, actor)
         await livePolicy.refresh()
         return {
-          value: { view: request.scope === 'all' ? viewOfAll() : viewOfGroup(request.group), changed },
+          value: { view: scope.scope === 'all' ? viewOfAll() : viewOfGroup(scope.group), changed },
           user: null,
           isMeant: () => true,
           review: () => revocation.review(null),
