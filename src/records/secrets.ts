@@ -47,9 +47,7 @@ export function createStoredSecrets(options: StoredSecretsOptions): StoredSecret
 
   return {
     async set(address, upstream, secret, actor) {
-      const value = secret.reveal()
-      // What no login dialogue could carry (RFC 9051 §4.3, RFC 4616 §2) is refused here, not at three in the morning.
-      if (value === '' || Buffer.byteLength(value) > MAX_SECRET_BYTES || /[\0\r\n]/.test(value)) {
+      if (!canBeSent(secret.reveal())) {
         throw new ServiceError('invalid', `a secret has 1 to ${MAX_SECRET_BYTES} bytes without NUL, CR and LF`)
       }
       const at = now()
@@ -58,7 +56,7 @@ export function createStoredSecrets(options: StoredSecretsOptions): StoredSecret
         await tx.putStoredSecret({
           userId: before.id,
           upstream,
-          ...vault.seal(value, bindingOf(before.id, upstream)),
+          ...vault.seal(secret.reveal(), bindingOf(before.id, upstream)),
           updatedAt: at,
         })
         return await noteChange(tx, before, 'secret_set', upstream, actor, at)
@@ -88,6 +86,11 @@ export function createStoredSecrets(options: StoredSecretsOptions): StoredSecret
       return { ok: true, secret }
     },
   }
+}
+
+/** What no login dialogue could carry (RFC 9051 §4.3, RFC 4616 §2) is refused when it is set, not at three in the morning. */
+function canBeSent(value: string): boolean {
+  return value !== '' && Buffer.byteLength(value) <= MAX_SECRET_BYTES && !/[\0\r\n]/.test(value)
 }
 
 function bindingOf(userId: string, upstream: string): Binding {
