@@ -8,6 +8,7 @@
  * `loadConfig` reports all that is wrong at once (`ConfigError`), each with file, line, key and what to do.
  */
 
+import { isUtf8 } from 'node:buffer'
 import { open } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { checkConfig } from './config/checks.ts'
@@ -168,7 +169,11 @@ async function readConfigFile(named: string | null, cwd: string): Promise<[text:
       const stats = await handle.stat()
       if (!stats.isFile()) throw fail('is no regular file')
       if (stats.size > MAX_FILE_BYTES) throw fail('is bigger than 1 MiB: is it the right file?')
-      return [await handle.readFile('utf8'), file]
+      const bytes = await handle.readFile()
+      const text = bytes.toString()
+      if (isUtf8(bytes) && !text.includes('\0')) return [text, file]
+      const line = text.slice(0, text.search(/[\ufffd\0]/)).split('\n').length
+      throw new ConfigError([{ file, line, key: '', message: 'is no text in UTF-8: save it in that encoding' }])
     } catch (error) {
       if (error instanceof ConfigError) throw error
       const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)

@@ -701,6 +701,124 @@ t.test('networks that are nearly everybody (threat B2): a warning, or a refusal'
   ])
 })
 
+t.test('slips that would come out at the first login: refused, or a warning', async (t) => {
+  const ca = await createCa()
+  const old = await ca.expired()
+  const files = { 'old.pem': old.cert, 'cut.pem': ca.cert.slice(0, 300), 'ca.pem': ca.cert + old.cert }
+  const secrets = { 'blank-behind': 'secret \n', bom: '\ufeffsecret\n', blanks: '  \n' }
+  const written = () => {
+    const directory = directoryFor(t)
+    for (const [name, text] of Object.entries({ ...files, ...secrets }))
+      writeFileSync(join(directory, name), text, { mode: 0o600 })
+    return directory
+  }
+  const upstream = (from: string, to: string) => GOOD.replace(from, to)
+  const listener = (to: string) => GOOD.replace('port: 1993, tls: implicit', to)
+  for (const [why, text, line, key, message] of [
+    [
+      'portal below a path',
+      `${GOOD}portal: { url: https://a.example.org/portal }`,
+      20,
+      'portal.url',
+      /behind the host/,
+    ],
+    ['two ports of one host', upstream('mail.internal', 'mail.internal:994'), 11, 'upstreams.main.imap.port', /one of/],
+    [
+      'ourselves as the mail server',
+      upstream('mail.internal\n      port: 993', 'localhost\n      port: 1993'),
+      9,
+      'upstreams.main.imap',
+      /leads back to this server, to its listener imap-1993/,
+    ],
+    [
+      'a certificate that is cut',
+      upstream('port: 993\n', 'caFile: cut.pem\n'),
+      11,
+      'upstreams.main.imap.caFile',
+      /cut/,
+    ],
+    [
+      'an editor’s mark',
+      upstream('File: master', 'File: bom'),
+      16,
+      'upstreams.main.identity.passwordFile',
+      /byte order/,
+    ],
+    ['blanks alone', upstream('File: master', 'File: blanks'), 16, 'upstreams.main.identity.passwordFile', /is empty/],
+    [
+      'a mapped block',
+      `${GOOD}throttle: { trustedNetworks: ["::ffff:10.0.0.0/104"] }`,
+      20,
+      'throttle.trustedNetworks[0]',
+      /as IPv4/,
+    ],
+    ...[
+      ['"::1"', '"0:0::1"'],
+      ['0.0.0.0', '127.0.0.1'],
+      ['127.0.0.1', '"::"'],
+    ].map(
+      ([one, other]) =>
+        [
+          `one port at ${one} and ${other}`,
+          listener(`bind: ${one}, port: 1993, tls: implicit`).replace('port: 9464', `bind: ${other}\n    port: 1993`),
+          7,
+          'listeners[1].port',
+          /taken by listeners\[0\]/,
+        ] as const,
+    ),
+  ] as const) {
+    const problems = await problemsOf(written(), text)
+    t.match(problems, [{ line, key, message }], why)
+    t.equal(problems.length, 1, why)
+  }
+  const twoPorts = listener('bind: 127.0.0.1, port: 1993, tls: implicit').replace(
+    'port: 9464',
+    'bind: 127.0.0.2\n    port: 1993',
+  )
+  await t.resolves(load(written(), twoPorts), 'two addresses may have the same port')
+
+  const warned = async (text: string) => {
+    const { warnings } = await load(written(), text)
+    return warnings.filter(({ key }) => key !== 'tls.certificates')
+  }
+  for (const [text, line, key, message] of [
+    [listener('port: 143, tls: implicit'), 4, 'listeners[0].tls', /^is implicit on port 143, .*starttls, or port 993/],
+    [listener('port: 993, tls: starttls'), 4, 'listeners[0].tls', /^is starttls on port 993, .*implicit, or port 143/],
+    [upstream('port: 993\n', 'port: 143\n'), 12, 'upstreams.main.imap.tls', /^is implicit on port 143/],
+    [upstream('port: 993\n', 'caFile: old.pem\n'), 11, 'upstreams.main.imap.caFile', /have all run out/],
+    [
+      upstream('File: master', 'File: blank-behind'),
+      16,
+      'upstreams.main.identity.passwordFile',
+      /taken as a part of it/,
+    ],
+  ] as const)
+    t.match(await warned(text), [{ line, key, message }])
+  t.strictSame(await warned(upstream('port: 993\n', 'caFile: ca.pem\n')), [], 'one of several is good')
+})
+
+t.test('a file that is no UTF-8 is said to be none, with the line', async (t) => {
+  const directory = directoryFor(t)
+  const path = writeConfig(directory)
+  for (const [bytes, line] of [
+    [Buffer.from(GOOD.replace('sallyport', 'sällyport'), 'latin1'), 15],
+    [Buffer.from(`\ufeff${GOOD}`, 'utf16le'), 1],
+    [Buffer.from(GOOD, 'utf16le'), 1],
+  ] as const) {
+    writeFileSync(path, bytes)
+    const refused = await loadConfig({ path, env: {} }).catch((error: unknown) => error)
+    t.match(refused, { problems: [{ line, key: '', message: 'is no text in UTF-8: save it in that encoding' }] })
+  }
+  for (const text of [`\ufeff${GOOD}`, GOOD.replaceAll('\n', '\r\n')]) {
+    const { config } = await load(directory, text)
+    t.equal(
+      config.domains[0],
+      'example.org',
+      'a mark, and the ends of lines of another system, are none of our business',
+    )
+  }
+})
+
 t.test('mails by an upstream that sends none: a warning', async (t) => {
   const text = `${GOOD}mail: { from: noreply@example.org }\n`
   const warned = async (written: string) =>

@@ -93,7 +93,7 @@ async function check(context: Context): Promise<number> {
 }
 
 /**
- * What a start would say of the certificates: warnings of those that have run out.
+ * What a start would say of the certificates: warnings of those that have run out, or are not valid yet.
  *
  * @throws ConfigError for pairs that it would refuse
  */
@@ -106,9 +106,12 @@ async function judgeCertificates({ config, file }: LoadedConfig): Promise<readon
     const line = memberAt(document.value, path) === undefined ? null : document.lineOf(path)
     const place = { file, line, key: `tls.certificates[${index}]` }
     try {
-      const { name, expiresAt } = await readPair(files)
+      const { name, validFrom, expiresAt } = await readPair(files)
+      const day = (date: Date) => date.toISOString().slice(0, 10)
       if (expiresAt < new Date()) {
-        warnings.push({ ...place, message: `${name} ran out on ${expiresAt.toISOString().slice(0, 10)}: renew it` })
+        warnings.push({ ...place, message: `${name} ran out on ${day(expiresAt)}: renew it` })
+      } else if (validFrom > new Date()) {
+        warnings.push({ ...place, message: `${name} is not valid before ${day(validFrom)}: is the clock right?` })
       }
     } catch (error) {
       if (!(error instanceof CertificateError)) throw error

@@ -16,7 +16,12 @@ const MAX_CA_BYTES = 4 * 1024 * 1024
 
 /** What was read, or what is wrong with it in words that go on from the key. */
 export type FileResult<T> =
-  | { readonly ok: true; readonly value: T }
+  | {
+      readonly ok: true
+      readonly value: T
+      /** What may not have been meant, in words that go on from the key. */
+      readonly remark?: string
+    }
   /** `denied`: the operating system does not let this user read it. */
   | { readonly ok: false; readonly message: string; readonly denied: boolean }
 
@@ -35,11 +40,15 @@ export async function readSecretFile(path: string, oneLine: boolean): Promise<Fi
   )
   if (!content.ok) return content
   const text = content.value.replace(/\r?\n$/, '')
-  if (text === '') return wrong(`names ${path}, which is empty: write the secret into it`)
+  if (text.trim() === '') return wrong(`names ${path}, which is empty: write the secret into it`)
+  if (text.startsWith('\ufeff')) {
+    return wrong(`names ${path}, which begins with a byte order mark: save it as plain text, or write it with printf`)
+  }
   if (oneLine && /[\u0000-\u001f\u007f]/.test(text)) {
     return wrong(`names ${path}, which holds more than one line or a control character: it must hold the secret alone`)
   }
-  return { ok: true, value: new Secret(text) }
+  const remark = `names ${path}, in which a blank stands before or behind the secret: it is taken as a part of it`
+  return { ok: true, value: new Secret(text), ...(oneLine && text !== text.trim() && { remark }) }
 }
 
 /** Reads certificates in PEM. */

@@ -79,7 +79,10 @@ export async function resolveFiles<T>(value: T, directory: string): Promise<Reso
     const read = CERTIFICATES.has(key)
       ? await readCaFile(absolute)
       : await readSecretFile(absolute, !DOCUMENTS.has(key))
-    if (read.ok) return [newKey, read.value]
+    if (read.ok) {
+      if (read.remark !== undefined) warnings.push({ path, atKey: null, message: read.remark })
+      return [newKey, read.value]
+    }
     problems.push({ path, atKey: null, message: read.message, denied: read.denied })
     return [newKey, null]
   }

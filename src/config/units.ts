@@ -97,12 +97,19 @@ export function address(description: string) {
     .meta({ description })
 }
 
+/** RFC 4291 §2.5.5.2. */
+const MAPPED = /^(?:::|(?:0+:){5})ffff:/i
+
 /** An address or a block of addresses: '10.0.0.0/8', '2001:db8::/32', '192.0.2.1'. */
 export function network(description: string) {
-  return z
-    .string('must be an address block')
-    .refine(isNetwork, 'must be an address or a block of addresses: 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32')
-    .meta({ description })
+  return (
+    z
+      .string('must be an address block')
+      .refine(isNetwork, 'must be an address or a block of addresses: 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32')
+      // Clients with an IPv4 address are known by that: nobody would ever be in such a block.
+      .refine((value) => !MAPPED.test(value), 'must be written as IPv4, without ::ffff: in front')
+      .meta({ description })
+  )
 }
 
 export function isNetwork(value: string): boolean {

@@ -12,7 +12,7 @@ export type MailProtocol = Exclude<ProtocolKey, 'eas'>
 export const TLS_MODES = ['implicit', 'starttls', 'none'] as const
 
 /** RFC 8314 §3, RFC 6409. Used where a setting names no port. */
-const DEFAULT_PORTS = {
+export const DEFAULT_PORTS = {
   imap: { implicit: 993, starttls: 143, none: 143 },
   pop3: { implicit: 995, starttls: 110, none: 110 },
   smtp: { implicit: 465, starttls: 587, none: 587 },
@@ -52,7 +52,7 @@ function section(protocol: MailProtocol) {
       'must be a section with host, port and tls',
     )
     .check((context) => {
-      const { host, hosts } = context.value
+      const { host, hosts, port } = context.value
       if ((host === undefined) === (hosts === undefined)) {
         context.issues.push({
           code: 'custom',
@@ -62,6 +62,13 @@ function section(protocol: MailProtocol) {
             host === undefined
               ? 'is missing: name the server with host (or several with hosts)'
               : 'stands beside host: write one of the two',
+        })
+      } else if (port !== undefined && (host?.port ?? port) !== port) {
+        context.issues.push({
+          code: 'custom',
+          input: undefined,
+          path: ['port'],
+          message: 'stands beside another port in host: keep one of them',
         })
       }
     })

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
+import { createCa } from '../support/certificates.ts'
 import { CONFIG, house, sallyport } from './run.ts'
 
 t.test('config check: ok with warnings, or every problem with its line, exit 78', async (t) => {
@@ -27,6 +28,24 @@ t.test('config check: ok with warnings, or every problem with its line, exit 78'
   t.match(json.json(), { ok: false, file: join(directory, 'sallyport.yaml') })
   const { problems } = json.json<{ problems: { line: number; key: string }[] }>()
   t.ok(problems.some(({ line, key }) => line === 2 && key === 'domain'))
+})
+
+t.test('config check: certificates that do not count today', async (t) => {
+  const certificates = 'tls: { certificates: [{ certFile: cert.pem, keyFile: key.pem }] }\n'
+  const { run, directory } = house(t, `${CONFIG}${certificates}`)
+  const ca = await createCa()
+  const tomorrow = { notBefore: new Date(Date.now() + 2 * 86_400_000), notAfter: new Date(Date.now() + 9 * 86_400_000) }
+  for (const [pair, words] of [
+    [await ca.expired(), /cert\.pem ran out on \d{4}-\d\d-\d\d: renew it/],
+    [await ca.issue(tomorrow), /cert\.pem is not valid before \d{4}-\d\d-\d\d: is the clock right\?/],
+  ] as const) {
+    writeFileSync(join(directory, 'cert.pem'), pair.cert)
+    writeFileSync(join(directory, 'key.pem'), pair.key, { mode: 0o600 })
+    const { status, stdout } = await run(['config', 'check'])
+    t.equal(status, 0)
+    t.match(stdout, words)
+    t.match(stdout, /sallyport\.yaml:\d+: tls\.certificates\[0\]: /)
+  }
 })
 
 t.test('config print: what is in effect, secrets masked', async (t) => {

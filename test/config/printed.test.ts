@@ -7,9 +7,11 @@ import { referenceText } from '../../src/config/reference.ts'
 import { sampleText } from '../../src/config/sample.ts'
 import { jsonSchema, keysOf, shapesAt } from '../../src/config/shape.ts'
 import { loadConfig } from '../../src/config.ts'
+import { createCa } from '../support/certificates.ts'
 import { directoryFor, GOOD, load } from './fixture.ts'
 
 const CONFIG = resolve(import.meta.dirname, '../../config')
+const { cert: CA } = await createCa()
 
 t.test('config/ holds what the declaration prints (run node scripts/generate-config.ts)', (t) => {
   for (const [name, text] of Object.entries({
@@ -36,7 +38,7 @@ function unpack(directory: string, name: string): string {
     writeFileSync(join(etc, secret), 'secret', { mode: 0o600 })
   }
   for (const pem of ['tls/fullchain.pem', 'tls/privkey.pem', 'internal-ca.pem']) {
-    writeFileSync(join(etc, pem), '-----BEGIN CERTIFICATE-----\n', { mode: 0o600 })
+    writeFileSync(join(etc, pem), CA, { mode: 0o600 })
   }
   const path = join(directory, name)
   writeFileSync(path, readFileSync(join(CONFIG, name), 'utf8').replaceAll('/etc/sallyport/', `${etc}/`))

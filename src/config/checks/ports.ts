@@ -2,17 +2,17 @@
  * What is open to strangers: listeners, their certificates, ports for devices that know no better.
  */
 
+import { isIP } from 'node:net'
 import type { MailListenerConfig } from '../../config.ts'
 import { isLoopback, isNearlyEverybody } from '../units.ts'
 import type { Check } from './check.ts'
-import { suggest } from './check.ts'
+import { slipOfTls, suggest } from './check.ts'
 
 export function checkListeners({ config, refuse, warn }: Check): void {
   for (const [index, listener] of config.listeners.entries()) {
     const path = ['listeners', index]
     const twin = config.listeners.findIndex(
-      (other) =>
-        other.port === listener.port && (other.bind === listener.bind || other.bind === null || listener.bind === null),
+      (other) => other.port === listener.port && isSameAddress(other.bind, listener.bind),
     )
     if (listener.port !== 0 && twin < index)
       refuse([...path, 'port'], `is taken by listeners[${twin}]: one port can have one listener`)
@@ -33,6 +33,8 @@ export function checkListeners({ config, refuse, warn }: Check): void {
     }
     if (listener.protocol === 'https') continue
     checkScanner({ config, refuse, warn }, listener, path)
+    const slip = slipOfTls(listener)
+    if (slip !== null) warn([...path, 'tls'], `${slip}: clients that are set up as usual can’t connect`)
     const isPrivate = listener.bind !== null && isLoopback(listener.bind)
     if (listener.tls !== 'none') {
       if (listener.allowCleartextLogin)
@@ -49,6 +51,18 @@ export function checkListeners({ config, refuse, warn }: Check): void {
       )
     }
   }
+}
+
+/** Whether something that listens at the one gets what is for the other; null: listens at all addresses. */
+export function isSameAddress(one: string | null, other: string | null): boolean {
+  const [a, b] = [one, other].map((bind) => (bind === null ? '::' : canonical(bind)))
+  if (a === b || a === '::' || b === '::') return true
+  return (a === '0.0.0.0' && isIP(b ?? '') === 4) || (b === '0.0.0.0' && isIP(a ?? '') === 4)
+}
+
+/** One spelling of an address. */
+function canonical(ip: string): string {
+  return isIP(ip) === 6 && !ip.includes('%') ? new URL(`http://[${ip}]`).hostname.slice(1, -1) : ip
 }
 
 function checkScanner(

@@ -2,12 +2,15 @@
  * The servers that we go to: upstreams, what we are to them, Redis.
  */
 
-import type { UpstreamConfig } from '../../config.ts'
+import { X509Certificate } from 'node:crypto'
+import type { ListenerConfig, UpstreamConfig } from '../../config.ts'
 import type { PlacedIdentity } from '../identities.ts'
 import { identitiesOf } from '../identities.ts'
 import { isLoopback } from '../units.ts'
 import { PROTOCOLS } from '../upstreams.ts'
 import type { Check } from './check.ts'
+import { slipOfTls } from './check.ts'
+import { isSameAddress } from './ports.ts'
 
 export function checkUpstreams({ config, refuse, warn }: Check): void {
   for (const [name, upstream] of Object.entries(config.upstreams)) {
@@ -16,9 +19,25 @@ export function checkUpstreams({ config, refuse, warn }: Check): void {
       refuse(path, 'has no section that says where it is: add imap: { host: … }')
     for (const protocol of ['imap', 'pop3', 'smtp'] as const) {
       const section = upstream[protocol]
-      const remote = section?.tls === 'none' && section.hosts.some(({ host }) => !isLoopback(host))
+      if (section === null) continue
+      for (const { host, port } of section.hosts) {
+        const slip = slipOfTls({ protocol, port, tls: section.tls })
+        if (slip !== null) warn([...path, protocol, 'tls'], `${slip}: the server would not understand`)
+        const own = isLoopback(host) ? config.listeners.find((each) => each.port === port && reaches(each, host)) : null
+        if (own) {
+          refuse(
+            [...path, protocol],
+            `leads back to this server, to its listener ${own.name}: name the port that the mail server listens on`,
+          )
+        }
+      }
+      const remote = section.tls === 'none' && section.hosts.some(({ host }) => !isLoopback(host))
       if (remote)
         warn([...path, protocol, 'tls'], 'is none for a host on the network: passwords and mail go there in clear')
+    }
+    for (const protocol of PROTOCOLS) {
+      const ca = upstream[protocol]?.ca ?? null
+      if (ca !== null) checkAuthorities({ refuse, warn }, [...path, protocol, 'caFile'], ca)
     }
     if (upstream.eas?.url.startsWith('http:') && !isLoopback(new URL(upstream.eas.url).hostname)) {
       warn([...path, 'eas', 'url'], 'is without TLS for a host on the network: passwords and mail go there in clear')
@@ -45,6 +64,29 @@ function checkActingInHttp({ refuse }: Pick<Check, 'refuse'>, path: readonly str
       [...path, 'eas'],
       'has no word for acting for somebody else, which identity: authzid needs: give it an identity of its own, such as eas: { identity: { method: stored-secret } }',
     )
+  }
+}
+
+/** Whether a listener has what is for a host of this machine. */
+function reaches({ bind }: ListenerConfig, host: string): boolean {
+  const here = host.toLowerCase() === 'localhost' ? ['127.0.0.1', '::1'] : [host]
+  return here.some((ip) => isSameAddress(bind, ip))
+}
+
+/** Whom to trust is known before anybody connects: what can't be read, or has run out, would read as a wrong server then. */
+function checkAuthorities(
+  { refuse, warn }: Pick<Check, 'refuse' | 'warn'>,
+  path: readonly PropertyKey[],
+  ca: string,
+): void {
+  const blocks = ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  try {
+    const certificates = blocks.map((block) => new X509Certificate(block))
+    if (certificates.length === 0) throw new Error('none')
+    if (certificates.every(({ validToDate }) => validToDate < new Date()))
+      warn(path, 'names certificates that have all run out: no server can be trusted by them')
+  } catch {
+    refuse(path, 'names a file with a certificate that can’t be read: it is cut, or not in PEM form')
   }
 }
 

@@ -18,7 +18,12 @@ export function checkPortal({ config, refuse }: Check): void {
       )
     }
   }
-  if (portal !== null && eas.host === new URL(portal.url).hostname) {
+  if (portal === null) return
+  const { pathname, search, hash, hostname } = new URL(portal.url)
+  if (pathname !== '/' || search !== '' || hash !== '') {
+    refuse(['portal', 'url'], 'must end behind the host: the portal’s pages are at its top (https://mail.example.org)')
+  }
+  if (eas.host === hostname) {
     refuse(
       ['eas', 'host'],
       'is the host of portal.url, where nothing but ActiveSync would be served: give it another name',
