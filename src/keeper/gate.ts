@@ -7,8 +7,7 @@
  * grants before the records are read for the last time, so that a revocation at any moment either is in what was read or
  * finds the place. That read says as well whether the policy is still the one it was judged by.
  *
- * Which secret costs what: a wrong one keeps its charge; one that is the user's own but of no use here (deleted, expired,
- * another protocol) is slowed and not counted; a right one is refunded when its grant is settled.
+ * A right secret is refunded when its grant is settled; what the others cost and are told is in `gate/refusals.ts`.
  *
  * A wrong app password costs its delay and a right one goes in whatever the lanes say. Where primary passwords are taken, what is
  * no app password waits for its turn before anybody judges it (`admit-primary.ts`).
@@ -17,25 +16,23 @@
 import { setTimeout as timer } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import type { Grant, LoginAttempt, UpstreamIdentity } from '../contract/admission.ts'
-import type { LoginFailureReason } from '../contract/failure.ts'
 import { LoginFailure } from '../contract/failure.ts'
 import type { Log } from '../log.ts'
 import { HasherError } from '../records/hash.ts'
 import type { Keys } from '../records/keys.ts'
 import type { LastUseBatch, TombstoneTriesBatch } from '../records/last-use.ts'
-import type { RefusedLogins, RefusedWithNotice } from '../records/refused-logins.ts'
-import { REFUSED_WITH_NOTICE } from '../records/refused-logins.ts'
+import type { RefusedLogins } from '../records/refused-logins.ts'
 import type { StoredSecrets } from '../records/secrets.ts'
-import type { AppPasswordRow, Store, TombstoneRow, UserRow } from '../records/store/store.ts'
+import type { AppPasswordRow, Store, UserRow } from '../records/store/store.ts'
 import { StoreError } from '../records/store/store.ts'
 import type { Secret } from '../secret.ts'
-import type { PrimaryLogin } from './admit-primary.ts'
 import { createPrimaryAdmission } from './admit-primary.ts'
-import type { Devices, DeviceVisit } from './devices.ts'
+import type { Devices } from './devices.ts'
+import { createDeviceVisits } from './gate/device-visits.ts'
+import { createRefusals } from './gate/refusals.ts'
 import type { GrantPort, Hold } from './grants/port.ts'
 import type { LivePolicy } from './live-policy.ts'
-import { nameForLog } from './log-names.ts'
-import { appPasswordsAllowed, refusalOf } from './policy.ts'
+import { refusalOf } from './policy.ts'
 import type { PrimaryPasswords } from './primary.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { Charge, Throttle } from './throttle.ts'
@@ -79,58 +76,14 @@ const MAX_LOOKS = 4
 const CANONICAL = /^[\x21-\x7e]{1,254}$/
 
 type Match = Extract<Verified, { kind: 'match' }>
-/** A login whose secret is no app password of the name. */
-type Refused = Omit<PrimaryLogin, 'route'>
-
 /** Decides attempts. `port` is the edge that asks: its table holds the grant. Throws LoginFailure. */
 export type Admit = (attempt: LoginAttempt, port: GrantPort) => Promise<Grant>
 
 export function createGate(options: GateOptions): Admit {
-  const { config, policy, store, keys, secrets, lastUse, verifier, throttle, watch, log, now, clock } = options
-  const { typedPrimary, tombstoneTries, refusedLogins } = options
-
-  const logNameOf = (name: string, user: UserRow | null) => nameForLog(keys, name, user, config().domains)
-
-  async function guessed(
-    name: string,
-    user: UserRow | null,
-    secret: Secret,
-    charge: Charge,
-    detail: string,
-  ): Promise<LoginFailure> {
-    const logName = logNameOf(name, user)
-    const { delayMs, throttled } = await charge.failed(secret)
-    return new LoginFailure(throttled ? 'throttled' : 'bad-credentials', detail, { delayMs, logName })
-  }
-
-  /** The secret is the user's own, so nobody guessed it. */
-  function ownButRefused(reason: LoginFailureReason, user: UserRow, charge: Charge, detail: string): LoginFailure {
-    const { address: logName, language } = user
-    return new LoginFailure(reason, detail, { delayMs: charge.slowed().delayMs, logName, language })
-  }
-
-  /** ActiveSync has a status and no words: its owner reads the reason in the portal. */
-  function noteRefused(
-    { protocol, peer }: LoginAttempt,
-    { id: userId }: UserRow,
-    reason: LoginFailureReason,
-    appPassword: Pick<AppPasswordRow, 'id' | 'name'> | null,
-  ): void {
-    if (protocol !== 'eas' || !isToldLater(reason)) return
-    const which = appPassword && { id: appPassword.id, name: appPassword.name }
-    refusedLogins.note({ userId, reason, appPassword: which, at: clock(), ip: peer.ip, protocol })
-  }
-
-  /** M5: the old phone. Its owner is told of it in the portal. */
-  function deletedButTried(
-    { protocol, peer }: LoginAttempt,
-    user: UserRow,
-    { name, digest }: Pick<TombstoneRow, 'name' | 'digest'>,
-    charge: Charge,
-  ): LoginFailure {
-    tombstoneTries.note({ userId: user.id, digest, at: clock(), ip: peer.ip, protocol, tries: 1 })
-    return ownButRefused('app-password-deleted', user, charge, `the app password "${name}" was deleted`)
-  }
+  const { config, policy, store, secrets, lastUse, verifier, throttle, watch, log, now, clock } = options
+  const refusals = createRefusals(options)
+  const { logNameOf, guessed, ownButRefused, noteRefused, deletedButTried, refuseUnknown } = refusals
+  const visits = createDeviceVisits({ devices: options.devices, watch, ownButRefused })
 
   function routeOf(user: UserRow, attempt: LoginAttempt): Route {
     const routed = routeFor(config(), user.address, attempt.protocol)
@@ -204,37 +157,6 @@ export function createGate(options: GateOptions): Admit {
     return await admitPrimary({ ...login, route }, port)
   }
 
-  /** Counted, and told when its delay is over. */
-  async function refuseUnknown(login: Refused): Promise<LoginFailure> {
-    const { user, secret, charge } = login
-    const { delayMs, throttled } = await charge.failed(secret)
-    const since = now()
-    // Asked for an unknown user, too, so that both take the same steps.
-    const isPrimary = await recognise({ ...login, user: throttled ? null : user })
-    // The time since then is part of the delay: nobody sees whether argon2 ran.
-    const leftMs = Math.max(0, Math.round(delayMs - (now() - since)))
-    return throttled
-      ? new LoginFailure('throttled', whyNot(login.name, user), {
-          delayMs: leftMs,
-          logName: logNameOf(login.name, user),
-        })
-      : unknown(login, isPrimary, leftMs)
-  }
-
-  function recognise({ user, secret, attempt }: Refused): Promise<boolean> {
-    // Whoever may have none is not sent for one.
-    const who = user !== null && appPasswordsAllowed(config(), user) ? user : null
-    return typedPrimary.recognise(who, secret, attempt.peer.ip)
-  }
-
-  function unknown({ name, user, attempt }: Refused, isPrimary: boolean, delayMs: number): LoginFailure {
-    const logName = logNameOf(name, user)
-    if (isPrimary && user) noteRefused(attempt, user, 'use-app-password', null)
-    if (!isPrimary) return new LoginFailure('bad-credentials', whyNot(name, user), { delayMs, logName })
-    const detail = 'the primary password, where an app password is needed'
-    return new LoginFailure('use-app-password', detail, { delayMs, logName, language: user?.language ?? null })
-  }
-
   async function admitAppPassword(
     attempt: LoginAttempt,
     match: Match,
@@ -261,7 +183,7 @@ export function createGate(options: GateOptions): Admit {
 
       // The last look. What memory says is as good as the store as long as nothing was heard.
       if (trusted?.valid) {
-        const waiting = deviceMayCome(attempt, user, appPassword.id, charge)
+        const waiting = visits.mayCome(attempt, user, appPassword.id, charge)
         if (waiting !== null) await waiting
       }
       if (trusted?.valid && isUndisturbed()) {
@@ -276,7 +198,7 @@ export function createGate(options: GateOptions): Admit {
         throw deletedButTried(attempt, live.user, { name, digest }, charge)
       }
       await policy.catchUp(live.policyEpoch)
-      const waiting = deviceMayCome(attempt, live.user, live.appPassword.id, charge)
+      const waiting = visits.mayCome(attempt, live.user, live.appPassword.id, charge)
       if (waiting !== null) await waiting
       if (live.user.epoch === user.epoch && policy.isAt(live.policyEpoch) && isUndisturbed()) {
         return grantAppPassword(attempt, live.user, live.appPassword, targetOf(route, identity), hold, charge)
@@ -291,42 +213,7 @@ export function createGate(options: GateOptions): Admit {
     })
   }
 
-  /** For ActiveSync: whether the device is welcome. null: it is, and nothing had to be read. @throws LoginFailure, StoreError */
-  function deviceMayCome(
-    { device, agent, peer }: LoginAttempt,
-    user: UserRow,
-    appPasswordId: string,
-    charge: Charge,
-  ): Promise<void> | null {
-    if (device === undefined) return null
-    const judge = (why: string | null): void => {
-      if (why !== null) throw ownButRefused('device-refused', user, charge, why)
-    }
-    const visit = { userId: user.id, appPasswordId, device, agent, ip: peer.ip, isProven: true }
-    const verdict = options.devices.visit(visit)
-    if (verdict instanceof Promise) return verdict.then(judge)
-    judge(verdict)
-    return null
-  }
-
   const deviceOf = ({ device }: LoginAttempt) => device && { device: device.id }
-
-  /** Of a secret that is not judged yet. */
-  async function deviceRefusal(attempt: LoginAttempt, user: UserRow): Promise<string | null> {
-    const visit = visitOf(attempt, user, false)
-    return visit === null ? null : await options.devices.visit(visit)
-  }
-
-  function visitOf({ device, agent, peer }: LoginAttempt, user: UserRow, isProven: boolean): DeviceVisit | null {
-    return device ? { userId: user.id, appPasswordId: null, device, agent, ip: peer.ip, isProven } : null
-  }
-
-  /** The upstream has accepted a primary password: only now is it known whose device this is. */
-  function noteDevice(attempt: LoginAttempt, user: UserRow): void {
-    const visit = visitOf(attempt, user, true)
-    if (visit === null) return
-    void Promise.resolve(options.devices.visit(visit)).catch((error: unknown) => watch.failed(error as StoreError))
-  }
 
   function grantAppPassword(
     attempt: LoginAttempt,
@@ -406,26 +293,13 @@ export function createGate(options: GateOptions): Admit {
     steps: {
       guessed,
       refuseUnknown,
-      recognise,
-      unknown,
+      recognise: refusals.recognise,
+      unknown: refusals.unknown,
       logNameOf,
       tooManySessions: (user, hold) => tooManySessions(user, hold, null),
-      deviceRefusal,
-      noteDevice,
+      deviceRefusal: visits.refusal,
+      noteDevice: visits.note,
     },
   })
   return admit
-}
-
-function isToldLater(reason: LoginFailureReason): reason is RefusedWithNotice {
-  return (REFUSED_WITH_NOTICE as readonly LoginFailureReason[]).includes(reason)
-}
-
-/** For the log. Who typed what nobody can be called has come as the empty name (edge/login/exchange.ts). */
-function whyNot(name: string, user: UserRow | null): string {
-  if (name === '') {
-    return 'a name that nobody can have: a domain\\ that names.windowsDomains does not list, a character that names.allow does not, or somebody else to act for'
-  }
-  if (user === null) return 'no such user'
-  return user.enabled ? 'wrong secret, or not from here' : 'the user is disabled'
 }
