@@ -10,14 +10,18 @@ import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { LANGUAGES } from '../contract/languages.ts'
 import type { ServiceRequest } from '../contract/services.ts'
+import { MAX_FRAME_BYTES } from '../ipc.ts'
 import type { Context } from './context.ts'
 import type { Line } from './csv.ts'
 import { readCsv } from './csv.ts'
 import { CliError, EXIT } from './failure.ts'
 import { counted } from './output.ts'
 
-/** What `user.import` takes in one call. */
+/** What `user.import` takes in one call, and what fits one message to a running server with what stands around it. */
 const PIECE = 200
+const PIECE_BYTES = MAX_FRAME_BYTES - 1024
+/** As many as a user can be in. */
+const MAX_GROUPS = 32
 
 type ImportUser = ServiceRequest<'user.import'>['users'][number]
 interface Refused {
@@ -35,6 +39,7 @@ export async function importUsers(context: Context, file: string): Promise<numbe
   let unchanged = 0
   await context.withServices(async (services) => {
     let piece: ImportUser[] = []
+    let pieceBytes = 0
     const send = async () => {
       if (piece.length === 0) return
       const report = await services.call('user.import', { users: piece })
@@ -42,14 +47,20 @@ export async function importUsers(context: Context, file: string): Promise<numbe
       unchanged += report.unchanged
       refused.push(...report.refused)
       piece = []
+      pieceBytes = 0
       context.note(
         `${added + unchanged + refused.length} lines: ${added} added, ${unchanged} unchanged, ${refused.length} refused`,
       )
     }
     for await (const entry of entriesOf(input)) {
-      if (entry.ok) piece.push(entry.user)
-      else refused.push(entry.refused)
-      if (piece.length >= PIECE) await send()
+      if (!entry.ok) {
+        refused.push(entry.refused)
+        continue
+      }
+      const bytes = Buffer.byteLength(JSON.stringify(entry.user)) + 1
+      if (piece.length >= PIECE || pieceBytes + bytes > PIECE_BYTES) await send()
+      piece.push(entry.user)
+      pieceBytes += bytes
     }
     await send()
   })
@@ -165,6 +176,7 @@ function entry(line: number, fields: z.infer<typeof jsonUser>): Entry {
   if (name !== null && name.length > 128) return refuse(line, address, 'has a name of more than 128 characters')
   if (groups.some((group) => group === '' || group.length > 256))
     return refuse(line, address, 'has a group without a name, or with too long a one')
+  if (groups.length > MAX_GROUPS) return refuse(line, address, `is in more than ${MAX_GROUPS} groups`)
   if (language === null && fields.language)
     return refuse(line, address, `has a language that is none of ${LANGUAGES.join(', ')}`)
   return { ok: true, user: { line, address, name, groups, language } }

@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { UserView } from '../../src/contract/services.ts'
+import type { ServiceHandlers, UserView } from '../../src/contract/services.ts'
+import { serveServices } from '../../src/contract/services-channel.ts'
+import { captureLog } from '../support/logs.ts'
 import { house } from './run.ts'
 
 // Each case starts processes, and the machine may be busy.
@@ -123,4 +125,26 @@ t.test('user import: in pieces, refused lines named, exit 1 when any was refused
     status: 1,
     stderr: /must name the columns/,
   })
+})
+
+t.test('user import: people in many groups, over the socket of a running server', async (t) => {
+  const { run, directory } = house(t)
+  const pieces: number[] = []
+  const server = await serveServices({
+    runtimeDirectory: join(directory, 'data/run'),
+    handlers: {
+      'user.import': async ({ users }) => {
+        pieces.push(users.length)
+        return { added: users.length, unchanged: 0, refused: [] }
+      },
+    } as Partial<ServiceHandlers> as ServiceHandlers,
+    log: captureLog().log,
+  })
+  t.teardown(() => server.close())
+  const groups = Array.from({ length: 32 }, (_, i) => `CN=Department-${i}/OU=Groups/DC=example/DC=org`)
+  const lines = Array.from({ length: 250 }, (_, i) => JSON.stringify({ address: `user${i}@example.org`, groups }))
+  lines.push(JSON.stringify({ address: 'all@example.org', groups: [...groups, 'one-more'] }))
+  const imported = await run(['user', 'import', '-', '--json'], { input: lines.join('\n') })
+  t.match(imported.json(), { added: 250, refused: [{ line: 251, address: 'all@example.org', why: /32 groups/ }] })
+  t.ok(pieces.length > 2 && pieces.length < 50, `in ${pieces.length} messages`)
 })
