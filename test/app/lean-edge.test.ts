@@ -30,7 +30,7 @@ t.test('an edge loads net, login, the protocols and what all roles share; no lib
   t.ok(files.has('edge/login/serve.ts') && files.has('contract/gate-channel.ts'), 'the walk sees what is there')
   const strangers = [...files].filter(
     (file) =>
-      !/^(?:main|secret|log|metrics|pulse|ipc)\.ts$|^(?:ipc|log)\/|^edge\/|^app\/(?:audit-gate|child|edge-child|edge-contexts|edge-over-channel|edge-role|edge-ending|edge-limits|logins-in-flight)\.ts$|^contract\/(?:admission|failure|names|gate-channel|gate-wire|keeper-link)\.ts$|^supervisor\/(?:log-loss|loop-lag|messages)\.ts$/.test(
+      !/^(?:main|secret|log|metrics|pulse|ipc)\.ts$|^(?:ipc|log)\/|^edge\/|^app\/(?:audit-gate|child|edge-child|edge-contexts|edge-over-channel|edge-role|edge-ending|edge-limits|logins-in-flight)\.ts$|^contract\/(?:admission|failure|names|gate-channel|gate-wire|keeper-link|network-list)\.ts$|^supervisor\/(?:log-loss|loop-lag|messages)\.ts$/.test(
         file,
       ),
   )

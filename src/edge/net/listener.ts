@@ -8,10 +8,10 @@
 import type { Server, Socket } from 'node:net'
 import { createServer } from 'node:net'
 import type { Peer, ProtocolName, TlsMode } from '../../contract/admission.ts'
+import { networkList } from '../../contract/network-list.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createDeadlines } from './deadlines.ts'
-import { networksOf } from './networks.ts'
 import type { ProxiedAddresses } from './proxy-header.ts'
 import { parseProxyHeader, unmapped } from './proxy-header.ts'
 import type { Guest, NoRoom, Room } from './room.ts'
@@ -84,8 +84,8 @@ const BACKLOG = 1024
 export function createListener(options: ListenerOptions): Listener {
   const { limits, room, log, metrics, protocol } = options
   const handshakeMs = limits.handshakeMs ?? HANDSHAKE_MS
-  const proxied = options.proxyFrom.length === 0 ? null : networksOf(options.proxyFrom)
-  const allowed = options.allowedFrom ? networksOf(options.allowedFrom) : null
+  const proxied = options.proxyFrom.length === 0 ? null : networkList(options.proxyFrom)
+  const allowed = options.allowedFrom ? networkList(options.allowedFrom) : null
   const sockets = new Set<Socket>()
   const deadlines = createDeadlines(() => limits.loginMs)
   let port = options.port

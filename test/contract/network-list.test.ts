@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import t from 'tap'
-import { networkList, networkListInPieces } from '../../src/keeper/network-list.ts'
+import { networkList, readNetworks } from '../../src/contract/network-list.ts'
 
 t.test('M9: which addresses are in a list of networks', async (t) => {
   for (const [networks, inside, outside] of [
@@ -51,7 +51,10 @@ t.test('M9: a long list says what the one of Node says', async (t) => {
   ]).flat()
   const list = networkList(networks)
   const others = Array.from({ length: 1200 }, (_, n) => `192.0.${n % 256}.${n % 7}`)
-  const pieced = await networkListInPieces([...others, ...networks])
+  const reader = readNetworks()
+  for (let from = 0; from < others.length; from += 500) reader.add(others.slice(from, from + 500))
+  reader.add(networks)
+  const pieced = reader.list()
   const blocks = { 4: new BlockList(), 6: new BlockList() }
   for (const network of networks) {
     const [address = '', bits] = network.split('/')

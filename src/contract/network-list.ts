@@ -1,12 +1,12 @@
 /**
- * A list of networks, compiled: a question is one binary search, however long the list is (pure).
+ * A list of networks, compiled: a question is one binary search, however long the list is (pure). One reading for all who ask:
+ * what an edge lets connect, what the keeper counts and lets an app password be used from.
  *
  * node:net's BlockList goes through all of them at each question, and takes 3 µs to be told of one. Here an address is its
  * hexadecimal digits, 8 for IPv4 and 32 for IPv6, which sort as the addresses do.
  */
 
 import { isIP } from 'node:net'
-import { inPieces } from '../records/in-pieces.ts'
 
 export interface NetworkList {
   /** Text that is no address is in none. */
@@ -22,25 +22,21 @@ interface Ranges {
 const IPV4_DIGITS = 8
 const IPV6_DIGITS = 32
 
-/** Read in one turn of the event loop: some 2 ms. */
-const NETWORKS_A_TURN = 500
-
 /**
  * The families are apart: an IPv4 address is in no IPv6 block, not even in `::/0`.
  *
  * @param networks CIDR blocks and single addresses; one that can't be read holds nobody
  */
 export function networkList(networks: readonly string[]): NetworkList {
-  const blocks: Blocks = { ipv4: [], ipv6: [] }
-  read(networks, blocks)
-  return listOf(blocks)
+  const reader = readNetworks()
+  reader.add(networks)
+  return reader.list()
 }
 
-/** The same for a list that may be long, with turns of the event loop between. */
-export async function networkListInPieces(networks: readonly string[]): Promise<NetworkList> {
+/** The same a part at a time: some 4 µs for each network. */
+export function readNetworks(): { add(networks: readonly string[]): void; list(): NetworkList } {
   const blocks: Blocks = { ipv4: [], ipv6: [] }
-  await inPieces(networks, NETWORKS_A_TURN, (piece) => read(piece, blocks))
-  return listOf(blocks)
+  return { add: (networks) => read(networks, blocks), list: () => listOf(blocks) }
 }
 
 /** Each is its first and its last address, one behind the other. */
