@@ -22,8 +22,8 @@ export type HasherErrorCode =
 
 export class HasherError extends Error {
   readonly code: HasherErrorCode
-  constructor(code: HasherErrorCode, message: string, options?: { readonly cause: unknown }) {
-    super(message, options)
+  constructor(code: HasherErrorCode, message: string) {
+    super(message)
     this.name = 'HasherError'
     this.code = code
   }
@@ -39,8 +39,6 @@ export interface HasherOptions {
 }
 
 export interface VerifyOptions {
-  /** Given up while it waits (the client is gone): rejects with the signal's reason. */
-  readonly signal?: AbortSignal
   /** 'low': only when nothing else runs or waits, one at a time; otherwise 'ERR_HASHER_BUSY' at once. */
   readonly priority?: 'normal' | 'low'
 }
@@ -62,10 +60,6 @@ export interface PasswordHasher {
 const DEFAULTS = { memoryKiB: 19 * 1024, passes: 2, parallelism: 1 } as const
 const ARGON2_VERSION = 0x13
 
-interface Waiting {
-  start(): void
-}
-
 export function createHasher(options: HasherOptions = {}): PasswordHasher {
   const concurrency = options.concurrency ?? Math.max(1, availableParallelism() - 1)
   const maxQueued = options.maxQueued ?? 128
@@ -74,46 +68,28 @@ export function createHasher(options: HasherOptions = {}): PasswordHasher {
     t: options.passes ?? DEFAULTS.passes,
     p: DEFAULTS.parallelism,
   }
-  // A Set keeps its order and lets whoever gave up leave from the middle.
-  const queue = new Set<Waiting>()
+  /** Starts of those who wait, oldest first. */
+  const queue: (() => void)[] = []
   let running = 0
   let runs = 0
 
   /** Waits for a slot; the caller gives it back with `leave`. */
   async function enter(settings: VerifyOptions): Promise<void> {
-    settings.signal?.throwIfAborted()
-    if (settings.priority === 'low' ? running > 0 : running >= concurrency && queue.size >= maxQueued) {
-      throw new HasherError('ERR_HASHER_BUSY', `${running} password hashes run and ${queue.size} wait`)
+    if (settings.priority === 'low' ? running > 0 : running >= concurrency && queue.length >= maxQueued) {
+      throw new HasherError('ERR_HASHER_BUSY', `${running} password hashes run and ${queue.length} wait`)
     }
     if (running < concurrency) {
       running += 1
       return
     }
-    await new Promise<void>((resolve, reject) => {
-      const signal = settings.signal
-      const waiting: Waiting = {
-        start() {
-          signal?.removeEventListener('abort', giveUp)
-          resolve()
-        },
-      }
-      const giveUp = () => {
-        queue.delete(waiting)
-        reject(signal?.reason)
-      }
-      signal?.addEventListener('abort', giveUp, { once: true })
-      queue.add(waiting)
-    })
+    await new Promise<void>((resolve) => queue.push(resolve))
   }
 
   /** Hands the slot to whoever has waited longest. */
   function leave(): void {
-    for (const next of queue) {
-      queue.delete(next)
-      next.start()
-      return
-    }
-    running -= 1
+    const next = queue.shift()
+    if (next) next()
+    else running -= 1
   }
 
   async function run<T>(settings: VerifyOptions, work: () => Promise<T>): Promise<T> {
@@ -170,7 +146,7 @@ export function createHasher(options: HasherOptions = {}): PasswordHasher {
       return running
     },
     get queued() {
-      return queue.size
+      return queue.length
     },
   }
 }
