@@ -27,15 +27,20 @@ const ELSEWHERE = '127.0.6.7'
 t.setTimeout(120_000)
 
 /** Whether OpenSSL can do this version with a port, and what it says. */
-async function handshake(
-  port: number,
-  version: string,
-  more: readonly string[] = [],
-  from = OFFICE,
-): Promise<string | null> {
+async function handshake(port: number, version: string, more: readonly string[] = []): Promise<string | null> {
   const { output } = await run(
     program('openssl'),
-    ['s_client', '-connect', `127.0.0.1:${port}`, '-bind', `${from}:0`, version, '-cipher', 'ALL:@SECLEVEL=0', ...more],
+    [
+      's_client',
+      '-connect',
+      `127.0.0.1:${port}`,
+      '-bind',
+      `${OFFICE}:0`,
+      version,
+      '-cipher',
+      'ALL:@SECLEVEL=0',
+      ...more,
+    ],
     { env: OLD, input: '' },
   )
   const [, protocol, cipher] = /^New, (?:TLSv[\d.]+|SSLv3), Cipher is (?=(\S+))(\S+)/m.exec(output) ?? []

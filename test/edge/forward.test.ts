@@ -56,8 +56,8 @@ async function house(t: Test, { listener, raw, options }: Web) {
     web?.close()
     rmSync(directory, { recursive: true, force: true })
   })
-  const begin = (headers: Record<string, string | string[]> = {}, method = 'GET', path = '/') =>
-    request({ port: (door.address() as AddressInfo).port, agent: false, method, path, headers })
+  const begin = (headers: Record<string, string | string[]> = {}, method = 'GET') =>
+    request({ port: (door.address() as AddressInfo).port, agent: false, method, headers })
   return {
     logs,
     begin,

@@ -61,10 +61,10 @@ export async function enrol(h: PeopleHouse, address: string, more: { readonly ad
   return { address, seed, recoveryCodes: recoveryCodes ?? [], session }
 }
 
-export async function addApp(h: PeopleHouse, session: string, name = 'phone') {
+export async function addApp(h: PeopleHouse, session: string) {
   const begun = await h.ask('totp.begin', { session })
   const code = codeOf(begun.secret, h.time.at)
-  const added = await h.ask('totp.confirm', { client: CLIENT, session, id: begun.id, code, name })
+  const added = await h.ask('totp.confirm', { client: CLIENT, session, id: begun.id, code, name: 'phone' })
   if (added === null) throw new Error('the code did not fit')
   return { seed: begun.secret, recoveryCodes: added.recoveryCodes, session: added.session.token }
 }

@@ -8,8 +8,8 @@ function setUp(options: Partial<Parameters<typeof createPrimaryPasswords>[0]> = 
   return {
     time,
     take: (user: string, secret: string, upstream = 'main') => primary.take(user, upstream, new Secret(secret)),
-    refuse(user: string, secret: string, upstream = 'main') {
-      const taken = primary.take(user, upstream, new Secret(secret))
+    refuse(user: string, secret: string) {
+      const taken = primary.take(user, 'main', new Secret(secret))
       if (taken.verdict === 'send') taken.attempt.refused()
       return taken.verdict
     },

@@ -38,7 +38,8 @@ async function providerHouse(t: Test, more = '') {
   }
   const finish = (flow: string, query: string) => h.ask('sign-in.provider-finish', { client: CLIENT, flow, query })
   /** Ann, linked by invitation. Answers her session. */
-  async function linked(address = 'ann@a.test') {
+  async function linked() {
+    const address = 'ann@a.test'
     await h.call('user.add', { address })
     const accepted = await h.ask('invitation.accept', {
       client: CLIENT,

@@ -17,10 +17,10 @@ const LOWEST = 12_000
 const [lowest, highest] = ownRange()
 
 /** A TCP port that nobody listens on at this moment, and that no other test is given while this process lives. */
-export async function freePort(host = HOST): Promise<number> {
+export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 200; tries++) {
     const port = randomInt(lowest, highest)
-    if ((await reserve(port)) && (await canBind(port, host))) return port
+    if ((await reserve(port)) && (await canBind(port))) return port
   }
   throw new Error('no free port found')
 }
@@ -56,11 +56,11 @@ function reserve(port: number): Promise<boolean> {
   })
 }
 
-function canBind(port: number, host: string): Promise<boolean> {
+function canBind(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', () => resolve(false))
-    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)))
+    server.listen({ port, host: HOST, exclusive: true }, () => server.close(() => resolve(true)))
   })
 }
 

@@ -23,12 +23,12 @@ const app = (id: string, userId: string) => ({
   createdAt: T0,
   lastUsedAt: null,
 })
-const passkey = (id: string, userId: string, counter = 0) => ({
+const passkey = (id: string, userId: string) => ({
   id,
   userId,
   credentialId: `c-${id}`,
   publicKey: 'p',
-  counter,
+  counter: 0,
   transports: ['internal'],
   backedUp: false,
   name: 'laptop',
@@ -43,12 +43,12 @@ const providerLink = (id: string, userId: string, subject: string) => ({
   subject,
   linkedAt: T0,
 })
-const link = (id: string, userId: string, kind: 'invitation' | 'set-up' = 'invitation') => ({
+const link = (id: string, userId: string) => ({
   id,
   digest: `d-${id}`,
   keyId: 'k-link',
   userId,
-  kind,
+  kind: 'invitation' as const,
   why: 'new-user',
   name: null,
   createdAt: T0,
