@@ -41,7 +41,8 @@ export function prepareFile(file: string): void {
       syncDirectory(file)
       return
     }
-    if (!found.isFile()) throw new StoreError('ERR_STORE_UNAVAILABLE', `the store ${file} is not a regular file`)
+    if (!found.isFile())
+      throw new StoreError('ERR_STORE_SCHEMA', `the store ${file} is not a regular file: name one with store.sqlite`)
     for (const path of [file, `${file}-wal`, `${file}-journal`]) {
       const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
       if ((mode & 0o077) !== 0) chmodSync(path, 0o600)

@@ -164,7 +164,10 @@ t.test('what is not our store is refused and not touched', async (t) => {
   same.close()
 
   mkdirSync(join(directory, 'folder.db'))
-  await t.rejects(openSqlite({ file: join(directory, 'folder.db') }), { code: 'ERR_STORE_UNAVAILABLE' })
+  await t.rejects(openSqlite({ file: join(directory, 'folder.db') }), {
+    code: 'ERR_STORE_SCHEMA',
+    message: /store\.sqlite/,
+  })
   await t.rejects(
     openSqlite({ file: '/proc/sallyport/store.db' }),
     { code: 'ERR_STORE_UNAVAILABLE', message: /can't prepare the store \/proc.*ENOENT/ },
