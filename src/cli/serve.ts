@@ -4,6 +4,7 @@
 
 import type { LoadedConfig } from '../config.ts'
 import { ConfigError } from '../config.ts'
+import { judgeCertificates } from './certificates.ts'
 import { showWarnings } from './context.ts'
 import type { Define } from './index.ts'
 
@@ -20,6 +21,7 @@ Signals: SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP r
         const load = async () => servable(await context.loadConfig())
         const loaded = await load()
         showWarnings(context, loaded)
+        await judgeCertificates(loaded)
         return context.backend.serve(loaded, { version: context.version, reload: load })
       }),
     )

@@ -112,7 +112,10 @@ t.test('what can not start says why and with which exit code', async (t) => {
   )
   const refused = launch(t, mismatch.configFile)
   t.equal(await refused.exit, 78, refused.output)
-  t.match(refused.output, /key\.pem is not that of the certificate/)
+  t.match(
+    refused.output,
+    /sallyport\.yaml:\d+: tls\.certificates\[0\]: the key in .*key\.pem is not that of the certificate/,
+  )
 
   const firstFree = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'))
   const port1023 = `  - { protocol: imap, bind: 127.0.0.1, port: ${firstFree - 1}, tls: none }`
