@@ -61,6 +61,12 @@ t.test('E7: logins, and what administrators ask meanwhile', async (t) => {
         work: () => several(8, 4, (i) => login(addressOf(100 + i), fresh[i] ?? '')),
       },
       '500 wrong guesses': { work: () => several(500, 8, (i) => guess(addressOf(1000 + i), WRONG)) },
+      'a list of them': {
+        work: async () => {
+          const { lanes } = await call('throttle.list', { limit: 1000 })
+          if (lanes.length < 1000) throw new Error(`only ${lanes.length} lanes`)
+        },
+      },
       'an app password made': { work: (n) => made(BOB, n) },
       'an app password deleted, with 500 sessions': {
         prepare: async (n) => {

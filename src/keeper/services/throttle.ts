@@ -8,6 +8,7 @@ import ipaddr from 'ipaddr.js'
 import type { ServiceHandlers, ThrottleView } from '../../contract/services.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appendAudit } from '../../records/audit.ts'
+import { inPieces } from '../../records/in-pieces.ts'
 import { nameForLog } from '../log-names.ts'
 import type { LaneState } from '../throttle/counted.ts'
 import type { ServiceDeps } from './shared.ts'
@@ -17,6 +18,8 @@ type ThrottleServices = Pick<ServiceHandlers, 'throttle.list' | 'throttle.clear'
 
 /** Entries between two turns of the event loop: logins go on while half a million are looked through. */
 const A_TURN = 1000
+/** Each reads whose name it is: some 5 ms. */
+const VIEWS_A_TURN = 100
 
 export function throttleServices({ throttle, rations, names, store, keys, clock }: ServiceDeps): ThrottleServices {
   async function view({ lane, user, block, failures, waitMs, idleMs }: LaneState): Promise<ThrottleView> {
@@ -43,7 +46,11 @@ export function throttleServices({ throttle, rations, names, store, keys, clock 
         // Kept small on the way, so that a list of all is never sorted at once.
         if (worst.length >= limit + A_TURN) worst = worstOf(worst, limit)
       }
-      return { lanes: await Promise.all(worstOf(worst, limit).map(view)), total }
+      const lanes: ThrottleView[] = []
+      await inPieces(worstOf(worst, limit), VIEWS_A_TURN, async (piece) => {
+        lanes.push(...(await Promise.all(piece.map(view))))
+      })
+      return { lanes, total }
     },
 
     async 'throttle.clear'({ user, address }, actor) {
