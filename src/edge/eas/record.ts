@@ -7,7 +7,7 @@ import type { LoginFailure } from '../../contract/failure.ts'
 import { isOurFault } from '../../contract/failure.ts'
 import type { Log, LogFields } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { grantFields } from '../login/record.ts'
+import { connectionFields, grantFields, recordEnd } from '../login/record.ts'
 
 const protocol = 'eas'
 
@@ -32,12 +32,7 @@ export function recordRequest(
   const { peer, agent, mechanism, device } = attempt
   const startedAt = performance.now()
   let fields: LogFields = {
-    protocol,
-    listener,
-    remote_ip: peer.ip,
-    remote_port: peer.port,
-    local_port: peer.localPort,
-    tls_version: peer.tls?.version,
+    ...connectionFields(protocol, peer, listener),
     mechanism,
     agent,
     command,
@@ -98,18 +93,8 @@ export function recordRequest(
         { ...fields, reason, detail, error_code: errorCode, duration_ms: elapsedMs() },
       )
     },
-    over({ reason, netInBytes, netOutBytes, durationMs }, status) {
-      metrics.sessionDuration.observe({ protocol }, durationMs / 1000)
-      metrics.bytes.inc({ protocol, direction: 'in' }, netInBytes)
-      metrics.bytes.inc({ protocol, direction: 'out' }, netOutBytes)
-      log.event('info', 'session_ended', 'request over', {
-        ...fields,
-        status,
-        reason,
-        duration_ms: Math.round(durationMs),
-        net_in_bytes: netInBytes,
-        net_out_bytes: netOutBytes,
-      })
+    over(end, status) {
+      recordEnd(protocol, 'request over', { ...fields, status }, end, log, metrics)
     },
   }
 }

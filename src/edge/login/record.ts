@@ -110,22 +110,33 @@ function recordLogin(attempt: LoginAttempt, { log, metrics, listener }: RecordTo
 /** A function of its own, so that the record of a session holds no attempt and no grant. */
 function recordSession(protocol: ProtocolName, fields: LogFields, log: Log, metrics: Metrics): SessionRecord {
   return {
-    ended({ reason, netInBytes, netOutBytes, durationMs }) {
-      metrics.sessionDuration.observe({ protocol }, durationMs / 1000)
-      metrics.bytes.inc({ protocol, direction: 'in' }, netInBytes)
-      metrics.bytes.inc({ protocol, direction: 'out' }, netOutBytes)
-      log.event('info', 'session_ended', 'session ended', {
-        ...fields,
-        reason,
-        duration_ms: Math.round(durationMs),
-        net_in_bytes: netInBytes,
-        net_out_bytes: netOutBytes,
-      })
-    },
+    ended: (end) => recordEnd(protocol, 'session ended', fields, end, log, metrics),
   }
 }
 
-function connectionFields(protocol: ProtocolName, peer: Peer, listener: string): LogFields {
+/** What is measured and logged of a session's end. A request of ActiveSync is a session, too. */
+export function recordEnd(
+  protocol: ProtocolName,
+  what: string,
+  fields: LogFields,
+  { reason, netInBytes, netOutBytes, durationMs }: SessionEnd,
+  log: Log,
+  metrics: Metrics,
+): void {
+  metrics.sessionDuration.observe({ protocol }, durationMs / 1000)
+  metrics.bytes.inc({ protocol, direction: 'in' }, netInBytes)
+  metrics.bytes.inc({ protocol, direction: 'out' }, netOutBytes)
+  log.event('info', 'session_ended', what, {
+    ...fields,
+    reason,
+    duration_ms: Math.round(durationMs),
+    net_in_bytes: netInBytes,
+    net_out_bytes: netOutBytes,
+  })
+}
+
+/** Of a client's connection, as every line of its login says it. */
+export function connectionFields(protocol: ProtocolName, peer: Peer, listener: string): LogFields {
   return {
     protocol,
     listener,
