@@ -83,7 +83,7 @@ export function createGate(options: GateOptions): Admit {
   const { config, policy, store, secrets, lastUse, verifier, throttle, watch, log, now, clock } = options
   const refusals = createRefusals(options)
   const { logNameOf, guessed, ownButRefused, noteRefused, deletedButTried, refuseUnknown } = refusals
-  const visits = createDeviceVisits({ devices: options.devices, watch, ownButRefused })
+  const visits = createDeviceVisits({ devices: options.devices, watch, ownButRefused, log })
 
   function routeOf(user: UserRow, attempt: LoginAttempt): Route {
     const routed = routeFor(config(), user.address, attempt.protocol)

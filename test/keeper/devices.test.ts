@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import type { Config } from '../../src/config.ts'
 import type { LoginAttempt } from '../../src/contract/admission.ts'
@@ -244,6 +245,29 @@ t.test(
     t.equal((await e.admit(visit('the right one', 'new1'))).deviceRefused, undefined)
   },
 )
+
+t.test('a fault of ours while a device is noted is a bug, and not a store that is away', async (t) => {
+  let broken = false
+  const { h, e } = await setUp(t, '', {
+    yaml: 'primaryPassword: until-enrolled',
+    wrapStore: (store) =>
+      new Proxy(store, {
+        get(target, name) {
+          const value: unknown = Reflect.get(target, name, target)
+          if (name === 'transaction' && broken) return () => Promise.reject(new TypeError('planted'))
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      }),
+  })
+  const grant = await e.admit(visit('the right one', 'new1'))
+  broken = true
+  e.settle(grant, 'accepted')
+  e.logout(grant)
+  while (h.capture.lines.every(({ detail, stack }) => !String(detail ?? stack).includes('planted'))) await turn()
+  t.equal(h.capture.log.bugs, 1)
+  t.strictSame(h.capture.of('warning'), [])
+  broken = false
+})
 
 t.test('bindAppPassword: from the first device and no other, until that is forgotten', async (t) => {
   const { h, phone, result } = await setUp(t, 'bindAppPassword: true')

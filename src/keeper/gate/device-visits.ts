@@ -3,7 +3,9 @@
  */
 
 import type { LoginAttempt } from '../../contract/admission.ts'
-import type { StoreError, UserRow } from '../../records/store/store.ts'
+import type { Log } from '../../log.ts'
+import type { UserRow } from '../../records/store/store.ts'
+import { StoreError } from '../../records/store/store.ts'
 import type { Devices, DeviceVisit } from '../devices.ts'
 import type { StoreWatch } from '../store-watch.ts'
 import type { Charge } from '../throttle.ts'
@@ -22,9 +24,10 @@ export interface DeviceVisitsOptions {
   readonly devices: Devices
   readonly watch: StoreWatch
   readonly ownButRefused: Refusals['ownButRefused']
+  readonly log: Log
 }
 
-export function createDeviceVisits({ devices, watch, ownButRefused }: DeviceVisitsOptions): DeviceVisits {
+export function createDeviceVisits({ devices, watch, ownButRefused, log }: DeviceVisitsOptions): DeviceVisits {
   function mayCome(
     { device, agent, peer }: LoginAttempt,
     user: UserRow,
@@ -54,7 +57,10 @@ export function createDeviceVisits({ devices, watch, ownButRefused }: DeviceVisi
   function note(attempt: LoginAttempt, user: UserRow): void {
     const visit = visitOf(attempt, user, true)
     if (visit === null) return
-    void Promise.resolve(devices.visit(visit)).catch((error: unknown) => watch.failed(error as StoreError))
+    void Promise.resolve(devices.visit(visit)).catch((error: unknown) => {
+      if (error instanceof StoreError) watch.failed(error)
+      else log.bug(error, 'noting a device')
+    })
   }
 
   return { mayCome, refusal, note }
