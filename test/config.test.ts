@@ -745,6 +745,16 @@ t.test('slips that would come out at the first login: refused, or a warning', as
       /byte order/,
     ],
     ['blanks alone', upstream('File: master', 'File: blanks'), 16, 'upstreams.main.identity.passwordFile', /is empty/],
+    ...['(mail={user}', '(mail={user}))', '(mail={user})(a=b)', 'mail={user}', '(&(a=b)(mail={user})'].map(
+      (filter) =>
+        [
+          `filter ${filter}`,
+          `${GOOD}signIn: { ldap: { url: ldaps://x, baseDn: dc=x, userFilter: "${filter}" } }`,
+          20,
+          'signIn.ldap.userFilter',
+          /parenthesis/,
+        ] as const,
+    ),
     [
       'a mapped block',
       `${GOOD}throttle: { trustedNetworks: ["::ffff:10.0.0.0/104"] }`,
@@ -784,6 +794,8 @@ t.test('slips that would come out at the first login: refused, or a warning', as
   for (const [text, line, key, message] of [
     [listener('port: 143, tls: implicit'), 4, 'listeners[0].tls', /^is implicit on port 143, .*starttls, or port 993/],
     [listener('port: 993, tls: starttls'), 4, 'listeners[0].tls', /^is starttls on port 993, .*implicit, or port 143/],
+    [`${GOOD}limits: { connections: 150 }`, 20, 'limits.perAddress', /one address may take all/],
+    [`${GOOD}throttle: { delays: [2s, 9s, 4s] }`, 20, 'throttle.delays', /becomes shorter/],
     [upstream('port: 993\n', 'port: 143\n'), 12, 'upstreams.main.imap.tls', /^is implicit on port 143/],
     [upstream('port: 993\n', 'caFile: old.pem\n'), 11, 'upstreams.main.imap.caFile', /have all run out/],
     [
@@ -795,6 +807,12 @@ t.test('slips that would come out at the first login: refused, or a warning', as
   ] as const)
     t.match(await warned(text), [{ line, key, message }])
   t.strictSame(await warned(upstream('port: 993\n', 'caFile: ca.pem\n')), [], 'one of several is good')
+  const filter = '(&(objectClass=person)(|(uid={user})(mail={user})))'
+  t.strictSame(
+    await warned(`${GOOD}signIn: { ldap: { url: ldaps://x, baseDn: dc=x, userFilter: "${filter}" } }`),
+    [],
+    filter,
+  )
 })
 
 t.test('a file that is no UTF-8 is said to be none, with the line', async (t) => {

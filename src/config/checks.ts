@@ -82,6 +82,9 @@ function checkLimits({ config, refuse, warn }: Check): void {
       `is too long for sockets (${config.runtimeDirectory}): name one with at most ${MAX_RUNTIME_DIRECTORY_BYTES} bytes, such as /run/sallyport`,
     )
   }
+  if (config.limits.perAddress >= config.limits.connections) {
+    warn(['limits', 'perAddress'], 'is not below limits.connections: one address may take all of them')
+  }
   if (config.limits.idle < MIN_IDLE_MS) {
     warn(
       ['limits', 'idle'],
@@ -92,6 +95,9 @@ function checkLimits({ config, refuse, warn }: Check): void {
 
 /** Threat B2: whose address is not counted may guess at one user after the other. */
 function checkThrottle({ config, warn }: Check): void {
+  const { delays } = config.throttle
+  if (delays.some((delay, index) => delay < (delays[index - 1] ?? 0)))
+    warn(['throttle', 'delays'], 'becomes shorter: whoever guesses more would wait for less')
   for (const [index, block] of config.throttle.trustedNetworks.entries()) {
     if (!isNearlyEverybody(block)) continue
     warn(

@@ -53,7 +53,24 @@ function checkDirectory({ refuse }: Check, ldap: NonNullable<SignIn['ldap']>): v
   }
   if (!ldap.userFilter.includes('{user}')) {
     refuse(['signIn', 'ldap', 'userFilter'], 'must hold {user}, which stands for the name: (mail={user})')
+  } else if (!isInParentheses(ldap.userFilter)) {
+    refuse(
+      ['signIn', 'ldap', 'userFilter'],
+      'has a parenthesis too few or too many: (&(objectClass=person)(mail={user}))',
+    )
   }
+}
+
+/** A filter is one pair of parentheses with others inside; in a value they are written \28 and \29. */
+function isInParentheses(filter: string): boolean {
+  const characters = [...filter]
+  let open = 0
+  for (const [at, character] of characters.entries()) {
+    if (character === '(') open += 1
+    else if (character === ')') open -= 1
+    if (open <= 0 && at < characters.length - 1) return false
+  }
+  return open === 0
 }
 
 function checkProviders({ config, refuse }: Check, providers: SignIn['oidc']): void {
