@@ -48,8 +48,8 @@ export const SET_UP_METHODS = {
   /** null: unknown, used or run out. */
   'set-up.show': method<SetUpView | null>()(z.strictObject({ client, setUp: token })),
   /**
-   * null: unknown, used or run out. Otherwise it is used up now, unless no app password could be made ('cap-reached', 'forbidden',
-   * 'unavailable').
+   * null: unknown, used, run out, or taken back (before or meanwhile: nothing has been made then). Otherwise it is used up now,
+   * unless no app password could be made ('cap-reached', 'forbidden', 'unavailable').
    */
   'set-up.consume': method<SetUpProfile | null>()(z.strictObject({ client, setUp: token })),
 } as const
