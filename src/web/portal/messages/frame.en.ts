@@ -34,7 +34,6 @@ export const frame = {
     add: 'Add',
     never: 'never',
     neverUsed: 'Never used',
-    noUndo: 'This can’t be undone.',
     or: 'or',
     from: (place: string) => `from ${place}`,
     unknownDevice: 'Unknown program',

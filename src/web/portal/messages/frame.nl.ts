@@ -36,7 +36,6 @@ export const frame: typeof English = {
     add: 'Toevoegen',
     never: 'nooit',
     neverUsed: 'Nooit gebruikt',
-    noUndo: 'Dit kun je niet ongedaan maken.',
     or: 'of',
     from: (place: string) => `vanaf ${place}`,
     unknownDevice: 'Onbekend programma',

@@ -104,8 +104,6 @@ export const securityInfo = {
       'device-blocked': (name: string | null) =>
         `An administrator blocked a phone or tablet of yours${name === null ? '' : `: ${name}`}`,
       'two-step-reset': (_: string | null) => 'An administrator reset your two-step sign-in',
-      'method-deleted': (name: string | null) =>
-        `An administrator deleted a way for you to sign in${name === null ? '' : `: ${name}`}`,
     } as Readonly<Record<string, (name: string | null) => string>>,
     doneForYouOther: 'An administrator changed something in your account',
     doneForYouText: (at: string) => `${at}. If this surprises you, ask them.`,

@@ -107,8 +107,6 @@ export const securityInfo: typeof English = {
       'device-blocked': (name: string | null) =>
         `Een beheerder heeft een telefoon of tablet van je geblokkeerd${name === null ? '' : `: ${name}`}`,
       'two-step-reset': (_: string | null) => 'Een beheerder heeft je inloggen in twee stappen teruggezet',
-      'method-deleted': (name: string | null) =>
-        `Een beheerder heeft een van je manieren om in te loggen verwijderd${name === null ? '' : `: ${name}`}`,
     },
     doneForYouOther: 'Een beheerder heeft iets aan je account gewijzigd',
     doneForYouText: (at: string) => `${at}. Verrast dit je? Vraag het dan na.`,

@@ -33,7 +33,6 @@ export const signIn = {
     byTotp: 'Use your authenticator app',
     byPasskey: 'Use a passkey',
     byRecoveryCode: 'Use a recovery code',
-    byProvider: 'Sign in again at your provider',
     startOver: 'Start again',
   },
 
@@ -89,6 +88,5 @@ export const signIn = {
     codesMake: 'Make recovery codes',
     appPasswordIntro:
       'Older mail programs, phones and scanners can’t do the second step. Each of them gets an app password instead. Here is your first.',
-    doneTitle: 'All set',
   },
 }

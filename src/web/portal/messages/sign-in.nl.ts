@@ -34,7 +34,6 @@ export const signIn: typeof English = {
     byTotp: 'Met je authenticator-app',
     byPasskey: 'Met een passkey',
     byRecoveryCode: 'Met een herstelcode',
-    byProvider: 'Opnieuw inloggen bij je organisatie',
     startOver: 'Opnieuw beginnen',
   },
 
@@ -91,6 +90,5 @@ export const signIn: typeof English = {
     codesMake: 'Herstelcodes maken',
     appPasswordIntro:
       'Oudere mailprogramma’s, telefoons en scanners kunnen de tweede stap niet. Die krijgen elk een app-wachtwoord. Hier maak je je eerste.',
-    doneTitle: 'Alles staat klaar',
   },
 }
