@@ -82,11 +82,11 @@ t.test('noted secrets are in the file that the runner reads', async (t) => {
 
 t.test('captured log lines are found by event, also those still to come', async (t) => {
   const capture = captureLog()
-  const soon = capture.wait('session_started', (line) => line.user === 'ann@example.org')
-  capture.log.event('info', 'session_started', 'hello', { user: 'bob@example.org' })
-  capture.log.event('info', 'session_started', 'hello', { user: 'ann@example.org' })
+  const soon = capture.wait('session_ended', (line) => line.user === 'ann@example.org')
+  capture.log.event('info', 'session_ended', 'hello', { user: 'bob@example.org' })
+  capture.log.event('info', 'session_ended', 'hello', { user: 'ann@example.org' })
   t.equal((await soon).user, 'ann@example.org')
-  t.equal(capture.of('session_started').length, 2)
+  t.equal(capture.of('session_ended').length, 2)
   await t.rejects(capture.wait('stopped', undefined, 30), /no log line stopped/)
 })
 
