@@ -59,8 +59,6 @@ export const AUDIT_EVENTS = {
   throttle_cleared: ['address', 'count'],
   backup_made: ['file'],
   store_restored: ['file'],
-  key_added: ['key'],
-  key_retired: ['key'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type AuditEvent = keyof typeof AUDIT_EVENTS
