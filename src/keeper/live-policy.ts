@@ -102,7 +102,7 @@ export async function createLivePolicy({ config, policies, onMissed }: LivePolic
 }
 
 /** Pure. */
-export function merge(config: Config, { all, groups }: PolicySettings): Config {
+function merge(config: Config, { all, groups }: PolicySettings): Config {
   const set = [...groups].map(([name, allowed]) => {
     const declared = Object.hasOwn(config.groups, name) ? config.groups[name] : undefined
     return [name, { ...declared, appPasswords: { ...declared?.appPasswords, allowed } }] as const

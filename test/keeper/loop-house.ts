@@ -222,8 +222,8 @@ export async function startSubject(t: Test, { directory, config }: FullStore) {
   t.teardown(() => gate.close())
   await gate.ready
 
-  async function enter(user: string, password: string, options?: AttemptOptions): Promise<Grant> {
-    const grant = await gate.admit(attempt(user, password, options))
+  async function enter(user: string, password: string): Promise<Grant> {
+    const grant = await gate.admit(attempt(user, password))
     gate.settle(grant.id, 'accepted')
     return grant
   }
@@ -241,8 +241,8 @@ export async function startSubject(t: Test, { directory, config }: FullStore) {
       return turns
     },
 
-    async login(user: string, password: string, options?: AttemptOptions): Promise<void> {
-      const grant = await enter(user, password, options)
+    async login(user: string, password: string): Promise<void> {
+      const grant = await enter(user, password)
       gate.ended(grant.id, over('client-closed'))
     },
 

@@ -47,8 +47,8 @@ async function tellCapabilities(peer: ScriptedPeer, lines: string): Promise<void
 }
 
 /** Up to the message that holds our credential. */
-async function askForPlain(peer: ScriptedPeer, capabilities: string = CAPA, greeting: string = READY): Promise<string> {
-  peer.send(greeting)
+async function askForPlain(peer: ScriptedPeer, capabilities: string = CAPA): Promise<string> {
+  peer.send(READY)
   await tellCapabilities(peer, capabilities)
   await peer.expect(/^AUTH PLAIN$/)
   peer.send('+ \r\n')

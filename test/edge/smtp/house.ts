@@ -48,9 +48,9 @@ export function knownSmtp(): HouseOptions {
 }
 
 /** An SMTP server that takes anybody and then answers each line with `250 line`. `seen` gets all lines after the login. */
-export function friendlySmtp(seen: string[] = [], keywords: readonly string[] = KEYWORDS): Script {
+export function friendlySmtp(seen: string[] = []): Script {
   return async (peer) => {
-    await takeLogin(peer, keywords)
+    await takeLogin(peer)
     await echo(peer, seen)
   }
 }
