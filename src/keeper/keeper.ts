@@ -104,6 +104,8 @@ export interface KeeperOptions {
   readonly maxSeenLogins?: number
   readonly lastUseFlushMs?: number
   readonly endWithinMs?: number
+  /** For a command that Redis is given. Default 150 ms. */
+  readonly redisWithinMs?: number
   readonly storeLookMs?: number
   readonly housekeepingMs?: number
 }
@@ -145,7 +147,8 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const config = () => livePolicy.config
   const records = { store, keys, hasher, bus, names: () => names, now: clock }
   const secrets = createStoredSecrets({ ...records, vault: createVault(keys, 'seal') })
-  const redis: RedisLink | null = redisConfig && openRedis({ config: redisConfig, log, metrics })
+  const redis: RedisLink | null =
+    redisConfig && openRedis({ config: redisConfig, log, metrics, withinMs: options.redisWithinMs })
   const batches = {
     store,
     flushMs: options.lastUseFlushMs ?? LAST_USE_FLUSH_MS,

@@ -22,11 +22,13 @@ export interface RedisOptions {
   readonly config: RedisConfig
   readonly log: Log
   readonly metrics: Metrics
+  /** For a command. Default 150 ms. */
+  readonly withinMs?: number | undefined
   /** How long no command is tried after one went unanswered. */
   readonly restMs?: number
 }
 
-const COMMAND_TIMEOUT_MS = 150
+const WITHIN_MS = 150
 const REST_MS = 1000
 const CONNECT_TIMEOUT_MS = 5000
 const MAX_RECONNECT_DELAY_MS = 2000
@@ -34,7 +36,7 @@ const MAX_RECONNECT_DELAY_MS = 2000
 /** Returns at once; the connection is made in the background. */
 export function openRedis(options: RedisOptions): RedisLink {
   const { config, log, metrics } = options
-  const client = createClient(config)
+  const client = createClient(config, options.withinMs ?? WITHIN_MS)
   const restMs = options.restMs ?? REST_MS
   let state: 'starting' | 'up' | 'down' | 'closed' = 'starting'
   let probe: NodeJS.Timeout | null = null
@@ -106,7 +108,7 @@ export function openRedis(options: RedisOptions): RedisLink {
   }
 }
 
-function createClient(config: RedisConfig): Redis | Cluster {
+function createClient(config: RedisConfig, withinMs: number): Redis | Cluster {
   const tls = config.tls ? { tls: config.ca === null ? {} : { ca: config.ca } } : {}
   const auth = {
     ...(config.username === null ? {} : { username: config.username }),
@@ -116,7 +118,7 @@ function createClient(config: RedisConfig): Redis | Cluster {
     ...auth,
     ...tls,
     db: config.database,
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    commandTimeout: withinMs,
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,

@@ -22,7 +22,7 @@ const USERS = { 'ann@example.org': plainPassword(), 'noreply@example.org': plain
 /** The text of the one message in a mailbox that holds this, as it was delivered. */
 async function delivered(dovecot: Dovecot, user: string, holding: string): Promise<string> {
   const folder = join(dovecot.directory, 'mail', user, 'Maildir/new')
-  for (let waitedMs = 0; waitedMs < 20_000; waitedMs += 50) {
+  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 50) {
     const files = existsSync(folder) ? readdirSync(folder) : []
     const text = files.map((file) => readFileSync(join(folder, file), 'utf8')).find((each) => each.includes(holding))
     if (text !== undefined) return text

@@ -286,7 +286,7 @@ t.test('M4: what ActiveSync has no words for is told in the portal, and again a 
   const ann = await enrol(h, 'ann@a.test')
   const notices = async () => (await h.ask('methods.list', { session: ann.session })).notices
   const told = async (count: number) => {
-    for (let looks = 0; looks < 400 && (await notices()).length < count; looks++) {
+    for (let looks = 0; looks < 4000 && (await notices()).length < count; looks++) {
       await new Promise((done) => setTimeout(done, 5))
     }
     return await notices()

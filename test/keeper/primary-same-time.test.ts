@@ -4,6 +4,7 @@
  */
 
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { Test } from 'tap'
 import t from 'tap'
 import { LoginFailure } from '../../src/contract/failure.ts'
@@ -93,11 +94,20 @@ t.test(
   },
 )
 
-/** In time that passes: what each hears, in tenths of a second. */
-async function atOnce(
-  t: Test,
-  guesses: (client: ReturnType<typeof clientOf>, kind: Kind, ip: string) => Promise<readonly Told[]>,
-) {
+type Guesses = (client: ReturnType<typeof clientOf>, kind: Kind, ip: string) => Promise<readonly Told[]>
+
+/** A busy machine may spoil one run, not five: a difference that matters is there each time. */
+const RUNS = 5
+
+/** In time that passes: all hear what is wanted, and when, in seconds. */
+async function allHear(t: Test, guesses: Guesses, wanted: readonly Told[]): Promise<void> {
+  let heard = await atOnce(t, guesses)
+  const isWanted = () => KINDS.every((kind) => isDeepStrictEqual(heard[kind], wanted))
+  for (let run = 1; run < RUNS && !isWanted(); run++) heard = await atOnce(t, guesses)
+  for (const kind of KINDS) t.strictSame(heard[kind], wanted, kind)
+}
+
+async function atOnce(t: Test, guesses: Guesses) {
   const delayMs = 1000
   const all: Record<string, readonly Told[]> = {}
   const h = await house(t, {
@@ -115,18 +125,16 @@ async function atOnce(
   await Promise.all(
     KINDS.map(async (kind, i) => {
       const told = await guesses(client, kind, `192.0.2.${i}`)
-      all[kind] = told.map(([reason, ms]) => [reason, Math.round(ms / delayMs)] as const)
+      all[kind] = told.map(([reason, ms]) => [reason, Math.round(ms / delayMs)] as const).toSorted()
     }),
   )
   return all
 }
 
 t.test('invariant 6: guesses made at once', async (t) => {
-  const all = await atOnce(t, (client, kind, ip) =>
-    Promise.all(['one', 'two', 'three', 'four', 'five', 'six'].map((secret) => client.guess(kind, secret, ip))),
-  )
+  const secrets = ['one', 'two', 'three', 'four', 'five', 'six']
   // One verdict after the time for one and a delay; three wait in line for it and then for that delay; two find no place.
-  t.strictSame(all.nobody?.toSorted(), [
+  await allHear(t, (client, kind, ip) => Promise.all(secrets.map((secret) => client.guess(kind, secret, ip))), [
     ['bad-credentials', 2],
     ['throttled', 1],
     ['throttled', 1],
@@ -134,18 +142,16 @@ t.test('invariant 6: guesses made at once', async (t) => {
     ['throttled', 2],
     ['throttled', 2],
   ])
-  for (const kind of KINDS) t.strictSame(all[kind], all.nobody, kind)
 })
 
 t.test('invariant 6: a guess whose client hangs up, and one right behind it', async (t) => {
-  const all = await atOnce(t, async (client, kind, ip) => {
+  const guesses: Guesses = async (client, kind, ip) => {
     const first = client.guess(kind, 'one', ip, true)
     const second = await client.guess(kind, 'two', ip)
     await first
     return [second]
-  })
-  t.strictSame(all.nobody, [['throttled', 2]])
-  for (const kind of KINDS) t.strictSame(all[kind], all.nobody, kind)
+  }
+  await allHear(t, guesses, [['throttled', 2]])
 })
 
 t.test('a flood of made-up names waits in a bounded line, and an app password passes it', async (t) => {

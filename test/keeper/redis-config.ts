@@ -22,11 +22,11 @@ export function redisConfig(port: number, password: string | null = null): Redis
   }
 }
 
-/** @throws when it is not up within five seconds */
+/** @throws when it is not up within a minute */
 export async function untilUp(link: Pick<RedisLink, 'up'>): Promise<void> {
-  const deadline = Date.now() + 5000
+  const deadline = Date.now() + 60_000
   while (!link.up) {
-    if (Date.now() > deadline) throw new Error('Redis is not up after 5 s')
+    if (Date.now() > deadline) throw new Error('Redis is not up after a minute')
     await delay(5)
   }
 }

@@ -240,7 +240,7 @@ t.test('I-3: Redis hangs: the first login waits for 150 ms, the next ones not at
   if (!requireService(t, 'redis')) return
   await using server = await startRedis()
   const way = await stallable(t, server.port)
-  const h = await redisHouse(t, way.port)
+  const h = await redisHouse(t, way.port, { redisWithinMs: 150 })
   await h.addUser('ann@a.test')
   const issued = []
   for (let i = 0; i < 6; i++) issued.push(await h.issue('ann@a.test', { name: `device ${i}` }))

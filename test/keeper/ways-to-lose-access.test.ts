@@ -109,7 +109,7 @@ const CACHES = {
 for (const [cache, forget] of Object.entries(CACHES)) {
   for (const channel of ['up', 'down', 'restarting'] as const) {
     t.test(`cache: ${cache}; channel: ${channel}`, async (t) => {
-      const endWithinMs = channel === 'down' ? 60 : 1000
+      const endWithinMs = channel === 'down' ? 60 : 60_000
       let h = await house(t, { yaml: YAML, endWithinMs, storeLookMs: 20 })
       await h.addUser('bob@a.test')
       const bobs = await h.issue('bob@a.test')
@@ -170,7 +170,7 @@ for (const [cache, forget] of Object.entries(CACHES)) {
         if (channel === 'restarting') await comeBack()
         const answer = await acting
         if (channel === 'down') await comeBack()
-        const deadline = from + 2000
+        const deadline = from + 30_000
         const missing = () => mine.filter((grantId) => !told.has(grantId) && !e.told.includes(grantId))
         while (missing().length > 0 && performance.now() < deadline) await delay(2)
         t.strictSame(missing(), [], `${way}: all three sessions were told to end`)
