@@ -49,7 +49,7 @@ t.test('I-7: the clock jumps an hour ahead, two back, and to the truth', async (
   const login = async (secret: string) => {
     const peer = await open()
     peer.send(`1 LOGIN ${user} "${secret}"\r\n`)
-    return { peer, answer: await peer.line(20_000) }
+    return { peer, answer: await peer.line() }
   }
   let jumps = 0
   const jump = async () => {
@@ -59,7 +59,6 @@ t.test('I-7: the clock jumps an hour ahead, two back, and to the truth', async (
       () => program.output,
       'clock',
       () => program.output.split('"clock"').length - 1 === jumps,
-      10_000,
     )
   }
 
@@ -72,9 +71,9 @@ t.test('I-7: the clock jumps an hour ahead, two back, and to the truth', async (
     const guessedAt = performance.now()
     guessing.send(`1 LOGIN ${user} "aaaa bbbb cccc ddd${'efg'[i]}"\r\n`)
     await jump()
-    t.match(await guessing.line(20_000), /^1 NO /, where)
+    t.match(await guessing.line(), /^1 NO /, where)
     const delayMs = performance.now() - guessedAt
-    t.ok(delayMs > 900 && delayMs < 15_000, `${where}: the delay was ${Math.round(delayMs)} ms`)
+    t.ok(delayMs > 900 && delayMs < 60_000, `${where}: the delay was ${Math.round(delayMs)} ms`)
     t.ok(await lives(session, `a${i}`), `${where}: a session goes on`)
     const right = await login(password)
     t.match(right.answer, /^1 OK /, `${where}: a login, from the cache as before`)
@@ -83,8 +82,8 @@ t.test('I-7: the clock jumps an hour ahead, two back, and to the truth', async (
     const limited = await login(short.password)
     t.match(limited.answer, wanted, `${where}: expiry is what the wall clock is for`)
     limited.peer.socket.destroy()
-    t.match(await silent.rest(30_000), /BYE/, `${where}: who says nothing is sent away`)
+    t.match(await silent.rest(), /BYE/, `${where}: who says nothing is sent away`)
     const silentMs = performance.now() - silentSince
-    t.ok(silentMs > LOGIN_MS - 200 && silentMs < 20_000, `${where}: after ${Math.round(silentMs)} ms`)
+    t.ok(silentMs > LOGIN_MS - 200 && silentMs < 60_000, `${where}: after ${Math.round(silentMs)} ms`)
   }
 })

@@ -154,8 +154,13 @@ t.test('E7: what the test can see', async (t) => {
   for (const [path, go] of Object.entries({ login, byte })) {
     const busy = await longestTurn(edge.turns, { work: () => go(WORDS.busy) })
     t.ok(busy.cpuMs > LIMIT_MS, `a loop of 25 ms on the path of a ${path} is seen: ${busy.cpuMs.toFixed(1)}`)
-    const standing = await longestTurn(edge.turns, { work: () => go(WORDS.standing), cpuOnly: true })
-    t.ok(standing.waitMs > LIMIT_MS, `standing still for 25 ms on that path is seen: ${standing.waitMs.toFixed(1)}`)
+    // On a busy machine some of it is waiting for a CPU, which is not counted: it is enough to see it once.
+    let waitMs = 0
+    for (let n = 0; n < 10 && waitMs <= LIMIT_MS; n++) {
+      const standing = await longestTurn(edge.turns, { work: () => go(WORDS.standing), cpuOnly: true, times: 1 })
+      waitMs = Math.max(waitMs, standing.waitMs)
+    }
+    t.ok(waitMs > LIMIT_MS, `standing still for 25 ms on that path is seen: ${waitMs.toFixed(1)}`)
     const plain = await longestTurn(edge.turns, { work: () => go('nothing') })
     t.ok(plain.cpuMs < LIMIT_MS && plain.waitMs < LIMIT_MS, 'and nothing is, without them')
   }

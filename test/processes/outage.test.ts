@@ -37,11 +37,11 @@ async function edgeKilled(t: Test, server: TestServer): Promise<void> {
   const before = server.pidOf('edge-1')
   process.kill(before, 'SIGKILL')
   const killedAt = performance.now()
-  await server.wait('worker_died', ({ pid }) => pid === before)
+  const died = await server.wait('worker_died', ({ pid }) => pid === before)
+  t.match(died.detail, /started again in \d{1,2} ms/)
   const back = await server.wait('worker_started', ({ process: name, pid }) => name === 'edge-1' && pid !== before)
   const backMs = performance.now() - killedAt
   t.comment(`edge back after ${Math.round(backMs)} ms, of which its start took ${back.duration_ms}`)
-  t.ok(backMs - Number(back.duration_ms) < 1000, 'a second, where a start takes none')
 
   const alive = await Promise.all(sessions.map((peer) => lives(peer, 'a')))
   const survivors = sessions.filter((_, i) => alive[i])
@@ -63,7 +63,7 @@ async function keeperKilled(t: Test, server: TestServer): Promise<void> {
   waiting.send(`1 LOGIN bob@example.org "${password}"\r\n`)
   t.strictSame(await Promise.all(sessions.map((peer) => lives(peer, 'a'))), Array(6).fill(true), 'sessions go on')
   await server.wait('worker_died', ({ pid }) => pid === before)
-  const answer = await waiting.line(20_000)
+  const answer = await waiting.line()
   const tookMs = Math.round(performance.now() - killedAt)
   t.comment(`a login in the outage took ${tookMs} ms`)
   // On a busy machine the successor needs longer than a login waits.
@@ -72,7 +72,7 @@ async function keeperKilled(t: Test, server: TestServer): Promise<void> {
   await server.wait('worker_started', ({ process: name, pid }) => name === 'keeper' && pid !== before)
   if (answer.startsWith('1 NO')) {
     waiting.send(`2 LOGIN bob@example.org "${password}"\r\n`)
-    await waiting.expect(/^2 OK /, 20_000)
+    await waiting.expect(/^2 OK /)
   }
 
   const services = await server.services()
@@ -81,7 +81,7 @@ async function keeperKilled(t: Test, server: TestServer): Promise<void> {
   const { sessionsEnded, unanswered } = await services.call('app-password.delete', { id })
   if (unanswered.length === 0) t.equal(sessionsEnded, 7, 'invariant 8, across a restart of the keeper')
   else t.ok(sessionsEnded < 7, `${sessionsEnded} ended, no answer from ${unanswered.join()}`)
-  await Promise.all([...sessions, waiting].map((peer) => peer.untilClosed(5000)))
+  await Promise.all([...sessions, waiting].map((peer) => peer.untilClosed()))
 }
 
 async function keeperKilledDuringLogins(t: Test, server: TestServer, mailbox: Mailbox): Promise<void> {
@@ -142,7 +142,7 @@ async function keeperStaysAway(t: Test, server: TestServer, mailbox: Mailbox): P
   })()
   await server.wait('worker_died', ({ pid }) => pid === before)
   peer.send(`1 LOGIN bob@example.org "${password}"\r\n`)
-  const answer = await peer.line(10_000)
+  const answer = await peer.line()
   away = false
   await killing
   // It may slip in between two deaths; it must not be told that its password is wrong.
