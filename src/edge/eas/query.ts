@@ -12,7 +12,10 @@ export interface EasQuery {
   readonly form: 'plain' | 'base64'
   /** As in MS-ASCMD: 'Sync', 'Ping'. Of a code that we don't know: 'Command99'. */
   readonly command: string
-  /** Lower case; an id of raw bytes is in hexadecimal, as the same client writes it in the plain form. null: none given. */
+  /**
+   * Lower case; an id of raw bytes is in hexadecimal, as the same client writes it in the plain form, and so is one that can't
+   * stand in a path. null: none given.
+   */
   readonly deviceId: string | null
   readonly deviceType: string | null
   /** '14.1'; null in the plain form, where a header says it. */
@@ -100,7 +103,7 @@ function parsePlain(query: string): ParsedQuery {
     query: {
       form: 'plain',
       command,
-      deviceId: deviceId === null || deviceId === '' ? null : deviceId.toLowerCase(),
+      deviceId: deviceId === null || deviceId === '' ? null : inPaths(deviceId.toLowerCase()),
       deviceType: deviceType === '' ? null : deviceType,
       protocolVersion: null,
       user: given('user') ?? '',
@@ -197,7 +200,15 @@ function base64Bytes(query: string): Buffer | null {
 /** An id that is text stays text; raw bytes become what the same client writes where it must write text. */
 function deviceName(bytes: Buffer): string {
   const text = bytes.toString('latin1')
-  return /^[\x21-\x7e]+$/.test(text) ? text.toLowerCase() : bytes.toString('hex')
+  return /^[\x21-\x7e]+$/.test(text) ? inPaths(text.toLowerCase()) : bytes.toString('hex')
+}
+
+/**
+ * An id that can stand in an address of the portal and of the API, so that whoever has to keep a device out can name it there:
+ * one that would be a trick in a path (http/request.ts) is written like raw bytes.
+ */
+function inPaths(id: string): string {
+  return /[/\\%;]|^\.\.?$/.test(id) ? Buffer.from(id).toString('hex') : id
 }
 
 function printable(bytes: Buffer): string {

@@ -5,7 +5,8 @@
  * H4): `next` comes from a query string or a form, so from anybody.
  */
 
-const part = encodeURIComponent
+/** With the quote, which names may hold: `localPath` takes none. */
+const part = (text: string): string => encodeURIComponent(text).replaceAll("'", '%27')
 const query = (path: string, values: Readonly<Record<string, string | null>>): string => {
   const given = Object.entries(values).filter(
     (entry): entry is [string, string] => entry[1] !== null && entry[1] !== '',

@@ -3,6 +3,8 @@ import { resolve } from 'node:path'
 import t from 'tap'
 import type { EasQuery } from '../../../src/edge/eas/query.ts'
 import { parseEasQuery } from '../../../src/edge/eas/query.ts'
+import { isRefusal, targetOf } from '../../../src/edge/http/request.ts'
+import { localPath, paths } from '../../../src/web/portal/paths.ts'
 
 const FIXTURES = resolve(import.meta.dirname, '../../../../shared/eas-fixtures/public-hex/base64-queries.json')
 
@@ -145,6 +147,17 @@ t.test('base64: read, and written as padded standard base64 with another user', 
   }
   t.equal(read(base64({})).withUser('bob'), base64({}), 'without a user there is none')
   t.equal(read(base64({ command: 99 })).command, 'Command99')
+})
+
+t.test('whatever a device calls itself, the portal and the API have an address for it', async (t) => {
+  const codes = Array.from({ length: 0x7f - 0x21 }, (_, i) => String.fromCharCode(0x21 + i))
+  for (const id of [...codes, ...codes.map((code) => `a${code}B`), '.', '..', '..;', 'a/../b', '%2f', "o'brien"]) {
+    const { deviceId } = read(base64({ device: Buffer.from(id) }))
+    t.equal(read(`Cmd=Ping&DeviceId=${encodeURIComponent(id)}&DeviceType=x`).deviceId, deviceId, id)
+    const path = paths.device(deviceId ?? '', 'forget')
+    t.notOk(isRefusal(targetOf({ url: path, rawHeaders: ['Host', 'mail.a'] })), path)
+    t.equal(localPath(path), path, 'also to come back to it after a step-up')
+  }
 })
 
 t.test('base64: what breaks off or says two things is refused', async (t) => {
