@@ -45,7 +45,8 @@ export async function serveOperators(listener: OperatorListener, answers: Operat
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url?.split('?', 1)[0] ?? ''
     if (answers.api !== null && /^\/api(?:\/|$)/.test(path)) {
-      const target = targetOf(request)
+      // Names of groups may hold a slash. Nothing but web's router reads this path.
+      const target = targetOf(request, true)
       if (isRefusal(target)) send(response, target.status, 'text/plain', `${target.why}\n`, { connection: 'close' })
       else await answers.api(request, response)
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {

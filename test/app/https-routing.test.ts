@@ -51,6 +51,9 @@ t.test('G-3: a target is one that nobody can read in two ways, or none', (t) => 
   for (const url of ['/a%2e%2e/b', '/a%00', '/a%252f', '/a%3bb', '/a\\b', '/a b', '/ä', '/a#b', '/a?b\tc']) {
     t.match(target(url), { status: 400 }, url)
   }
+  const alone = (url: string) => targetOf({ url, rawHeaders: ['Host', 'mail.a'] }, true)
+  t.match(alone('/a%2Fb%5c%3B%25'), { path: '/a%2Fb%5c%3B%25' }, 'text, where one program alone reads it')
+  for (const url of ['/a%2e%2e/b', '/a%00', '/a/..', '/a\\b', '//a']) t.match(alone(url), { status: 400 }, url)
   t.match(target(`/${'x'.repeat(9000)}`), { status: 414 })
   t.match(targetOf({ url: '/', rawHeaders: [] }), { status: 400 }, 'no Host')
   t.match(target('/', 'host', 'mail.b'), { status: 400 }, 'two')

@@ -28,8 +28,12 @@ export interface Target {
 
 type Head = Pick<IncomingMessage, 'rawHeaders' | 'url'>
 
-/** Where a request goes, or why it goes nowhere. */
-export function targetOf({ rawHeaders, url = '' }: Head): Target | Refusal {
+/**
+ * Where a request goes, or why it goes nowhere.
+ *
+ * @param hasOneReader whether a single program reads the path, so that what is escaped in a segment can be text
+ */
+export function targetOf({ rawHeaders, url = '' }: Head, hasOneReader = false): Target | Refusal {
   const bad = (why: string): Refusal => ({ status: 400, why })
   if (rawHeaders.length > 2 * MAX_HEADERS) return { status: 431, why: `more than ${MAX_HEADERS} headers` }
   const hosts = headerValues(rawHeaders, 'host')
@@ -47,7 +51,8 @@ export function targetOf({ rawHeaders, url = '' }: Head): Target | Refusal {
   const at = url.indexOf('?')
   const path = at < 0 ? url : url.slice(0, at)
   // RFC 9112 §3.2.1: a fragment is not sent, and whoever is sent one may stop reading at it.
-  if (!isPlainPath(path) || !/^[\x21\x22\x24-\x7e]*$/.test(url)) return bad('a target with tricks')
+  if (!isPlainPath(path) || (!hasOneReader && DISGUISED.test(path)) || !/^[\x21\x22\x24-\x7e]*$/.test(url))
+    return bad('a target with tricks')
   return { host, path, query: at < 0 ? null : url.slice(at + 1) }
 }
 
@@ -55,9 +60,12 @@ export function isRefusal(target: Target | Refusal): target is Refusal {
   return 'status' in target
 }
 
-/** No empty, dot or parameter segments, no separators in disguise: every reader sees the same path. */
+/** A separator, or what becomes one where somebody reads twice. */
+const DISGUISED = /%(?:2f|5c|25|3b)/i
+
+/** No empty, dot or parameter segments, in disguise neither: every reader sees the same path. */
 function isPlainPath(path: string): boolean {
-  if (/\\|\/\/|%(?:2f|5c|2e|00|25|3b)/i.test(path)) return false
+  if (/\\|\/\/|%(?:2e|00)/i.test(path)) return false
   return !path.split('/').some((segment) => /^\.{1,2}(?:$|;)/.test(segment))
 }
 
