@@ -6,6 +6,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
+import { sendMalformed } from '../edge/forward/problem.ts'
 import { isRefusal, targetOf } from '../edge/http/request.ts'
 import { portError } from './ports.ts'
 
@@ -47,7 +48,7 @@ export async function serveOperators(listener: OperatorListener, answers: Operat
     if (answers.api !== null && /^\/api(?:\/|$)/.test(path)) {
       // Names of groups may hold a slash. Nothing but web's router reads this path.
       const target = targetOf(request, true)
-      if (isRefusal(target)) send(response, target.status, 'text/plain', `${target.why}\n`, { connection: 'close' })
+      if (isRefusal(target)) sendMalformed(request, response, target.status, target.why)
       else await answers.api(request, response)
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
       send(response, 405, 'text/plain', 'GET only\n', { allow: 'GET, HEAD' })

@@ -22,14 +22,37 @@ const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
 /** Nothing must have been answered yet. */
 export function sendProblem(request: IncomingMessage, response: ServerResponse, status: PageStatus): void {
-  const { name, title } = PROBLEMS[status]
-  const body = JSON.stringify({ type: `urn:sallyport:problem:${name}`, title, status })
+  send(request, response, status, PROBLEMS[status], {
+    ...(status >= 502 && { 'retry-after': RETRY_AFTER_SECONDS }),
+    ...(status === 405 && { allow: METHODS }),
+  })
+}
+
+/** For what two programs could read in two ways: the connection ends with it. */
+export function sendMalformed(request: IncomingMessage, response: ServerResponse, status: number, why: string): void {
+  const problem = { name: 'malformed-request', title: 'The request could not be read', detail: `It has ${why}.` }
+  send(request, response, status, problem, { connection: 'close' })
+}
+
+interface Problem {
+  readonly name: string
+  readonly title: string
+  readonly detail?: string
+}
+
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  { name, ...words }: Problem,
+  headers: Readonly<Record<string, string>>,
+): void {
+  const body = JSON.stringify({ type: `urn:sallyport:problem:${name}`, status, ...words })
   response.writeHead(status, {
     ...OWN_ANSWER_HEADERS,
     'content-type': 'application/problem+json; charset=utf-8',
     'content-length': Buffer.byteLength(body),
-    ...(status >= 502 && { 'retry-after': RETRY_AFTER_SECONDS }),
-    ...(status === 405 && { allow: METHODS }),
+    ...headers,
   })
   response.end(request.method === 'HEAD' ? undefined : body)
   discardBody(request)
