@@ -122,7 +122,7 @@ async function listenElsewhere(t: Test, port: number, pair: PemPair, isImplicit:
   return { closed, heard: () => heard }
 }
 
-t.setTimeout(60_000)
+t.setTimeout(240_000)
 
 for (const tls of ['implicit', 'starttls'] as const) {
   for (const [who, pair] of [

@@ -31,7 +31,7 @@ const SEED = Number(process.env.SALLYPORT_SEED ?? 20260101)
 const ROUNDS = 40
 
 // A busy machine takes its time.
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 interface Side {
   /** What the test speaks on, and what is below it. */

@@ -18,7 +18,7 @@ import { base64, ehlo, GOOD, hello, openSmtpHouse } from './house.ts'
 
 const IN = '235 2.7.0 Authentication successful'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('real Postfix', async (t) => {
   if (!canRunPostfix(t)) return
