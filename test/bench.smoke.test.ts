@@ -11,7 +11,7 @@ import { run } from './support/program.ts'
 
 const BENCH = resolve(import.meta.dirname, '../scripts/bench.ts')
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 interface Written {
   readonly samples: readonly {

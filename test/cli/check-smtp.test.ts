@@ -17,7 +17,7 @@ import { Program } from '../support/program.ts'
 import { house } from './run.ts'
 
 // Each case starts processes, and the machine may be busy.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const LAUNCHER = resolve(import.meta.dirname, '../../scripts/sallyport')
 const AUTHZID = '{ method: authzid, user: sallyport, passwordFile: master }'

@@ -13,7 +13,7 @@ import { requireService } from '../support/services.ts'
 import { house } from './run.ts'
 
 // The machine may be busy.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const MASTER = '{ method: master-user, user: sallyport, passwordFile: master }'
 

@@ -5,7 +5,7 @@ import type { AuditView, UserView } from '../../src/contract/services.ts'
 import { CONFIG, house } from './run.ts'
 
 // Each case starts processes, and the machine may be busy.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('sessions, secrets, audit, keys, with no server running', async (t) => {
   const { run } = house(t)

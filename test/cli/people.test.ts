@@ -3,7 +3,7 @@ import type { ApiTokenView, IssuedApiToken, IssuedInvitation, UserDetail } from 
 import { CONFIG, house } from './run.ts'
 
 // Each case starts processes, and the machine may be busy.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const WITH_PORTAL = `${CONFIG}portal: { url: "https://mail.example.org/" }\n`
 

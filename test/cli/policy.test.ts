@@ -5,7 +5,7 @@ import type { PolicyView } from '../../src/contract/services.ts'
 import { house } from './run.ts'
 
 // Each case starts processes, and the machine may be busy.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('R29: policy and narrowing from the command line, with no server running', async (t) => {
   const { run } = house(t)

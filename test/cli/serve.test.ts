@@ -21,7 +21,7 @@ async function logged(server: Program, event: string): Promise<void> {
   throw new Error(`no ${event}: ${server.output}`)
 }
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test(
   'a server whose sockets are elsewhere: the command says where it has looked, and finds them when told',
@@ -58,7 +58,7 @@ for (const workers of ['0', '1']) {
     t.match((await run(['health'])).stdout, /^up: version /)
 
     if (workers === '0') {
-      t.equal(await server.stop('SIGTERM', 20_000), 0)
+      t.equal(await server.stop('SIGTERM', 60_000), 0)
       return
     }
 
@@ -95,7 +95,7 @@ for (const workers of ['0', '1']) {
     await run(['user', 'disable', 'ann'])
     for (let tries = 0; tries < 2400 && !follow.output.includes('user_disabled'); tries++) await delay(25)
     t.match(follow.output, /"event":"user_disabled"/, 'audit --follow goes on')
-    t.equal(await follow.stop('SIGINT'), 0, 'and ends by Ctrl-C')
+    t.equal(await follow.stop('SIGINT', 60_000), 0, 'and ends by Ctrl-C')
     t.ok(
       follow.output
         .trim()
@@ -106,7 +106,7 @@ for (const workers of ['0', '1']) {
 
     const second = await run(['serve'])
     t.ok([1, 69].includes(second.status), `a second server does not start: ${second.status}`)
-    t.equal(await server.stop('SIGTERM', 20_000), 0, 'SIGTERM: exit 0')
+    t.equal(await server.stop('SIGTERM', 60_000), 0, 'SIGTERM: exit 0')
     t.notMatch(server.output, password.slice(0, 9), 'no secret in the log')
     t.equal((await run(['health'])).status, 69)
     t.equal((await run(['restore', 'copy.db'])).status, 0, 'a backup made while the server ran')

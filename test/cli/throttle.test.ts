@@ -2,7 +2,7 @@ import t from 'tap'
 import { house } from './run.ts'
 
 // Each case starts processes, and the machine may be busy.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('throttle: help, an empty list, clearing, wrong usage', async (t) => {
   const { run } = house(t)

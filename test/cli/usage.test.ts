@@ -4,7 +4,7 @@ import t from 'tap'
 import { house, launched, sallyport } from './run.ts'
 
 // Each case starts processes, and the machine may be busy.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const COMMANDS = [
   'serve',

@@ -7,7 +7,7 @@ import { captureLog } from '../support/logs.ts'
 import { house } from './run.ts'
 
 // Each case starts processes, and the machine may be busy.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('users, with no server running', async (t) => {
   const { run } = house(t)

@@ -9,7 +9,7 @@ import { startSallyport } from '../support/sallyport.ts'
 import { noteSecret } from '../support/secrets.ts'
 
 // Each command is a process, and the machine may be busy.
-t.setTimeout(200_000)
+t.setTimeout(240_000)
 
 const SCOPES = [
   'users:read,users:write,administrators:write,app-passwords:read,app-passwords:write,policies:read,policies:write',

@@ -21,7 +21,7 @@ import { program, requireService } from '../support/services.ts'
 const DOMAINS = ['example.org', 'example.net'] as const
 const ANN = 'ann@example.net'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 /** What Thunderbird asks, the first answer counting: mailnews' FetchConfig.sys.mjs and ExchangeAutoDiscover.sys.mjs. */
 const LOOKUPS = (address: string, domain: string): readonly string[] => [

@@ -13,7 +13,7 @@ import { enrol, openPortal } from './portal-house.ts'
 
 const ANN = 'ann@example.org'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('one scan: a link, a profile, a login, and its end', async (t) => {
   if (!requireService(t, 'chromium') || !requireService(t, 'dovecot')) return

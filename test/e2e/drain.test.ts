@@ -13,7 +13,7 @@ import type { Sallyport } from '../support/sallyport.ts'
 import { cleanEnvironment, masterPasswordFile, startSallyport, upstreamOf } from '../support/sallyport.ts'
 import { program, requireService } from '../support/services.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const LAST_WORDS: Readonly<Record<MailProtocol, RegExp>> = {
   imap: /^\* BYE The server is going down\.\r\n$/,

@@ -20,7 +20,7 @@ import { noteSecret, plainPassword } from '../support/secrets.ts'
 const ANN = 'ann@example.org'
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 interface House {
   readonly gate: Sallyport

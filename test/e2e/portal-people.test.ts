@@ -82,7 +82,7 @@ if (requireService(t, 'chromium') && requireService(t, 'dovecot')) {
     const pressed = performance.now()
     await dialog.getByRole('button', { name: 'Delete' }).click()
     await closed
-    t.ok(performance.now() - pressed < 5000, 'M2: the connection ends')
+    t.ok(performance.now() - pressed < 30_000, 'M2: the connection ends, which nothing else would do')
     await page.getByRole('status').waitFor()
     t.match(
       await page.getByRole('status').innerText(),

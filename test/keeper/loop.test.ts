@@ -20,7 +20,7 @@ import {
   USERS,
 } from './loop-house.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 const WRONG = 'abcd efgh jkmn pqrs'
 const STAFF = { scope: 'group', group: 'staff' } as const

@@ -15,7 +15,7 @@ import { canRunPostfix, saslListener, startPostfix } from '../support/postfix.ts
 import { plainPassword } from '../support/secrets.ts'
 import { CLIENT, PASSWORD, peopleHouse } from './people.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const USERS = { 'ann@example.org': plainPassword(), 'noreply@example.org': plainPassword() }
 

@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { edge, house } from './house.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 

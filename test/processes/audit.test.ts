@@ -18,7 +18,7 @@ import { noteSecret } from '../support/secrets.ts'
 import type { Mailbox } from './server.ts'
 import { configText, MAIN, prepare, startMailbox, until } from './server.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 interface Started {
   readonly child: ChildProcess

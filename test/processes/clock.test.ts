@@ -16,7 +16,7 @@ import { configText, lives, MAIN, prepare, startMailbox } from './server.ts'
 const CLOCK = join(import.meta.dirname, 'shifted-clock.ts')
 const LOGIN_MS = 4000
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 t.test('I-7: the clock jumps an hour ahead, two back, and to the truth', async (t) => {
   const mailbox = await startMailbox(t)

@@ -9,7 +9,7 @@ import { keepsNothing } from './heap-kept.ts'
 import { planted, startLoneEdge } from './lone-edge.ts'
 import { startMailbox } from './server.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 /** The least record of a session that could be forgotten is an object of some fields with two short names in it. */
 const MOST_BYTES = 100

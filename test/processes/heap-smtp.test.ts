@@ -7,7 +7,7 @@ import { planted, startLoneEdge } from './lone-edge.ts'
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('invariant 13: after SMTP logins an edge’s heap holds no planted secret', async (t) => {
   await using mailbox = await scriptedServer(async (peer) => {

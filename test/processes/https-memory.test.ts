@@ -9,7 +9,7 @@ import t from 'tap'
 import { AT_ONCE, keepsNothing } from './heap-kept.ts'
 import { planted, startLoneEdge } from './lone-edge.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 /** What node:http or undici have of a request is a kilobyte and more. node:http takes a thousand of them to warm up. */
 const MOST_BYTES = 500

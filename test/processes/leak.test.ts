@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { startMailbox, startServer, until } from './server.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 t.test('E5: logins leave nothing behind, neither descriptors nor memory', async (t) => {
   const mailbox = await startMailbox(t)

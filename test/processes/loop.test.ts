@@ -22,7 +22,7 @@ import type { LoneEdge, LoneEdgeOptions } from './lone-edge.ts'
 import { planted, startLoneEdge } from './lone-edge.ts'
 import { until } from './server.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 
 type Protocol = 'imap' | 'pop3' | 'smtp'
 const MIB = 1024 * 1024

@@ -52,7 +52,8 @@ export async function person(browser: Browser, options: PersonOptions): Promise<
     permissions: ['clipboard-read', 'clipboard-write'],
   })
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  // Who waits in vain has found something: a machine that is busy has not.
+  page.setDefaultTimeout(60_000)
   return {
     context,
     page,

@@ -134,7 +134,7 @@ export async function compress(peer: ScriptedPeer, tag: string): Promise<Compres
           return answer
         }
         arrived = Promise.withResolvers()
-        const timer = setTimeout(() => arrived.reject(new Error(`no answer to ${tag}; got ${received}`)), 10_000)
+        const timer = setTimeout(() => arrived.reject(new Error(`no answer to ${tag}; got ${received}`)), 60_000)
         await arrived.promise.finally(() => clearTimeout(timer))
       }
     },

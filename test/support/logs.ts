@@ -69,7 +69,7 @@ export async function waitForLine(
   text: () => string,
   event: string,
   wanted: (line: LogLine) => boolean = () => true,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<LogLine> {
   const deadline = Date.now() + timeoutMs
   for (;;) {

@@ -69,7 +69,7 @@ export async function waitForPort(
   port: number,
   options: { host?: string; timeoutMs?: number; signal?: AbortSignal } = {},
 ): Promise<void> {
-  const { host = HOST, timeoutMs = 15_000, signal } = options
+  const { host = HOST, timeoutMs = 60_000, signal } = options
   const deadline = Date.now() + timeoutMs
   while (!(await accepts(port, host))) {
     if (signal?.aborted) throw new Error(`nothing will listen on port ${port}: ${String(signal.reason)}`)

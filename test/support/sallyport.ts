@@ -198,7 +198,7 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
 
   async function stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
     if (server === null) return 0
-    const status = await server.stop(signal, 20_000)
+    const status = await server.stop(signal, 60_000)
     if (logFile !== null) appendFileSync(logFile, server.output)
     earlier += server.output
     server = null
@@ -280,7 +280,7 @@ export async function startSallyport(options: SallyportOptions): Promise<Sallypo
 
 /** Waits for /readyz: bound ports are not yet a server that can take a login. */
 async function ready(port: number, ended: AbortSignal): Promise<void> {
-  const deadline = Date.now() + 30_000
+  const deadline = Date.now() + 90_000
   for (;;) {
     ended.throwIfAborted()
     const response = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null)

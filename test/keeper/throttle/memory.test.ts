@@ -8,7 +8,7 @@ import { createThrottle } from '../../../src/keeper/throttle.ts'
 import { createMetrics } from '../../../src/metrics.ts'
 import { Secret } from '../../../src/secret.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
