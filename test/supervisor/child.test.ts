@@ -113,12 +113,12 @@ t.test('a child that lived long enough has its next death counted as the first',
 })
 
 t.test('E7: a child that stands still is ended and started again', async (t) => {
-  const { child: made, log } = child(t, ['hang', 'well'], { beatMs: 30 })
+  const { child: made, log } = child(t, ['hang', 'well'], { beatMs: 200 })
   await made.start()
   const first = made.pid
   await log.wait('worker_started', ({ pid }) => pid !== first)
   t.match(log.of('warning'), [{ msg: /stands still/ }])
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  await new Promise((resolve) => setTimeout(resolve, 1000))
   t.equal(log.of('worker_died').length, 1, 'its successor answers and is left alone')
 })
 
