@@ -2,33 +2,17 @@
 
 import t from 'tap'
 import { createPasskey } from '../support/authenticator.ts'
+import { behindALook } from './looked-at.ts'
 import { CLIENT, codeOf, enrol, PASSWORD, peopleHouse, signIn } from './people.ts'
 
 t.test('a session that is ended does nothing more, however far it had come', async (t) => {
-  /** Happens right behind the next look at a session. */
-  let next: (() => Promise<unknown>) | null = null
+  const moment = behindALook()
   const h = await peopleHouse(t, {
     listeners: `
-  - { protocol: imap, bind: 127.0.0.1, port: 1993, tls: implicit }
-  - { protocol: smtp, bind: 127.0.0.1, port: 1465, tls: implicit }
+  - { protocol: imap, bind: 127.0.0.1, port: 2993, tls: implicit }
+  - { protocol: smtp, bind: 127.0.0.1, port: 2465, tls: implicit }
   - { protocol: https, bind: 127.0.0.1, port: 1443, serves: [portal] }`,
-    wrapStore: (store) =>
-      new Proxy(store, {
-        get(target, name) {
-          const value: unknown = Reflect.get(target, name, target)
-          if (name !== 'people') return typeof value === 'function' ? value.bind(target) : value
-          return {
-            ...target.people,
-            async portalSession(digests: readonly string[]) {
-              const found = await target.people.portalSession(digests)
-              const happens = next
-              next = null
-              await happens?.()
-              return found
-            },
-          }
-        },
-      }),
+    wrapStore: moment.wrapStore,
   })
   const ann = await enrol(h, 'ann@a.test')
   const { id } = await h.call('user.show', { address: ann.address })
@@ -67,7 +51,7 @@ t.test('a session that is ended does nothing more, however far it had come', asy
   for (const [what, prepare] of Object.entries(actions)) {
     const act = await prepare(await signIn(h, ann))
     let ended = await belongings()
-    next = async () => {
+    moment.next = async () => {
       await h.call('user.set-password', { address: ann.address, password: PASSWORD })
       ended = await belongings()
     }
