@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import type { OidcServer } from '../support/oidc.ts'
 import { startOidc } from '../support/oidc.ts'
+import { behindALook } from './looked-at.ts'
 import { CLIENT, enrol, invitationFor, PASSWORD, peopleHouse } from './people.ts'
 
 const REDIRECT = 'https://mail.a.test/sign-in/return'
@@ -16,7 +17,9 @@ async function providerHouse(t: Test, more = '') {
   t.teardown(() => rmSync(files, { recursive: true, force: true }))
   writeFileSync(join(files, 'client-secret'), op.clientSecret, { mode: 0o600 })
   writeFileSync(join(files, 'ca.pem'), op.ca)
+  const moment = behindALook()
   const h = await peopleHouse(t, {
+    wrapStore: moment.wrapStore,
     clock: () => new Date(),
     now: () => performance.now(),
     signIn: `signIn:
@@ -50,7 +53,7 @@ async function providerHouse(t: Test, more = '') {
     if (done.next !== 'signed-in') throw new Error(`refused: ${JSON.stringify(done)}`)
     return done.session.token
   }
-  return { ...h, op, visit, begin, finish, linked }
+  return { ...h, op, moment, visit, begin, finish, linked }
 }
 
 const refused = (why: string) => ({ next: 'refused', why })
@@ -88,6 +91,21 @@ t.test(
     t.notMatch(lines, /eyJ/, 'no token in the log')
   },
 )
+
+t.test('H2, H9: an invited session that is ended while it comes back from the provider links nobody', async (t) => {
+  const h = await providerHouse(t)
+  await h.call('user.add', { address: 'ann@a.test' })
+  const accepted = await h.ask('invitation.accept', {
+    client: CLIENT,
+    invitation: await invitationFor(h, 'ann@a.test'),
+  })
+  if (accepted.next !== 'signed-in') throw new Error('refused')
+  const { flow, url } = await h.begin({ session: accepted.session.token, link: true })
+  const query = await h.op.browse(url)
+  h.moment.next = () => h.call('user.reset-two-step', { address: 'ann@a.test' })
+  await t.rejects(h.finish(flow, query), { code: 'signed-out' })
+  t.match(await h.call('user.show', { address: 'ann@a.test' }), { methods: [], enrolledAt: null })
+})
 
 t.test(
   'a claim of the provider links users of the allowed domains who have nothing yet, and nobody else',

@@ -14,6 +14,7 @@ import type { PortalHandlers } from '../../contract/portal.ts'
 import { ServiceError } from '../../contract/services.ts'
 import { appendAudit } from '../../records/audit.ts'
 import { countMethods, provenMethodsOf } from '../../records/methods.ts'
+import { demandSession } from '../../records/portal-sessions.ts'
 import type { FactorRow } from '../../records/store/people/portal-sessions.ts'
 import type { UserRow } from '../../records/store/store.ts'
 import { addressBlocks } from '../networks.ts'
@@ -77,10 +78,15 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
     return { factor: 'provider', at: known, fresh: authenticatedAt !== null }
   }
 
-  /** Links somebody who has nothing yet; null: somebody has, or the subject is taken. Enrols (R2, R5). */
+  /**
+   * Links somebody who has nothing yet; null: somebody has, or the subject is taken. Enrols (R2, R5).
+   *
+   * @param session the portal session that asks, if one does: 'signed-out' when it was ended meanwhile
+   */
   async function link(
     user: UserRow,
     { issuer, subject }: ProviderIdentity,
+    session: string | null,
   ): Promise<{ readonly id: string; readonly user: UserRow } | null> {
     const id = randomUUID()
     const at = clock()
@@ -88,6 +94,7 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
     const result = await store.transaction(async (tx) => {
       // First, because it locks the user's row on PostgreSQL.
       if ((await tx.raiseUserEpoch(user.id)) === null) return null
+      if (session !== null) await demandSession(tx, user.id, session)
       if (countMethods(await provenMethodsOf(tx, user.id)) > 0) return null
       if (!(await tx.people.insertProviderLink({ id, userId: user.id, issuer, subject, linkedAt: at }))) return null
       const name = new URL(issuer).host
@@ -117,7 +124,7 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
     const name = linkAddress === null ? null : canonicalName(linkAddress, names())
     const mayLink = name?.ok === true && provider.allowedDomains.includes(name.domain)
     const user = mayLink ? await store.userByAddress(name.name) : null
-    const linked = user?.enabled ? await link(user, identity) : null
+    const linked = user?.enabled ? await link(user, identity, null) : null
     if (linked === null) return signingIn.refuse(refusal('not-linked'), user?.address ?? null, client, 'provider')
     const { id } = linked
     await store.people.deletePortalSessionsOf(linked.user.id, null)
@@ -151,7 +158,7 @@ export function providerHandlers(deps: PortalDeps, parts: ProviderParts): Provid
     const present = await presence.look(token)
     if (present === null) return refusal('flow-over')
     const { session, user } = present
-    const linked = session.stage === 'enrolling' ? await link(user, identity) : null
+    const linked = session.stage === 'enrolling' ? await link(user, identity, session.id) : null
     if (linked === null) return signingIn.refuse(refusal('not-linked'), user.address, client, 'provider')
     await store.people.deletePortalSessionsOf(user.id, session.id)
     await store.people.linkPortalSession(session.id, linked.id, identity.session)
