@@ -82,7 +82,7 @@ t.test('an older read never overtakes a newer one, and reads at once are one', a
 })
 
 for (const known of ['level 1, and the bus silent', 'level 2', 'no cache'] as const) {
-  t.test(`the message is lost: the next login finds out by itself: ${known}`, async (t) => {
+  t.test(`I-5: the message is lost: the next login finds out by itself: ${known}`, async (t) => {
     const bus = createLocalBus((error) => t.fail(String(error)))
     let alive = true
     // With room for one in level 1, whoever logs in after ann puts her out of it.
@@ -118,7 +118,7 @@ for (const known of ['level 1, and the bus silent', 'level 2', 'no cache'] as co
   })
 }
 
-t.test('the message is lost: a second later the store has told it, with no login at all', async (t) => {
+t.test('I-5: the message is lost: a second later the store has told it, with no login at all', async (t) => {
   const h = await house(t, { storeLookMs: 5 })
   await h.addUser('ann@a.test')
   const { password } = await h.issue('ann@a.test')
