@@ -11,6 +11,7 @@ import { startDovecot } from '../support/dovecot.ts'
 import { command, connectTls, loggedIn, quoted, succeed } from '../support/imap.ts'
 import type { ScriptedPeer } from '../support/peer.ts'
 import { freePort } from '../support/ports.ts'
+import { quickest } from '../support/quickest.ts'
 import type { Redis } from '../support/redis.ts'
 import { startRedis } from '../support/redis.ts'
 import type { Sallyport } from '../support/sallyport.ts'
@@ -21,7 +22,9 @@ import { requireService } from '../support/services.ts'
 const ANN = 'ann@example.org'
 const BOB = 'bob@example.org'
 const NOBODY_HOME = 'ann@dead.test'
-/** M2 says a second. The machine may be busy, and nothing else would end these sessions. */
+/** What M2 says, on a machine that has time for it. */
+const A_SECOND_MS = 1000
+/** The machine may be busy, and nothing else would end these sessions. */
 const SOON_MS = 10_000
 
 interface House {
@@ -71,6 +74,12 @@ for (const [workers, withRedis] of [
   })
 }
 
+async function idle(peer: ScriptedPeer): Promise<void> {
+  await succeed(peer, 'a', 'SELECT INBOX')
+  peer.send('b IDLE\r\n')
+  await peer.expect(/^\+ /)
+}
+
 /** Milliseconds from the moment the keeper logged `event` to the end of each connection. */
 async function closedAfter(
   gate: Sallyport,
@@ -87,25 +96,28 @@ async function closedAfter(
 }
 
 async function lifeAndEnd(t: Test, { gate, dovecot }: House): Promise<void> {
-  const phone = await gate.createAppPassword(ANN, 'phone')
-  // Straight away, on as many connections as it takes to meet every worker.
-  const first = await Promise.all(Array.from({ length: 8 }, () => loggedIn(gate, ANN, phone.password)))
-  t.equal(first.length, 8, 'R19: effective at once')
   const laptop = await gate.createAppPassword(ANN, 'laptop')
   using other = await loggedIn(gate, ANN, laptop.password)
   using colleague = await loggedIn(gate, BOB, (await gate.createAppPassword(BOB, 'phone')).password)
-  for (const peer of [...first.slice(0, 3), other]) {
-    await succeed(peer, 'a', 'SELECT INBOX')
-    peer.send('b IDLE\r\n')
-    await peer.expect(/^\+ /)
-  }
+  await idle(other)
 
-  const since = gate.mark()
-  const deleting = gate.json<Deleted>(['app-password', 'delete', phone.id, '--yes'])
-  const took = await closedAfter(gate, since, 'app_password_deleted', first)
-  t.ok(took < SOON_MS, `M2: all eight sessions ended after ${took} ms`)
-  t.equal((await deleting).sessionsEnded, 8, 'and the count is right')
-  for (const peer of first) t.notMatch(peer.buffered, /\* BYE/, 'cut, without a word from us inside the session')
+  let secret = ''
+  const took = await quickest(A_SECOND_MS, async () => {
+    const phone = await gate.createAppPassword(ANN, 'phone')
+    secret = phone.password
+    // Straight away, on as many connections as it takes to meet every worker.
+    const peers = await Promise.all(Array.from({ length: 8 }, () => loggedIn(gate, ANN, secret)))
+    t.equal(peers.length, 8, 'R19: effective at once')
+    for (const peer of peers.slice(0, 3)) await idle(peer)
+
+    const since = gate.mark()
+    const deleting = gate.json<Deleted>(['app-password', 'delete', phone.id, '--yes'])
+    const ms = await closedAfter(gate, since, 'app_password_deleted', peers)
+    t.equal((await deleting).sessionsEnded, 8, 'and the count is right')
+    for (const peer of peers) t.notMatch(peer.buffered, /\* BYE/, 'cut, without a word from us inside the session')
+    return ms
+  })
+  t.ok(took < A_SECOND_MS, `M2: all eight sessions ended after ${took} ms`)
 
   other.send('DONE\r\n')
   t.ok((await other.linesUntil(/^b OK/)).length > 0, 'R4: the other app password’s session goes on')
@@ -114,7 +126,7 @@ async function lifeAndEnd(t: Test, { gate, dovecot }: House): Promise<void> {
   const mark = dovecot.mark()
   for (let n = 0; n < 4; n++) {
     using peer = await connectTls(gate)
-    const answer = (await command(peer, '1', `LOGIN ${ANN} ${quoted(phone.password)}`)).at(-1)
+    const answer = (await command(peer, '1', `LOGIN ${ANN} ${quoted(secret)}`)).at(-1)
     t.match(answer, /^1 NO \[ALERT\] /, 'M4: the next login is refused, and says why')
     t.notMatch(answer, /phone/, 'but not which device')
   }
@@ -143,7 +155,7 @@ async function deletedDuringLogins(t: Test, { gate }: House): Promise<void> {
       for (const { peer, answer } of peers) {
         using _ = peer
         if ((await answer).startsWith('1 OK')) {
-          await peer.untilClosed(2_000).catch(() => survivors.push(JSON.stringify(peer.buffered)))
+          await peer.untilClosed(SOON_MS).catch(() => survivors.push(JSON.stringify(peer.buffered)))
         }
       }
     }
