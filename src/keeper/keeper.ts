@@ -37,7 +37,7 @@ import { createVault } from '../records/vault.ts'
 import { createAuditLoss } from './audit-loss.ts'
 import { createAuditWatch } from './audit-watch.ts'
 import { createSeenLogins, createVerifiedLogins } from './cache.ts'
-import { changesAccess, waitingForRestart } from './changed-config.ts'
+import { changesAccess } from './changed-config.ts'
 import { createDevices } from './devices.ts'
 import { createEdges } from './edges.ts'
 import { createGate } from './gate.ts'
@@ -72,7 +72,7 @@ export interface Keeper {
   expectEdges(edgeIds: readonly string[]): void
   /** What web can ask. */
   readonly portal: PortalHandlers
-  /** Takes over what can change while running; the rest is named in the log and waits for a restart. */
+  /** Takes over what can change while running; what can not (`supervisor/kept-settings.ts`) it is given as it was. */
   reload(config: Config): Promise<void>
   health(): Promise<ServiceAnswer<'health'>>
   /** For tests and metrics. */
@@ -343,9 +343,6 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
 
     async reload(next) {
       const before = livePolicy.written
-      for (const key of waitingForRestart(before, next)) {
-        log.event('warn', 'warning', `${key} changed in the configuration: this takes effect at the next start`)
-      }
       await prepareNetworks(next.throttle.trustedNetworks)
       livePolicy.reload(next)
       names = nameRulesOf(next)

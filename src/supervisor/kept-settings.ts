@@ -1,6 +1,6 @@
 /**
- * What a server keeps until its next start, whatever its configuration says meanwhile: where its files are, and how many edges
- * share what there is of connections (pure).
+ * What a server keeps until its next start, whatever its configuration says meanwhile: where its files and its Redis are, and how
+ * many edges share what there is of connections (pure).
  *
  * A child that dies is started again with the configuration of the last reload. If that named another place, a keeper would open an
  * empty store, where everybody's password is wrong, and the edges would ask for it where it is not.
@@ -9,7 +9,7 @@
 import type { LoadedConfig } from '../config.ts'
 import { Secret } from '../secret.ts'
 
-const KEPT = ['workers', 'dataDirectory', 'runtimeDirectory', 'store', 'keys'] as const
+const KEPT = ['workers', 'dataDirectory', 'runtimeDirectory', 'store', 'redis', 'keys'] as const
 
 export interface Kept {
   readonly loaded: LoadedConfig
@@ -19,15 +19,17 @@ export interface Kept {
 
 /** A new configuration, as far as a server that was started with another one can take it over. */
 export function keepSettings(wanted: LoadedConfig, started: LoadedConfig): Kept {
-  const { workers, dataDirectory, runtimeDirectory, store, keys: keyFile } = started.config
+  const { workers, dataDirectory, runtimeDirectory, store, redis, keys: keyFile } = started.config
   const keys = KEPT.filter((key) => JSON.stringify(wanted.config[key]) !== JSON.stringify(started.config[key]))
   if (keys.length === 0) return { loaded: wanted, keys }
-  const kept = { workers, dataDirectory, runtimeDirectory, store, keys: keyFile }
+  const kept = { workers, dataDirectory, runtimeDirectory, store, redis, keys: keyFile }
+  const asWritten = settingsOf(started)
   const settings = {
     ...settingsOf(wanted),
     ...kept,
-    // Its password is in its URL, or in a file.
-    store: 'sqlite' in store ? store : settingsOf(started).store,
+    // Their passwords are in their URLs, or in files.
+    store: 'sqlite' in store ? store : asWritten.store,
+    redis: asWritten.redis,
   }
   return {
     loaded: { ...wanted, config: { ...wanted.config, ...kept }, settings: new Secret(JSON.stringify(settings)) },

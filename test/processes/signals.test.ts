@@ -154,10 +154,10 @@ async function badConfiguration(t: Test, server: TestServer): Promise<void> {
   const good = readFileSync(server.configFile, 'utf8')
 
   // Where the server's files are is for its next start, also for a child that is started again before that.
-  const moved = good.replace('dataDirectory: data', 'dataDirectory: elsewhere')
+  const moved = `${good.replace('dataDirectory: data', 'dataDirectory: elsewhere')}\nredis: { url: 'redis://127.0.0.1:1' }\n`
   writeFileSync(server.configFile, moved)
   await reloaded(server)
-  for (const key of ['dataDirectory', 'runtimeDirectory', 'store', 'keys']) {
+  for (const key of ['dataDirectory', 'runtimeDirectory', 'store', 'redis', 'keys']) {
     t.ok(
       server.lines.some(({ msg }) => String(msg).startsWith(`${key} changed`)),
       `${key}: said`,
