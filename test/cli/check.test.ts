@@ -100,7 +100,7 @@ t.test('M15: against a real Dovecot', async (t) => {
       steps.find(({ step }) => step === 'login'),
       { detail: /as ann@example\.org\*sallyport, \d+ ms/ },
     )
-    t.match(dovecot.log(), /user=<ann@example\.org>/)
+    await dovecot.waitForLog(/user=<ann@example\.org>/)
   })
 
   await t.test('every step of STARTTLS and authzid', async (t) => {
@@ -157,7 +157,7 @@ t.test('M15: against a real Dovecot', async (t) => {
         ['dns', 'connect', ...steps],
       )
       t.match(own.at(-1), { detail: /as ann@example\.org\*sallyport, \d+ ms/ })
-      t.match(dovecot.logSince(mark), /pop3-login: Info: Login: user=<ann@example\.org>/)
+      await dovecot.waitForLog(/pop3-login: Info: Login: user=<ann@example\.org>/, mark)
       const refused = await check(t, text, { user, password: 'not-the-master-password' })
       t.match(refused.failed, [
         { step: 'login' },

@@ -79,9 +79,8 @@ async function crowd(t: Test, gate: Sallyport, inside: number): Promise<void> {
     `SMTPConnectError: (421, b'4.7.0 ${words}')`,
   ])
   for (const protocol of MAIL_PROTOCOLS) {
-    const line = gate.lines('warning').find(({ listener }) => String(listener).startsWith(protocol))
     t.match(
-      line,
+      await gate.waitForLog('warning', ({ listener }) => String(listener).startsWith(protocol)),
       { remote_ip: '127.0.0.1', msg: /raise limits\.perAddress/, detail: /127\.0\.0\.1 has 20 conn/ },
       protocol,
     )

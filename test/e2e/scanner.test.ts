@@ -123,10 +123,7 @@ t.test('a scanner with TLS 1.0 and a short name', async (t) => {
       t.not(status, 0)
       t.notMatch(output, /^<[-~*]+ +220 /m, 'not even a greeting')
     }
-    t.match(
-      gate.lines('warning').find(({ remote_ip }) => remote_ip === ELSEWHERE),
-      { msg: /allowedNetworks/ },
-    )
+    t.match(await gate.waitForLog('warning', ({ remote_ip }) => remote_ip === ELSEWHERE), { msg: /allowedNetworks/ })
   })
 
   await t.test('behind a load balancer, the address in its header counts, and there must be one', async (t) => {

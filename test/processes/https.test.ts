@@ -61,8 +61,10 @@ t.test('workers: 1', async (t) => {
     through: withDescriptors(2000),
   })
   t.match(
-    ['edge-1', 'https'].map((edge) =>
-      server.lines.find((line) => line.process === edge && /descr/.test(line.msg ?? '')),
+    await Promise.all(
+      ['edge-1', 'https'].map((edge) =>
+        server.wait('warning', (line) => line.process === edge && /descr/.test(line.msg ?? '')),
+      ),
     ),
     Array(2).fill({
       event: 'warning',

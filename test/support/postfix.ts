@@ -36,9 +36,12 @@ export interface Postfix extends AsyncDisposable {
   readonly ca: string
   readonly caFile: string
   log(): string
-  /** The first line of the log that matches: a daemon of its own writes it. @throws after 5 s */
+  /** The first line of the log that matches: a daemon of its own writes it. @throws after a minute */
   waitForLog(pattern: RegExp): Promise<string>
 }
+
+/** Only costs time where a line never comes. */
+const LOG_MS = 60_000
 
 /** Lines for a Dovecot's configuration, so that Postfix can ask it who somebody is. */
 export function saslListener(port: number): string {
@@ -160,7 +163,8 @@ postlog unix-dgram n - n - 1 postlogd
     caFile,
     log,
     async waitForLog(pattern) {
-      for (let tries = 0; tries < 250; tries++) {
+      const deadline = Date.now() + LOG_MS
+      while (Date.now() < deadline) {
         const line = log()
           .split('\n')
           .find((each) => pattern.test(each))
