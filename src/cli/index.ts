@@ -143,13 +143,13 @@ async function programFor(
     .addHelpText('after', EXIT_CODES)
 
   const run: Runner =
-    (action) =>
-    async (...given) => {
+    <A extends unknown[], O>(action: (context: Context, args: A, options: O) => Promise<number | undefined>) =>
+    async (...given: unknown[]) => {
       // Commander hands over the arguments, then the options, then the command.
       const command = given.at(-1) as Command
       const options = command.optsWithGlobals<{ config?: string; json?: boolean }>()
       const context = createContext({ io, json: options.json === true, configPath: options.config, version, backend })
-      code = (await action(context, given.slice(0, -2) as never, options as never)) ?? EXIT.ok
+      code = (await action(context, given.slice(0, -2) as A, options as O)) ?? EXIT.ok
     }
 
   const { operands } = program.parseOptions([...args])

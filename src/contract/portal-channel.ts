@@ -11,7 +11,14 @@ import type { Log } from '../log.ts'
 import type { Secret } from '../secret.ts'
 import type { Link } from './keeper-link.ts'
 import { KEEPER_WAIT_MS, linkToKeeper } from './keeper-link.ts'
-import type { PortalHandlers, PortalMethodName, PortalParams, PortalServices } from './portal.ts'
+import type {
+  PortalAnswer,
+  PortalHandlers,
+  PortalMethodName,
+  PortalParams,
+  PortalRequest,
+  PortalServices,
+} from './portal.ts'
 import { PORTAL_METHODS } from './portal.ts'
 import { ServiceError } from './services.ts'
 import { asServiceError } from './services-channel.ts'
@@ -65,7 +72,10 @@ export async function servePortal({ path, key, handlers, log }: PortalServerOpti
 
 /** The keeper's handlers called directly (`workers: 0`), checked all the same. */
 export function localPortal(handlers: PortalHandlers): PortalServices {
-  return { call: (name, request) => run(handlers, name, request) as never }
+  return {
+    call: <N extends PortalMethodName>(name: N, request: PortalRequest<N>) =>
+      run(handlers, name, request) as Promise<PortalAnswer<N>>,
+  }
 }
 
 /** Checks a question against the table and runs it. The one place where an untyped call becomes a typed one. */
@@ -123,11 +133,11 @@ export function connectPortal({ path, key, log, waitMs = KEEPER_WAIT_MS }: Porta
   })
 
   return {
-    async call(name, request) {
+    async call<N extends PortalMethodName>(name: N, request: PortalRequest<N>) {
       const link = keeper.current ?? (await keeper.whenUp(waitMs))
       if (link === null) throw new ServiceError('unavailable', 'the keeper is away')
       try {
-        return (await link.peer.request(name, request, CALL_MS)) as never
+        return (await link.peer.request(name, request, CALL_MS)) as PortalAnswer<N>
       } catch (error) {
         throw asServiceError(error)
       }

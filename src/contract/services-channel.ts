@@ -14,7 +14,15 @@ import type { IpcPeer } from '../ipc.ts'
 import { connectIpc, ensurePrivateDirectory, IpcError, IpcFailure, serveIpc } from '../ipc.ts'
 import type { Log } from '../log.ts'
 import { Secret } from '../secret.ts'
-import type { ServiceErrorCode, ServiceHandlers, ServiceName, ServiceParams, Services } from './services.ts'
+import type {
+  ServiceAnswer,
+  ServiceErrorCode,
+  ServiceHandlers,
+  ServiceName,
+  ServiceParams,
+  ServiceRequest,
+  Services,
+} from './services.ts'
 import { SERVICE_METHODS, ServiceError } from './services.ts'
 
 const ROLE = 'control'
@@ -105,7 +113,8 @@ async function run(handlers: ServiceHandlers, method: ServiceName, params: unkno
 /** A keeper's services called directly, in its own process, checked all the same. */
 export function localServices(handlers: ServiceHandlers, actor: string): Services {
   return {
-    call: (name, request) => run(handlers, name, request, actor) as never,
+    call: <N extends ServiceName>(name: N, request: ServiceRequest<N>) =>
+      run(handlers, name, request, actor) as Promise<ServiceAnswer<N>>,
   }
 }
 
@@ -136,9 +145,9 @@ export async function connectServices(runtimeDirectory: string, actor: string): 
   const paths = controlPaths(runtimeDirectory)
   const peer = await connectPatiently(paths, actor)
   return {
-    async call(name, request) {
+    async call<N extends ServiceName>(name: N, request: ServiceRequest<N>) {
       try {
-        return (await peer.request(name, request, CALL_MS)) as never
+        return (await peer.request(name, request, CALL_MS)) as ServiceAnswer<N>
       } catch (error) {
         throw asServiceError(error)
       }

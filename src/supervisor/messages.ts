@@ -199,14 +199,14 @@ export type Ask = <N extends AskName>(
 
 /** The asking end. Pending questions are rejected when the channel closes. */
 export function asking(channel: Channel, who: string): Ask {
-  const pending = new Map<number, { resolve(answer: never): void; reject(error: Error): void }>()
+  const pending = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>()
   let nextId = 1
   channel.on('message', (message) => {
     const reply = message as Reply
     const asked = pending.get(reply.id)
     if (asked === undefined) return
     pending.delete(reply.id)
-    if ('answer' in reply) asked.resolve(reply.answer as never)
+    if ('answer' in reply) asked.resolve(reply.answer)
     else asked.reject(new ChildError(reply.code, reply.message))
   })
   channel.on('disconnect', () => {
@@ -226,7 +226,7 @@ export function asking(channel: Channel, who: string): Ask {
       pending.set(id, {
         resolve(answer) {
           clearTimeout(timer)
-          resolve(answer)
+          resolve(answer as Asks[typeof name]['answer'])
         },
         reject(error) {
           clearTimeout(timer)
